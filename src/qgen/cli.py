@@ -1,0 +1,109 @@
+"""The edge between a command line and qgen: Hydra's entry, and errors as one clear message with exit code 1.
+
+Nothing here imports torch, so that --help, --cfg job and a mistyped key answer at once.
+"""
+
+import logging
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException, ValidationError
+
+from qgen.config import CONF, Config, keys, nearest, register, resolve
+
+log = logging.getLogger("qgen")
+
+
+def entry(task: Callable[[Config, Path, dict], Any]) -> Callable[[], None]:
+    """Make a command of `task(config, output directory, config as plain data)`.
+
+    Every exception ends the command with one message on standard error and exit code 1; the traceback goes to
+    the log in the output directory. Ctrl-C ends it with exit code 130.
+    """
+
+    failed: list[str] = []
+
+    def job(cfg: DictConfig) -> Any:
+        try:
+            config = resolve(cfg)
+            out = Path(HydraConfig.get().runtime.output_dir)
+            return task(config, out, OmegaConf.to_container(cfg, resolve=True))
+        except Exception as error:  # kept from Hydra, which would print it its own way and end a sweep
+            log.exception("the job failed")
+            failed.append(explain(error))
+
+    def main() -> None:
+        register()
+        os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises what it finds wrong, instead of printing it
+        try:
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
+        except KeyboardInterrupt:
+            print("\nqgen: interrupted; what was written is kept, and resume=true goes on from it", file=sys.stderr)
+            sys.exit(130)
+        except Exception as error:
+            failed.append(explain(error))
+        for message in failed:
+            print(f"qgen: {message}", file=sys.stderr)
+        sys.exit(1 if failed else 0)
+
+    return main
+
+
+def explain(error: BaseException) -> str:
+    """One message for a person: what is wrong, and what to do about it."""
+    text = str(error).strip() or type(error).__name__
+    if _disk_full(error):
+        return f"no space is left on the disk ({text.splitlines()[0]}): free some, then go on with resume=true"
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return _explain_config(error)
+    known = isinstance(error, RuntimeError | ValueError | ImportError | NotImplementedError)
+    where = _log_file()
+    kind = "" if known else f"{type(error).__name__}: "
+    return f"{kind}{text}" + (f"\nthe traceback is in {where}" if where else "")
+
+
+def _explain_config(error: BaseException) -> str:
+    """Hydra's and OmegaConf's errors, with the nearest key or choice that exists."""
+    chain = [error]
+    while chain[-1].__cause__ is not None:
+        chain.append(chain[-1].__cause__)
+    message = "\n".join(str(e).strip() for e in chain)
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: this override cannot be read ({str(chain[-1]).splitlines()[0]})"
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, choice = (error.missing_cfg_file or "").rpartition("/")
+        options = ", ".join(error.options)
+        return f"{group}={choice}: there is no such {group}{nearest(choice, error.options)} (there are: {options})"
+    full = re.search(r"full_key: (\S+)", message)
+    if isinstance(chain[-1], ValidationError) and full:
+        return f"{full[1]}: {str(chain[-1]).splitlines()[0]}"
+    named = re.search(r"Could not (?:override|append to config\.|delete from config\.) '([\w./-]+)'", message)
+    if full or named:
+        name = full[1] if full else named[1]
+        return f"{name}: there is no such key{nearest(name, keys())}"
+    return message.splitlines()[0]
+
+
+def _disk_full(error: BaseException | None) -> bool:
+    while error is not None:
+        if "No space left" in str(error) or getattr(error, "errno", None) == 28:
+            return True
+        error = error.__cause__ or error.__context__
+    return shutil.disk_usage(".").free < 2**20
+
+
+def _log_file() -> Path | None:
+    if not HydraConfig.initialized():
+        return None
+    config = HydraConfig.get()
+    path = Path(config.runtime.output_dir) / f"{config.job.name}.log"
+    return path if path.is_file() else None

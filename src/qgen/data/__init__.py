@@ -1,0 +1,41 @@
+"""Sources of problems, and what becomes of them: read, curated, split, and turned into chat rows."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from itertools import islice
+
+from qgen.config import DataConfig, Source
+from qgen.data import champ, jsonl, openmath
+from qgen.data.curate import Corpus, curate
+from qgen.problem import Problem
+
+__all__ = ["Corpus", "fingerprint", "load"]
+
+SOURCES: dict[Source, Callable[[DataConfig], Iterable[Problem]]] = {
+    Source.champ: champ.read,
+    Source.jsonl: jsonl.read,
+    Source.openmath: openmath.read,
+}
+
+
+def load(config: DataConfig) -> Corpus:
+    """Read and curate the problems that a config names.
+
+    Raises RuntimeError where they cannot be read, or where too few are left to split.
+    """
+    corpus = curate(islice(SOURCES[config.source](config), config.limit), config)
+    if not corpus.train or not corpus.heldout:
+        raise RuntimeError(
+            f"data={config.source.value}: {len(corpus.train)} problems to train on and {len(corpus.heldout)} held out "
+            f"are left of {corpus.read} read ({corpus.reasons()}); both are needed. Lower data.min_quality, raise "
+            f"data.limit, or add problems"
+        )
+    return corpus
+
+
+def fingerprint(problems: Iterable[Problem]) -> str:
+    """A hash of the problems in their order: the same where two runs trained on the same data."""
+    digest = hashlib.sha256()
+    for problem in problems:
+        digest.update(f"{problem.id}\0{problem.statement}\0{problem.answer}\1".encode(errors="surrogatepass"))
+    return digest.hexdigest()[:16]

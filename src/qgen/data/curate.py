@@ -1,0 +1,69 @@
+"""From what a source holds to what is trained on: malformed, repeated and poor problems go, some are held out."""
+
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from qgen.config import DataConfig
+from qgen.data.quality import quality
+from qgen.metrics.similarity import near_duplicates
+from qgen.problem import Problem, fault
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Curated problems. No problem of `heldout` is in `train`, nor a near-duplicate of one."""
+
+    train: list[Problem]
+    heldout: list[Problem]
+    read: int
+    dropped: Counter = field(default_factory=Counter)  # reason -> problems
+
+    def reasons(self) -> str:
+        return ", ".join(f"{count} {reason}" for reason, count in self.dropped.most_common()) or "none dropped"
+
+
+def curate(problems: Iterable[Problem], config: DataConfig) -> Corpus:
+    """Drop, score and split problems as `config` says; the same input and config give the same split."""
+    kept, dropped, seen, total = [], Counter(), set(), 0
+    for problem in problems:
+        total += 1
+        wrong = fault(problem)
+        if wrong is not None:
+            dropped[f"malformed: {wrong.kind}"] += 1
+        elif (key := re.sub(r"\W+", "", problem.statement.lower())) in seen:
+            dropped["duplicate"] += 1
+        else:
+            seen.add(key)
+            kept.append(replace(problem, quality=quality(problem)))
+    good = [p for p in kept if p.quality >= config.min_quality]
+    dropped["low quality"] += len(kept) - len(good)
+    repeats = near_duplicates([p.statement for p in good], config.near_duplicate)
+    kept = levelled([p for p, first in zip(good, repeats, strict=True) if first is None])
+    dropped["near-duplicate"] += len(good) - len(kept)
+    train, heldout = split(kept, config.heldout, config.split_seed)
+    return Corpus(train, heldout, total, +dropped)
+
+
+def levelled(problems: list[Problem]) -> list[Problem]:
+    """Give a level to problems that have none: the quintile of their solution's length among those problems."""
+    lengths = sorted(len(p.solution) for p in problems if p.level is None)
+    return [
+        p if p.level is not None else replace(p, level=1 + min(4, 5 * lengths.index(len(p.solution)) // len(lengths)))
+        for p in problems
+    ]
+
+
+def split(problems: list[Problem], share: float, seed: int) -> tuple[list[Problem], list[Problem]]:
+    """Hold out a share of each topic (at least one problem of a topic that has several), by seed."""
+    topics = defaultdict(list)
+    for problem in problems:
+        topics[problem.topic].append(problem)
+    held = set()
+    for topic in sorted(topics):
+        members = topics[topic]
+        count = min(max(1, round(share * len(members))), len(members) - 1)
+        held.update(id(p) for p in random.Random(f"{seed}/{topic}").sample(members, count))
+    return [p for p in problems if id(p) not in held], [p for p in problems if id(p) in held]

@@ -1,0 +1,53 @@
+"""The competition problems of unsloth/OpenMathReasoning-mini (NVIDIA's OpenMathReasoning, CC-BY-4.0), split cot."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from qgen.config import DataConfig
+from qgen.data import topics
+from qgen.problem import Problem
+from qgen.runtime.strict import hub
+
+NAME = "unsloth/OpenMathReasoning-mini"
+SPLIT = "cot"
+LICENCE = "CC-BY-4.0"
+
+
+def read(config: DataConfig) -> Iterator[Problem]:
+    """Problems with an extracted answer, out of the hub, or out of data.path in the hub's layout.
+
+    Raises RuntimeError naming HF_ENDPOINT where the hub cannot be reached.
+    """
+    import datasets
+
+    with hub(config.path or NAME):
+        rows = datasets.load_dataset(config.path or NAME, split=SPLIT)
+    for number, row in enumerate(rows):
+        if row.get("problem_type", "has_answer_extracted") == "has_answer_extracted":
+            yield problem(row, number)
+
+
+def problem(row: dict[str, Any], number: int) -> Problem:
+    """One row as a Problem. The level is read off the pass rate of Qwen2.5-Math-72B, where the row has one."""
+    solution = row["generated_solution"].split("</think>")[-1].strip()
+    everything = f"{row['problem']} {solution}"
+    return Problem(
+        statement=row["problem"].strip(),
+        answer=str(row["expected_answer"]).strip(),
+        solution=solution,
+        topic=topics.topic(everything),
+        level=level(row.get("pass_rate_72b_tir")),
+        points=topics.knowledge_points(everything),
+        source=f"{NAME} ({row.get('problem_source', 'unknown')})",
+        licence=LICENCE,
+        id=f"{SPLIT}/{number}",
+    )
+
+
+def level(pass_rate: str | float | None) -> int | None:
+    """1 where nearly every attempt succeeds to 5 where at most one in five does; None where nobody tried."""
+    try:
+        rate = float(pass_rate)
+    except (TypeError, ValueError):  # "n/a" in the source
+        return None
+    return 1 + min(4, int(5 * (1.0 - rate)))

@@ -1,0 +1,69 @@
+"""How hard a problem is, estimated from its text by a regressor fitted to the levels of real problems.
+
+An estimate is worth what its rank correlation with the levels of held-out problems says: it is kept beside
+every figure that rests on it.
+"""
+
+import numpy as np
+from scipy.stats import spearmanr
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from qgen.metrics.similarity import tokens
+from qgen.problem import Problem
+
+
+class DifficultyModel:
+    """Ridge regression on word TF-IDF and six counts of a statement.
+
+    Args:
+        problems: real problems with levels; at least 20.
+
+    Attributes:
+        spearman: rank correlation of predicted and true levels in five-fold cross-validation, -1 to 1.
+    """
+
+    def __init__(self, problems: list[Problem]):
+        statements = [p.statement for p in problems]
+        levels = np.array([p.level for p in problems], dtype=float)
+        if len(problems) < 20 or len(set(levels)) < 2:
+            raise RuntimeError(f"a difficulty model needs 20 problems of several levels, not {len(problems)}")
+        self._model = make_pipeline(
+            make_union(
+                TfidfVectorizer(tokenizer=tokens, token_pattern=None, sublinear_tf=True, min_df=2),
+                make_pipeline(FunctionTransformer(_counts), StandardScaler()),
+            ),
+            Ridge(alpha=3.0),
+        )
+        folds = KFold(5, shuffle=True, random_state=0)
+        held_out = cross_val_predict(self._model, statements, levels, cv=folds)
+        self.spearman = float(np.nan_to_num(spearmanr(held_out, levels).statistic))
+        self._model.fit(statements, levels)
+        # A ridge shrinks towards the mean; mapping ranks restores the spread of the levels it was fitted to.
+        self._from, self._to = np.sort(held_out), np.sort(levels)
+
+    def predict(self, statements: list[str]) -> np.ndarray:
+        """Levels from 1 to 5, of shape (len(statements),)."""
+        if not statements:
+            return np.zeros(0)
+        return np.interp(self._model.predict(statements), self._from, self._to)
+
+
+def _counts(statements: list[str]) -> np.ndarray:
+    return np.array(
+        [
+            [
+                np.log1p(len(s)),
+                s.count("$"),
+                s.count("\\"),
+                sum(c.isdigit() for c in s) / (1 + len(s)),
+                len(set(tokens(s))),
+                s.count("=") + s.count("<") + s.count(">"),
+            ]
+            for s in statements
+        ],
+        dtype=float,
+    )

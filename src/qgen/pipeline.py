@@ -1,0 +1,82 @@
+"""The three stages in order, each from the one before: python -m qgen.pipeline [group=name ...] [key=value ...]"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+
+from qgen.cli import entry
+from qgen.config import CONF, STAGES, Config, register, resolve
+from qgen.runtime import rundir
+from qgen.tables import samples, show, stage_table
+from qgen.train import child
+
+
+def pipeline(config: Config, out: Path, plain: dict) -> None:
+    """Run the stages, then print what each changed and what the last one writes."""
+    show_run(run(list(HydraConfig.get().overrides.task)))
+
+
+def run(overrides: list[str]) -> list[Path]:
+    """Run the stages one after the other, each in a process of its own; return their directories.
+
+    Every stage's config is checked before the first stage starts. Raises RuntimeError where a stage fails.
+    """
+    if any(o.lstrip("+~").split("=")[0] == "stage" for o in overrides):
+        raise ValueError("the pipeline runs all three stages: leave stage=... out, or use python -m qgen.train")
+    homes = [Path(c.output_dir) / c.run_name / c.stage.name for c in map(composed, _each(overrides))]
+    for of_stage in _each(overrides):
+        child(of_stage)
+    return homes
+
+
+def composed(overrides: list[str]) -> Config:
+    """The checked config of some overrides."""
+    cfg = compose("config", overrides, return_hydra_config=True)
+    HydraConfig.instance().set_config(cfg)
+    del cfg.hydra
+    return resolve(cfg)
+
+
+def show_run(homes: list[Path]) -> None:
+    summaries = [json.loads((home / rundir.SUMMARY).read_text(encoding="utf-8")) for home in homes]
+    show(
+        stage_table(summaries), samples(summaries[-1]), f"the run's files lie in {homes[0].parent}, a directory a stage"
+    )
+
+
+def _each(overrides: list[str]) -> list[list[str]]:
+    return [[*overrides, f"stage={stage}"] for stage in STAGES]
+
+
+class QuestionsGenTrainer:
+    """The pipeline from Python: QuestionsGenTrainer("model=a100", "data=openmath").train_full_pipeline()
+
+    Args:
+        overrides: what would stand on the command line.
+    """
+
+    def __init__(self, *overrides: str):
+        self.overrides = list(overrides)
+
+    def train_full_pipeline(self) -> list[Path]:
+        """Run all three stages; return the directory of each. Raises RuntimeError where one fails."""
+        register()
+        if GlobalHydra.instance().is_initialized():
+            return run(self.overrides)
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            return run(self.overrides)
+
+
+def main() -> None:
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")  # stages and pipeline write to one terminal, in order
+    sys.argv[1:1] = ["hydra.run.dir=${output_dir}/${run_name}", "hydra.job.name=pipeline"]
+    entry(pipeline)()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""How a problem is asked for, and the chat rows that this makes. Templates stand in conf/prompt/."""
+
+import random
+from typing import Any
+
+from qgen.config import PromptConfig
+from qgen.problem import Problem, render
+
+Message = dict[str, str]
+
+
+def ask(prompt: PromptConfig, topic: str, level: int, points: tuple[str, ...] = ()) -> list[Message]:
+    """The messages that ask for a new problem of a topic and a level (1 to 5), perhaps on knowledge points."""
+    about = prompt.about.format(points=", ".join(points)) if points else ""
+    return _messages(prompt, prompt.ask.format(topic=_topic(prompt, topic), level=level, about=about))
+
+
+def vary(prompt: PromptConfig, original: Problem) -> list[Message]:
+    """The messages that ask for a variation of a problem."""
+    text = prompt.vary.format(
+        topic=_topic(prompt, original.topic), level=original.level, original=render(original, prompt.language)
+    )
+    return _messages(prompt, text)
+
+
+def ask_like(prompt: PromptConfig, problem: Problem) -> list[Message]:
+    """The messages that ask for a problem of this one's topic and level.
+
+    Half of the requests (by the problem's id) name a knowledge point, so that the model learns both forms.
+    """
+    points = problem.points[:1] if random.Random(problem.id).random() < 0.5 else ()
+    return ask(prompt, problem.topic, problem.level, points)
+
+
+def request(prompt: PromptConfig, problem: Problem) -> dict[str, Any]:
+    """A row that only asks: the prompt, and the columns that rewards may read."""
+    return {"prompt": ask_like(prompt, problem), "topic": problem.topic, "level": problem.level}
+
+
+def lesson(prompt: PromptConfig, problem: Problem) -> dict[str, Any]:
+    """A row to train on: the request, and the problem as its completion."""
+    return {"prompt": ask_like(prompt, problem), "completion": reply(prompt, problem)}
+
+
+def reply(prompt: PromptConfig, problem: Problem) -> list[Message]:
+    return [{"role": "assistant", "content": render(problem, prompt.language, solution=prompt.solution)}]
+
+
+def _messages(prompt: PromptConfig, text: str) -> list[Message]:
+    system = [{"role": "system", "content": prompt.system}] if prompt.system else []
+    return [*system, {"role": "user", "content": text}]
+
+
+def _topic(prompt: PromptConfig, topic: str) -> str:
+    return prompt.topics.get(topic, topic)

@@ -1,0 +1,63 @@
+"""novelty: how far is a problem from every problem known, in words and in what remains when numbers are masked?"""
+
+from typing import Any
+
+import numpy as np
+
+from qgen.metrics.similarity import SimilarityIndex, leave_one_out, mask_numbers
+from qgen.problem import Problem
+from qgen.rewards.registry import Completion, parsed, term
+
+
+@term("novelty")
+class Novelty:
+    """min(1, d / d50), times `penalty` where the similarity 1 - d exceeds `threshold`. In [0, 1].
+
+    d is the smaller of two distances (1 - cosine, see metrics/similarity.py) to the nearest problem of the corpus
+    and of what was written so far: of the statements as they are, and with their numbers masked. d50 is the
+    median of that distance among real problems, so that being stranger than a real problem earns nothing more.
+
+    Args:
+        corpus: the training problems.
+        threshold: similarity above which a problem counts as a copy.
+        penalty: factor for copies.
+        memory: how many of the problems written last are remembered.
+    """
+
+    def __init__(self, corpus: list[Problem], threshold: float = 0.85, penalty: float = 0.3, memory: int = 5000):
+        self.threshold, self.penalty, self.limit = threshold, penalty, memory
+        statements = [p.statement for p in corpus]
+        masked = [mask_numbers(s) for s in statements]
+        self.indices = (SimilarityIndex(statements), SimilarityIndex(masked))
+        real = 1.0 - np.maximum(leave_one_out(statements), leave_one_out(masked))
+        self.median = max(float(np.median(real)), 1e-6)
+        self.memory: list[str] = []
+
+    def __call__(self, completions: list[Completion], **_) -> list[float]:
+        problems = parsed(completions)
+        statements = [p.statement if isinstance(p, Problem) else "" for p in problems]
+        similar = self.similarity(statements)
+        scores = np.minimum(1.0, (1.0 - similar) / self.median) * np.where(similar > self.threshold, self.penalty, 1.0)
+        return [float(s) if isinstance(p, Problem) else 0.0 for s, p in zip(scores, problems, strict=True)]
+
+    def similarity(self, statements: list[str]) -> np.ndarray:
+        """Similarity (0 to 1) to the nearest known problem, plain or masked, of shape (len(statements),)."""
+        plain, masked = self.indices
+        return np.maximum(plain.nearest(statements)[0], masked.nearest([mask_numbers(s) for s in statements])[0])
+
+    def observe(self, completions: list[Completion]) -> None:
+        """Remember the problems among completions that were trained on."""
+        self._remember([p.statement for p in parsed(completions) if isinstance(p, Problem)])
+
+    def _remember(self, statements: list[str]) -> None:
+        room = self.limit - len(self.memory)
+        fresh = statements[:room]
+        self.memory.extend(fresh)
+        self.indices[0].add(fresh)
+        self.indices[1].add([mask_numbers(s) for s in fresh])
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"memory": self.memory}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._remember(state["memory"])

@@ -1,0 +1,125 @@
+"""Which attention will run, and the one fix for `'NoneType' object has no attribute 'attn_bias'`.
+
+Unsloth sets its modules' global `xformers` to None where xformers is missing or does not match torch, and
+the forwards of some releases then read `xformers.attn_bias` without asking first (unslothai/unsloth issues
+1490 and 1566). Llama's was guarded in February 2025, those of Mistral, Qwen3, Cohere and Granite in July.
+Without xformers those forwards need a mask to pass on and an attention to pass it to: PyTorch has both.
+"""
+
+import ast
+import inspect
+import sys
+from importlib import metadata
+from types import ModuleType, SimpleNamespace
+
+from packaging.version import Version
+
+FIRST_SOUND = Version("2025.7.2")  # read from the sources of 2025.6.12 to 2025.7.8
+
+
+def backend(implementation: str | None, cuda: bool) -> str:
+    """The attention that transformers will run, in words: what was asked for, or its choice and why."""
+    if implementation:
+        return f"{implementation} (asked for by model.attn_implementation)"
+    if cuda:
+        return "sdpa: PyTorch's scaled_dot_product_attention with its fused CUDA kernels"
+    return "sdpa: PyTorch's scaled_dot_product_attention on the CPU"
+
+
+def refuse_broken_unsloth(version: str | None = None) -> None:
+    """Raise RuntimeError where the installed Unsloth (or the version given) still has the bug in some model."""
+    if version is None:
+        try:
+            version = metadata.version("unsloth")
+        except metadata.PackageNotFoundError:
+            return
+    if Version(version) < FIRST_SOUND:
+        raise RuntimeError(
+            f"unsloth {version} fails without xformers ('NoneType' object has no attribute 'attn_bias'); "
+            f"install a release from {FIRST_SOUND} on: pip install -U 'qgen[gpu]'"
+        )
+
+
+def fix(prefix: str = "unsloth.models") -> list[str]:
+    """Mend every imported module under `prefix` that needs it; calling it again changes nothing.
+
+    Returns the names of the modules that were mended.
+    """
+    modules = [module for name, module in sys.modules.items() if name.startswith(prefix) and module is not None]
+    return [module.__name__ for module in modules if mend(module)]
+
+
+def mend(module: ModuleType) -> bool:
+    """Give a module whose `xformers` is None, and whose code reads `xformers.attn_bias` unguarded, what it needs.
+
+    That is masks, and the attention that such forwards go on to call with them (`xformers_attention`, None as
+    well in such a module). Returns whether the module needed it.
+    """
+    if getattr(module, "xformers", module) is not None or not unguarded(inspect.getsource(module)):
+        return False
+    module.xformers = SimpleNamespace(attn_bias=_Masks)
+    if getattr(module, "xformers_attention", None) is None:
+        module.xformers_attention = causal_attention
+    return True
+
+
+def causal_attention(query, key, value, attn_bias=None, p: float = 0.0, scale: float | None = None):
+    """PyTorch's causal attention under xformers' signature.
+
+    Args:
+        query, key, value: (batch, tokens, heads, width), or (batch, tokens, key heads, group, width).
+        attn_bias: a mask of `_Masks`, all of which are causal.
+
+    Returns the shape of `query`.
+    """
+    from torch.nn.functional import scaled_dot_product_attention
+
+    flat = [x.flatten(2, -2).transpose(1, 2) for x in (query, key, value)]
+    return (
+        scaled_dot_product_attention(*flat, is_causal=True, dropout_p=p, scale=scale)
+        .transpose(1, 2)
+        .reshape(query.shape)
+    )
+
+
+def unguarded(source: str) -> list[int]:
+    """Lines of a module that read `xformers.attn_bias` outside any test of xformers or HAS_XFORMERS."""
+    lines: list[int] = []
+
+    def visit(node: ast.AST, guarded: bool) -> None:
+        if isinstance(node, ast.If | ast.IfExp):
+            names = {n.id for n in ast.walk(node.test) if isinstance(n, ast.Name)}
+            tested = guarded or bool(names & {"xformers", "HAS_XFORMERS"})
+            visit(node.test, guarded)
+            body = node.body if isinstance(node.body, list) else [node.body]
+            orelse = node.orelse if isinstance(node.orelse, list) else [node.orelse]
+            for child in body:
+                visit(child, tested)
+            for child in orelse:
+                visit(child, tested)
+            return
+        if (
+            isinstance(node, ast.Attribute)
+            and node.attr == "attn_bias"
+            and isinstance(node.value, ast.Name)
+            and node.value.id == "xformers"
+            and not guarded
+        ):
+            lines.append(node.lineno)
+        for child in ast.iter_child_nodes(node):
+            visit(child, guarded)
+
+    visit(ast.parse(source), False)
+    return lines
+
+
+class _Masks:
+    """Stands where xformers.attn_bias would. Only the plain causal mask can be had without xformers."""
+
+    class LowerTriangularMask:
+        pass
+
+    class BlockDiagonalCausalMask:
+        @staticmethod
+        def from_seqlens(*_, **__):
+            raise RuntimeError("sequences longer than the model's sliding window need xformers: pip install xformers")

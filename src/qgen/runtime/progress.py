@@ -1,0 +1,37 @@
+"""One progress bar a stage, with loss, reward and time left."""
+
+import sys
+
+from tqdm import tqdm
+from transformers import TrainerCallback
+
+_SHOWN = {"loss": "loss", "reward": "reward", "learning_rate": "lr"}
+
+
+class ProgressBar(TrainerCallback):
+    """Shows a stage's optimizer steps. In a log file it prints a line every half minute rather than ten a second."""
+
+    def __init__(self, stage: str):
+        self.stage = stage
+        self.bar: tqdm | None = None
+
+    def on_train_begin(self, args, state, control, **_):
+        self.bar = tqdm(
+            total=state.max_steps,
+            initial=state.global_step,
+            desc=self.stage,
+            unit="step",
+            dynamic_ncols=True,
+            mininterval=0.1 if sys.stderr.isatty() else 30,
+        )
+
+    def on_step_end(self, args, state, control, **_):
+        self.bar.update(state.global_step - self.bar.n)
+
+    def on_log(self, args, state, control, logs=None, **_):
+        shown = {name: f"{logs[key]:.3g}" for key, name in _SHOWN.items() if logs and logs.get(key) is not None}
+        if self.bar is not None and shown:
+            self.bar.set_postfix(shown, refresh=False)
+
+    def on_train_end(self, args, state, control, **_):
+        self.bar.close()

@@ -1,0 +1,36 @@
+"""Strict mode: what could not be had is an error that says how to get it, never a substitute."""
+
+import importlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
+
+def require(module: str, install: str) -> ModuleType:
+    """Import a module, or raise ImportError with the command that installs it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(f"{module} is not usable ({error}); install it with: {install}") from error
+
+
+@contextmanager
+def hub(what: str) -> Iterator[None]:
+    """Around a load from the hub: what fails for want of a network says which setting names a mirror.
+
+    Raises RuntimeError naming HF_ENDPOINT where the hub could not be reached, or does not have `what`.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:  # connection errors and HfHubHTTPError are OSErrors
+        endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+        raise RuntimeError(
+            f"{what} could not be loaded from the hub at {endpoint} ({_first_line(error)}). Set HF_ENDPOINT to a "
+            f"mirror that you can reach, unset HF_HUB_OFFLINE if it is set, or name a local directory instead."
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:200]

@@ -1,0 +1,66 @@
+"""What a stage is given, and the arguments that all three Trainers share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from transformers import PreTrainedTokenizerBase
+
+from qgen.config import Config
+from qgen.data import Corpus
+from qgen.model import resolve_dtype
+from qgen.rewards import Rewards
+from qgen.runtime.tracking import Tracker
+
+
+@dataclass
+class Context:
+    """One stage of one run: its config, its directory, and everything that was loaded for it."""
+
+    config: Config
+    out: Path
+    model: PeftModel
+    tokenizer: PreTrainedTokenizerBase
+    corpus: Corpus
+    rewards: Rewards
+    tracker: Tracker
+
+    def arguments(self, config_class: type, **own: Any) -> Any:
+        """TRL's config for this stage: the keys that qgen declares, what the stage sets, then stage.trl."""
+        stage, cuda = self.config.stage, torch.cuda.is_available()
+        dtype = resolve_dtype(self.config.model.dtype)
+        fields = dict(
+            output_dir=str(self.out),
+            seed=self.config.seed,
+            max_steps=stage.max_steps,
+            per_device_train_batch_size=stage.per_device_train_batch_size,
+            gradient_accumulation_steps=stage.gradient_accumulation_steps,
+            learning_rate=stage.learning_rate,
+            warmup_steps=stage.warmup_steps,
+            lr_scheduler_type=stage.lr_scheduler_type.value,
+            weight_decay=stage.weight_decay,
+            max_grad_norm=stage.max_grad_norm,
+            optim="adamw_torch",
+            logging_steps=1,
+            save_strategy="steps",
+            save_steps=stage.save_steps,
+            save_total_limit=stage.save_total_limit,
+            report_to="none",  # qgen tracks by itself
+            disable_tqdm=True,  # and shows its own bar
+            gradient_checkpointing=self.config.model.gradient_checkpointing,
+            bf16=dtype is torch.bfloat16,
+            fp16=dtype is torch.float16,
+            use_cpu=not cuda,
+            dataloader_pin_memory=cuda,
+        )
+        return config_class(**fields | own | stage.trl)
+
+    def need(self, rows: int, needed: int, what: str) -> None:
+        """Raise RuntimeError where there are fewer rows than one optimizer step takes."""
+        if rows < needed:
+            raise RuntimeError(
+                f"stage={self.config.stage.name} takes {needed} {what} a step, and there are {rows}: "
+                f"add data, or lower stage.per_device_train_batch_size or stage.gradient_accumulation_steps"
+            )

@@ -1,0 +1,64 @@
+"""Distillation: training on what a teacher writes. teacher=self is best-of-n: the model's own winners by reward."""
+
+import json
+import random
+from pathlib import Path
+
+from trl import SFTTrainer
+
+from qgen.prompts import request
+from qgen.runtime.rollout import generate
+from qgen.stages import sft
+from qgen.stages.context import Context
+
+WINNERS = "winners.jsonl"
+
+
+def build(context: Context) -> SFTTrainer:
+    """A trainer on the winners, which are written to winners.jsonl before training starts and read on a resume."""
+    path = context.out / WINNERS
+    if not path.exists():
+        rows = best_of_n(context)
+        fresh = path.with_suffix(".tmp")
+        fresh.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+        fresh.replace(path)
+    rows = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    return sft.trainer(context, rows)
+
+
+def best_of_n(context: Context) -> list[dict]:
+    """For each of stage.num_prompts requests the best of stage.num_generations completions that pass the gate.
+
+    Raises RuntimeError where none passes: a model that writes no problem cannot teach itself to.
+    """
+    config, stage = context.config, context.config.stage
+    problems = random.Random(config.seed).choices(context.corpus.train, k=stage.num_prompts)
+    requests = [request(config.prompt, p) for p in problems for _ in range(stage.num_generations)]
+    print(f"distill: writing {stage.num_generations} completions for each of {stage.num_prompts} requests")
+    written = generate(context.model, context.tokenizer, [r["prompt"] for r in requests], config.sampling, config.seed)
+    columns = {name: [r[name] for r in requests] for name in ("topic", "level")}
+    texts = [completion.text for completion in written]
+    scores = context.rewards.score([r["prompt"] for r in requests], texts, **columns)
+    context.tracker.write(
+        "samples",
+        *(
+            {"mode": "teacher", "step": 0, **{k: r[k] for k in columns}, "completion": t, "terms": scores.row(i),
+             "reward": round(scores.total[i], 4)}
+            for i, (r, t) in enumerate(zip(requests, texts, strict=True))
+        ),
+    )  # fmt: skip
+    gate = scores.terms[config.reward.gate] if config.reward.gate else [1.0] * len(texts)
+    rows = []
+    for start in range(0, len(texts), stage.num_generations):
+        passing = [i for i in range(start, start + stage.num_generations) if gate[i] and written[i].finished]
+        if passing:
+            best = max(passing, key=lambda i: scores.total[i])
+            completion = [{"role": "assistant", "content": texts[best]}]
+            rows.append({"prompt": requests[best]["prompt"], "completion": completion, "reward": scores.total[best]})
+    print(f"distill: {len(rows)} of {stage.num_prompts} requests have a winner")
+    if not rows:
+        raise RuntimeError(
+            f"none of {len(texts)} completions passed the gate, so there is nothing to train on: run stage=sft first, "
+            f"or raise stage.num_prompts"
+        )
+    return rows

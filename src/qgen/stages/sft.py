@@ -1,0 +1,32 @@
+"""Supervised fine-tuning on real problems; the loss is on the assistant's part alone."""
+
+from datasets import Dataset
+from trl import SFTConfig, SFTTrainer
+
+from qgen.data.mix import training_rows
+from qgen.stages.context import Context
+
+
+def build(context: Context) -> SFTTrainer:
+    """A trainer on the training problems, mixed as data.mix says."""
+    config = context.config
+    return trainer(context, training_rows(context.corpus.train, config.data, config.prompt, config.seed))
+
+
+def trainer(context: Context, rows: list[dict]) -> SFTTrainer:
+    """A trainer on rows of {prompt, completion}. Rows longer than model.max_length are left out: cut short, they
+    would teach problems without an answer."""
+    config = context.config
+    texts = [context.tokenizer.apply_chat_template(r["prompt"] + r["completion"], tokenize=False) for r in rows]
+    lengths = [len(ids) for ids in context.tokenizer(texts, add_special_tokens=False)["input_ids"]] if texts else []
+    kept = [row for row, length in zip(rows, lengths, strict=True) if length <= config.model.max_length]
+    if len(kept) < len(rows):
+        print(
+            f"{len(rows) - len(kept)} of {len(rows)} rows are longer than model.max_length={config.model.max_length}: left out"
+        )
+    stage = config.stage
+    context.need(len(kept), stage.per_device_train_batch_size * stage.gradient_accumulation_steps, "problems")
+    arguments = context.arguments(SFTConfig, max_length=config.model.max_length, completion_only_loss=True)
+    return SFTTrainer(
+        model=context.model, args=arguments, train_dataset=Dataset.from_list(kept), processing_class=context.tokenizer
+    )

@@ -1,0 +1,55 @@
+"""One stage, one Hydra job: python -m qgen.train stage=sft|grpo|distill [group=name ...] [key=value ...]"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
+from qgen.cli import entry
+from qgen.config import Config
+from qgen.runtime import rundir
+from qgen.tables import samples, show, stage_table
+
+
+def train(config: Config, out: Path, plain: dict) -> None:
+    """Train the stage that a config names, or, in a sweep, have a process of its own do it."""
+    if HydraConfig.get().mode is RunMode.MULTIRUN:
+        return child(list(HydraConfig.get().overrides.task), f"hydra.run.dir={quoted(str(out))}")
+    claimed = rundir.claim(config, out)
+    if claimed.note:
+        print(claimed.note)
+    if claimed.complete:
+        return None
+    from qgen.runtime.quiet import quiet
+
+    quiet()
+    from qgen.stages.run import run
+
+    summary = run(config, out, claimed.checkpoint, plain)
+    show(stage_table([summary]), samples(summary), f"this run's files lie in {out}")
+    return None
+
+
+def child(overrides: list[str], *more: str) -> None:
+    """Run one job in a process of its own, so that memory and patched libraries end with it.
+
+    Raises RuntimeError where it fails; it has said why itself.
+    """
+    done = subprocess.run([sys.executable, "-m", "qgen.train", *overrides, *more], check=False)
+    if done.returncode == 130:
+        raise KeyboardInterrupt
+    if done.returncode:
+        raise RuntimeError(f"the job {' '.join(overrides)} failed (exit code {done.returncode})")
+
+
+def quoted(value: str) -> str:
+    """A value that Hydra's override grammar takes literally."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+main = entry(train)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""The fields of TRL's config classes, read from the installed source: importing them would import torch."""
+
+import ast
+import difflib
+import importlib.util
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_FILES = {  # the class's own fields, then those it inherits
+    "sft": ("trl/trainer/sft_config.py", "trl/trainer/base_config.py", "transformers/training_args.py"),
+    "grpo": ("trl/trainer/grpo_config.py", "trl/trainer/base_config.py", "transformers/training_args.py"),
+}
+_FILES["distill"] = _FILES["sft"]
+OWN = {  # what qgen sets from a key of its own
+    "output_dir": "output_dir", "seed": "seed", "max_steps": "stage.max_steps", "report_to": "tracker",
+    "per_device_train_batch_size": "stage.per_device_train_batch_size",
+    "gradient_accumulation_steps": "stage.gradient_accumulation_steps", "learning_rate": "stage.learning_rate",
+    "warmup_steps": "stage.warmup_steps", "lr_scheduler_type": "stage.lr_scheduler_type",
+    "weight_decay": "stage.weight_decay", "max_grad_norm": "stage.max_grad_norm", "save_steps": "stage.save_steps",
+    "save_total_limit": "stage.save_total_limit", "num_generations": "stage.num_generations",
+    "max_completion_length": "sampling.max_new_tokens", "temperature": "sampling.temperature",
+    "top_p": "sampling.top_p", "max_length": "model.max_length", "bf16": "model.dtype", "fp16": "model.dtype",
+    "gradient_checkpointing": "model.gradient_checkpointing", "reward_weights": "reward.terms.NAME.weight",
+    "multi_objective_aggregation": "reward.normalize",
+}  # fmt: skip
+
+
+@cache
+def fields(stage: str) -> frozenset[str]:
+    """Names of all fields of a stage's config class in the installed TRL and transformers."""
+    found: set[str] = set()
+    for file in _FILES[stage]:
+        package, _, rest = file.partition("/")
+        spec = importlib.util.find_spec(package)
+        if spec is None or spec.origin is None:
+            raise ImportError(f"{package} is not installed; install it with: pip install qgen")
+        tree = ast.parse((Path(spec.origin).parent / rest).read_text(encoding="utf-8"))
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef):
+                found.update(
+                    n.target.id for n in node.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)
+                )
+    return frozenset(found)
+
+
+def check(stage: str, passed: dict[str, Any]) -> None:
+    """Raise ValueError for a key of stage.trl that TRL does not have, or that qgen has a key of its own for."""
+    for key in passed:
+        if key in OWN:
+            raise ValueError(f"stage.trl.{key} is set by qgen: use {OWN[key]}")
+        if key not in fields(stage):
+            near = difflib.get_close_matches(key, fields(stage), n=1)
+            hint = f"; did you mean stage.trl.{near[0]}?" if near else ""
+            raise ValueError(f"stage.trl.{key} is no field of TRL's config for {stage}{hint}")
