@@ -70,7 +70,7 @@ class Source(Enum):
 
 @dataclass
 class StageConfig:
-    """One training stage. The effective batch is per_device_train_batch_size x gradient_accumulation_steps x devices."""
+    """One training stage. Its effective batch is the per-device batch x accumulation steps x devices."""
 
     name: str = MISSING  # sft, grpo or distill
     max_steps: int = MISSING  # optimizer steps
@@ -358,9 +358,8 @@ def _unknown(node: DictConfig, prefix: str = "") -> Iterator[str]:
     for name in node:
         if known is not None and name not in known:
             yield f"{prefix}{name}"
-        elif not OmegaConf.is_interpolation(node, name) and isinstance(node._get_node(name), DictConfig):
-            if node[name] is not None:
-                yield from _unknown(node[name], f"{prefix}{name}.")
+        elif isinstance(child := node._get_node(name), DictConfig) and not child._is_none():
+            yield from _unknown(child, f"{prefix}{name}.")
 
 
 def _dotted(node: DictConfig, prefix: str = "") -> Iterator[str]:

@@ -13,16 +13,25 @@ TERMS: dict[str, tuple[str, ...]] = {
     ),
     "Number Theory": (
         "divisible", "divisor", "prime", "remainder", "modulo", "greatest common divisor", "least common multiple",
-        "digit", "integer solution", "perfect square", "congruence", "coprime", "base representation", "整除", "质数", "余数",
+        "digit", "integer solution", "perfect square", "congruence", "coprime", "base representation",
+        "整除", "质数", "余数",
     ),
     "Combinatorics": (
         "how many ways", "arrangement", "permutation", "combination", "subset", "choose", "coloring", "tournament",
         "pigeonhole", "graph", "string of length", "distinct ways", "排列", "组合", "多少种",
     ),
     "Probability": ("probability", "random", "expected value", "dice", "coin", "概率", "期望"),
-    "Calculus": ("derivative", "integral", "differentiable", "limit", "continuous", "\\int", "differential equation", "积分", "极限"),
-    "Sequence": ("sequence", "series", "recurrence", "arithmetic progression", "geometric progression", "fibonacci", "数列"),
-    "Inequality": ("inequality", "maximum value", "minimum value", "largest value", "smallest value", "at most", "不等式", "最大值"),
+    "Calculus": (
+        "derivative", "integral", "differentiable", "limit", "continuous", "\\int", "differential equation",
+        "积分", "极限",
+    ),
+    "Sequence": (
+        "sequence", "series", "recurrence", "arithmetic progression", "geometric progression", "fibonacci", "数列",
+    ),
+    "Inequality": (
+        "inequality", "maximum value", "minimum value", "largest value", "smallest value", "at most",
+        "不等式", "最大值",
+    ),
     "Algebra": (
         "polynomial", "equation", "root", "function", "logarithm", "matrix", "complex number", "system of equations",
         "coefficient", "quadratic", "factor", "real numbers", "方程", "函数", "多项式",

@@ -22,6 +22,8 @@ def mask_numbers(text: str) -> str:
 
 
 def tokens(text: str) -> list[str]:
+    """Words, LaTeX commands, numbers and signs. Lone surrogates, which cannot be hashed, become question marks."""
+    text = text.encode("utf-8", "replace").decode("utf-8")
     return [token for token in _TOKEN.findall(text.lower()) if token not in "${}.,;:?!"]
 
 

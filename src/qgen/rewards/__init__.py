@@ -74,7 +74,7 @@ class Rewards:
         return "normalize_then_sum" if self.config.normalize is Normalize.group else "sum_then_normalize"
 
     def _value(self, name: str, prompts: list, completions: list[Completion], **columns: Any) -> list[float | None]:
-        """What TRL gets of one term. All terms are scored when the first is asked for: TRL passes each the same list."""
+        """What TRL gets of one term. It passes each the same list, so all are scored when the first is asked for."""
         if self._batch[0] is not completions:
             scores = self.score(prompts, completions, **columns)
             self._batch = (completions, scores)

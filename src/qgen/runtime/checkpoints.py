@@ -1,4 +1,4 @@
-"""What a checkpoint holds beyond the Trainer's own: the state of the rewards. It is written last, as the mark of a whole one."""
+"""What a checkpoint holds beyond the Trainer's own state. It is written last, as the mark of a whole checkpoint."""
 
 import json
 from collections.abc import Callable

@@ -31,30 +31,30 @@ class Context:
         """TRL's config for this stage: the keys that qgen declares, what the stage sets, then stage.trl."""
         stage, cuda = self.config.stage, torch.cuda.is_available()
         dtype = resolve_dtype(self.config.model.dtype)
-        fields = dict(
-            output_dir=str(self.out),
-            seed=self.config.seed,
-            max_steps=stage.max_steps,
-            per_device_train_batch_size=stage.per_device_train_batch_size,
-            gradient_accumulation_steps=stage.gradient_accumulation_steps,
-            learning_rate=stage.learning_rate,
-            warmup_steps=stage.warmup_steps,
-            lr_scheduler_type=stage.lr_scheduler_type.value,
-            weight_decay=stage.weight_decay,
-            max_grad_norm=stage.max_grad_norm,
-            optim="adamw_torch",
-            logging_steps=1,
-            save_strategy="steps",
-            save_steps=stage.save_steps,
-            save_total_limit=stage.save_total_limit,
-            report_to="none",  # qgen tracks by itself
-            disable_tqdm=True,  # and shows its own bar
-            gradient_checkpointing=self.config.model.gradient_checkpointing,
-            bf16=dtype is torch.bfloat16,
-            fp16=dtype is torch.float16,
-            use_cpu=not cuda,
-            dataloader_pin_memory=cuda,
-        )
+        fields = {
+            "output_dir": str(self.out),
+            "seed": self.config.seed,
+            "max_steps": stage.max_steps,
+            "per_device_train_batch_size": stage.per_device_train_batch_size,
+            "gradient_accumulation_steps": stage.gradient_accumulation_steps,
+            "learning_rate": stage.learning_rate,
+            "warmup_steps": stage.warmup_steps,
+            "lr_scheduler_type": stage.lr_scheduler_type.value,
+            "weight_decay": stage.weight_decay,
+            "max_grad_norm": stage.max_grad_norm,
+            "optim": "adamw_torch",
+            "logging_steps": 1,
+            "save_strategy": "steps",
+            "save_steps": stage.save_steps,
+            "save_total_limit": stage.save_total_limit,
+            "report_to": "none",  # qgen tracks by itself
+            "disable_tqdm": True,  # and shows its own bar
+            "gradient_checkpointing": self.config.model.gradient_checkpointing,
+            "bf16": dtype is torch.bfloat16,
+            "fp16": dtype is torch.float16,
+            "use_cpu": not cuda,
+            "dataloader_pin_memory": cuda,
+        }
         return config_class(**fields | own | stage.trl)
 
     def need(self, rows: int, needed: int, what: str) -> None:

@@ -47,12 +47,13 @@ def best_of_n(context: Context) -> list[dict]:
             for i, (r, t) in enumerate(zip(requests, texts, strict=True))
         ),
     )  # fmt: skip
-    gate = scores.terms[config.reward.gate] if config.reward.gate else [1.0] * len(texts)
     rows = []
     for start in range(0, len(texts), stage.num_generations):
-        passing = [i for i in range(start, start + stage.num_generations) if gate[i] and written[i].finished]
-        if passing:
-            best = max(passing, key=lambda i: scores.total[i])
+        group = range(start, start + stage.num_generations)
+        if config.reward.gate:
+            group = [i for i in group if scores.terms[config.reward.gate][i] and written[i].finished]
+        if group:
+            best = max(group, key=lambda i: scores.total[i])
             completion = [{"role": "assistant", "content": texts[best]}]
             rows.append({"prompt": requests[best]["prompt"], "completion": completion, "reward": scores.total[best]})
     print(f"distill: {len(rows)} of {stage.num_prompts} requests have a winner")

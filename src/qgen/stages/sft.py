@@ -21,9 +21,8 @@ def trainer(context: Context, rows: list[dict]) -> SFTTrainer:
     lengths = [len(ids) for ids in context.tokenizer(texts, add_special_tokens=False)["input_ids"]] if texts else []
     kept = [row for row, length in zip(rows, lengths, strict=True) if length <= config.model.max_length]
     if len(kept) < len(rows):
-        print(
-            f"{len(rows) - len(kept)} of {len(rows)} rows are longer than model.max_length={config.model.max_length}: left out"
-        )
+        limit = config.model.max_length
+        print(f"left out: {len(rows) - len(kept)} of {len(rows)} rows, over model.max_length={limit}")
     stage = config.stage
     context.need(len(kept), stage.per_device_train_batch_size * stage.gradient_accumulation_steps, "problems")
     arguments = context.arguments(SFTConfig, max_length=config.model.max_length, completion_only_loss=True)

@@ -1,0 +1,61 @@
+import json
+
+import pytest
+from conftest import CUBES, DIGITS, SPHERES, composed
+
+from qgen.data.mix import training_rows
+from qgen.problem import render
+
+
+@pytest.fixture
+def files(tmp_path):
+    varied = {"original": render(DIGITS), "statement": DIGITS.statement.replace("four", "five"), "answer": "252"}
+    chat = {"conversations": [{"from": "human", "value": "Hello!"}, {"from": "gpt", "value": "Good morning."}]}
+    (tmp_path / "v.jsonl").write_text(json.dumps(varied) + "\n")
+    (tmp_path / "c.jsonl").write_text((json.dumps(chat) + "\n") * 5)
+    return tmp_path
+
+
+def rows(*overrides):
+    config = composed(*overrides)
+    return training_rows([SPHERES, DIGITS, CUBES], config.data, config.prompt, seed=0)
+
+
+def test_problems_only_by_default():
+    assert len(rows()) == 3
+
+
+def test_shares(files):
+    mixed = rows(
+        f"data.variations_path={files}/v.jsonl",
+        f"data.chat_path={files}/c.jsonl",
+        "data.mix={problems: 2, variations: 1, chat: 1}",
+    )
+    said = [row["completion"][0]["content"] for row in mixed]
+    assert len(mixed) == 4  # one variation sets the size: two problems, one variation, one conversation
+    assert sum("five-digit" in text for text in said) == 1
+    assert said.count("Good morning.") == 1
+
+
+def test_order_is_seeded():
+    assert rows() == rows()
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ({"original": "no problem", "statement": "s", "answer": "a"}, "'original' is not a problem"),
+        ({"original": render(DIGITS), "statement": "s"}, "'statement' and 'answer'"),
+    ],
+)
+def test_broken_variations(tmp_path, line, says):
+    (tmp_path / "v.jsonl").write_text(json.dumps(line) + "\n")
+    with pytest.raises(RuntimeError, match=says):
+        rows(f"data.variations_path={tmp_path}/v.jsonl", "data.mix.variations=1")
+
+
+@pytest.mark.parametrize("line", [{}, {"messages": [{"role": "user", "content": "Hello!"}]}])
+def test_broken_chat(tmp_path, line):
+    (tmp_path / "c.jsonl").write_text(json.dumps(line) + "\n")
+    with pytest.raises(RuntimeError, match=r"c\.jsonl:1"):
+        rows(f"data.chat_path={tmp_path}/c.jsonl", "data.mix.chat=1")

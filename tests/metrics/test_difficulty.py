@@ -1,0 +1,20 @@
+import numpy as np
+import pytest
+from conftest import DIGITS, composed
+
+from qgen import data
+from qgen.metrics.difficulty import DifficultyModel
+
+
+def test_it_knows_something_of_real_levels():
+    corpus = data.load(composed().data)
+    model = DifficultyModel(corpus.train)
+    assert model.spearman > 0.2
+    levels = model.predict([p.statement for p in corpus.heldout])
+    assert ((levels >= 1) & (levels <= 5)).all()
+    assert np.std(levels) > 0.5  # a ridge alone would say 3 of everything
+
+
+def test_too_few_problems():
+    with pytest.raises(RuntimeError, match="20 problems"):
+        DifficultyModel([DIGITS])

@@ -1,0 +1,51 @@
+from dataclasses import replace
+
+import torch
+
+from qgen.config import MemoryConfig
+from qgen.runtime.memory import Memory, MemoryMonitor, measure
+
+
+def test_resident_memory_grows_with_what_is_held():
+    before = measure()
+    held = torch.ones(64 * 2**20 // 4)  # 64 MiB, touched
+    after = measure()
+    assert after.allocated - before.allocated > 50 * 2**20
+    assert after.peak >= after.allocated
+    assert held.sum() > 0
+
+
+class State:
+    def __init__(self, step):
+        self.global_step = step
+
+
+def reports(share, config=None):
+    rows = []
+    memory = Memory("card", allocated=10, reserved=int(share * 100), peak=90, total=100)
+    readings = iter([memory, replace(memory, reserved=20)])
+    return rows, MemoryMonitor(config or MemoryConfig(), rows.append, lambda: next(readings, memory))
+
+
+def test_it_cleans_above_the_threshold_and_says_what_that_freed():
+    rows, monitor = reports(0.5)
+    monitor.report("rollout", 3)
+    assert (rows[0]["node"], rows[0]["step"], rows[0]["share"], rows[0]["freed"]) == ("rollout", 3, 0.5, 30)
+
+
+def test_it_leaves_memory_alone_below_the_threshold():
+    rows, monitor = reports(0.3)
+    monitor.report("rollout")
+    assert "freed" not in rows[0]
+
+
+def test_nodes_and_steps_are_reported():
+    rows, monitor = reports(0.1, MemoryConfig(every=5))
+    monitor.on_train_begin(None, State(0), None)
+    for step in range(1, 11):
+        monitor.on_step_end(None, State(step), None)
+    monitor.on_save(None, State(10), None)
+    monitor.on_train_end(None, State(10), None)
+    assert [(r["node"], r["step"]) for r in rows] == [
+        ("train begins", 0), ("step", 5), ("step", 10), ("checkpoint", 10), ("train ends", 10),
+    ]  # fmt: skip

@@ -1,0 +1,133 @@
+import pytest
+from conftest import composed
+
+from qgen.runtime import rundir
+
+
+def config(tmp_path, *overrides):
+    return composed(f"output_dir={tmp_path}", "run_name=r", *overrides)
+
+
+def checkpoint(out, step, without=None):
+    folder = out / f"checkpoint-{step}"
+    folder.mkdir(parents=True)
+    for name in rundir._CHECKPOINT_FILES:
+        if name != without:
+            (folder / name).write_text("{}")
+    return folder
+
+
+def test_a_fresh_directory_is_claimed(tmp_path):
+    out = tmp_path / "r" / "sft"
+    assert rundir.claim(config(tmp_path), out) == rundir.Claim()
+    assert (out / "config.yaml").exists()
+
+
+def test_an_unfinished_run_wants_to_be_told(tmp_path):
+    out = tmp_path / "r" / "sft"
+    rundir.claim(config(tmp_path), out)
+    with pytest.raises(RuntimeError, match=r"unfinished run.*resume=true.*overwrite=true"):
+        rundir.claim(config(tmp_path), out)
+    newest = checkpoint(out, 20)
+    checkpoint(out, 10)
+    assert rundir.claim(config(tmp_path, "resume=true"), out).checkpoint == newest
+
+
+def test_another_configs_run_is_refused_and_nothing_is_lost(tmp_path):
+    out = tmp_path / "r" / "sft"
+    rundir.claim(config(tmp_path), out)
+    (out / "samples.jsonl").write_text("written\n")
+    with pytest.raises(RuntimeError, match=r"stage\.max_steps: 200 -> 7"):
+        rundir.claim(config(tmp_path, "stage.max_steps=7"), out)
+    assert (out / "samples.jsonl").read_text() == "written\n"
+    assert "max_steps: 200" in (out / "config.yaml").read_text()
+
+
+def test_resume_may_change_the_config_and_says_what(tmp_path):
+    out = tmp_path / "r" / "sft"
+    rundir.claim(config(tmp_path), out)
+    (out / "summary.json").write_text("{}")
+    claimed = rundir.claim(config(tmp_path, "stage.max_steps=300", "resume=true"), out)
+    assert not claimed.complete
+    assert "stage.max_steps: 200 -> 300" in claimed.note
+
+
+def test_a_complete_run_is_left_alone(tmp_path):
+    out = tmp_path / "r" / "sft"
+    rundir.claim(config(tmp_path), out)
+    (out / "summary.json").write_text("{}")
+    assert rundir.claim(config(tmp_path), out).complete
+    assert rundir.claim(config(tmp_path, "resume=true"), out).complete
+
+
+def test_overwrite_removes_what_a_run_wrote_and_nothing_else(tmp_path):
+    out = tmp_path / "r" / "sft"
+    rundir.claim(config(tmp_path), out)
+    checkpoint(out, 10)
+    (out / "metrics.jsonl").write_text("{}\n")
+    (out / "notes.txt").write_text("mine")
+    assert rundir.claim(config(tmp_path, "overwrite=true"), out) == rundir.Claim()
+    assert sorted(p.name for p in out.iterdir()) == ["config.yaml", "notes.txt"]
+
+
+@pytest.mark.parametrize("name", rundir._CHECKPOINT_FILES)
+def test_a_half_written_checkpoint_is_skipped_for_a_whole_one(tmp_path, name):
+    whole = checkpoint(tmp_path, 10)
+    checkpoint(tmp_path, 20, without=name)
+    found, note = rundir.last_checkpoint(tmp_path)
+    assert found == whole
+    assert "checkpoint-20 is half written" in note
+    assert name in note
+
+
+def test_only_half_written_checkpoints_end_the_resume(tmp_path):
+    folder = checkpoint(tmp_path, 10)
+    (folder / "trainer_state.json").write_text('{"global_step": 1')
+    with pytest.raises(RuntimeError, match=r"half written.*trainer_state\.json.*overwrite=true"):
+        rundir.last_checkpoint(tmp_path)
+
+
+def test_no_checkpoint_yet(tmp_path):
+    assert rundir.last_checkpoint(tmp_path)[0] is None
+
+
+def adapter(out):
+    (out / "adapter").mkdir(parents=True)
+    (out / "adapter" / "adapter_config.json").write_text("{}")
+    (out / "adapter" / "adapter_model.safetensors").write_text("weights")
+    (out / "summary.json").write_text("{}")
+    return out / "adapter"
+
+
+def test_a_stage_starts_from_the_one_before(tmp_path):
+    assert rundir.starting_adapter(config(tmp_path, "stage=grpo")) is None
+    first = adapter(tmp_path / "r" / "sft")
+    assert rundir.starting_adapter(config(tmp_path, "stage=grpo")) == first
+    assert rundir.starting_adapter(config(tmp_path, "stage=distill")) == first
+    second = adapter(tmp_path / "r" / "grpo")
+    assert rundir.starting_adapter(config(tmp_path, "stage=distill")) == second
+    assert rundir.starting_adapter(config(tmp_path, "stage=sft")) is None
+    assert rundir.starting_adapter(config(tmp_path, "stage=distill", "stage.init_from=base")) is None
+    assert rundir.starting_adapter(config(tmp_path, "stage=distill", f"stage.init_from={tmp_path}/r/sft")) == first
+
+
+def test_an_unfinished_stage_before_is_refused(tmp_path):
+    rundir.claim(config(tmp_path), tmp_path / "r" / "sft")
+    with pytest.raises(RuntimeError, match=r"not finished.*stage=sft resume=true"):
+        rundir.starting_adapter(config(tmp_path, "stage=grpo"))
+
+
+def test_a_path_without_an_adapter_is_refused(tmp_path):
+    with pytest.raises(RuntimeError, match="does not exist"):
+        rundir.adapter_at(tmp_path / "none")
+    (tmp_path / "checkpoint-3").mkdir()
+    with pytest.raises(RuntimeError, match="holds no adapter"):
+        rundir.adapter_at(tmp_path / "checkpoint-3")
+    (tmp_path / "checkpoint-3" / "adapter_config.json").write_text("{}")
+    with pytest.raises(RuntimeError, match="half written"):
+        rundir.adapter_at(tmp_path / "checkpoint-3")
+
+
+def test_differences_name_keys():
+    assert rundir.differences("a: {b: 1, c: 2}", "a: {b: 1, c: 3}\nd: 4") == ["a.c: 2 -> 3", "d: absent -> 4"]
+    assert rundir.differences("resume: true", "resume: false") == []
