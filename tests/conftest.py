@@ -6,10 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.hydra_config import HydraConfig
 
-from qgen.config import CONF, Config, register, resolve
+from qgen import config
+from qgen.config import Config
 from qgen.problem import Problem
 
 SPHERES = Problem(
@@ -45,13 +44,8 @@ def problems() -> list[Problem]:
 
 
 def composed(*overrides: str) -> Config:
-    """The checked config that a command line composes."""
-    register()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("config", list(overrides), return_hydra_config=True)
-        HydraConfig.instance().set_config(cfg)
-        del cfg.hydra
-        return resolve(cfg)
+    """The checked config of a command line."""
+    return config.composed(list(overrides))
 
 
 def qgen(*arguments: str, cwd: Path, module: str = "train", timeout: float = 280) -> subprocess.CompletedProcess:

@@ -5,14 +5,20 @@ entries sees plain objects. Importing this module must stay fast: nothing here m
 """
 
 import difflib
+import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from qgen import trl_fields
 
@@ -196,10 +202,13 @@ class TermConfig:
 
 @dataclass
 class RewardConfig:
-    terms: dict[str, TermConfig] = field(default_factory=dict)
+    terms: dict[str, Any] = field(default_factory=dict)  # name -> TermConfig; Any, so that the command line can add one
     gate: str | None = "format"  # completions to which this term gives 0 get 0 from every other
     normalize: Normalize = Normalize.none
     window: int = 1000  # values a term that zscore looks back on
+
+    def __post_init__(self) -> None:
+        self.terms = {name: _term(name, given) for name, given in self.terms.items()}
 
     def check(self) -> None:
         _at_least("reward.window", self.window, 2)
@@ -294,6 +303,15 @@ class Config:
             raise ValueError("sampling.max_new_tokens must be below model.max_length, which also holds the prompt")
 
 
+def _term(name: str, given: Any) -> TermConfig:
+    if isinstance(given, TermConfig):
+        return given
+    try:
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TermConfig), given))
+    except (OmegaConfBaseException, ValueError, TypeError) as error:
+        raise ValueError(f"reward.terms.{name}: {str(error).splitlines()[0]}") from error
+
+
 def _at_least(key: str, value: float, low: float) -> None:
     if value < low:
         raise ValueError(f"{key}={value} must be at least {low}")
@@ -314,10 +332,17 @@ def by_stage(sft: Any, grpo: Any, distill: Any, *, _root_: DictConfig) -> Any:
     return dict(zip(STAGES, (sft, grpo, distill), strict=True))[_root_.stage.name]
 
 
+def folder(name: str) -> str:
+    """The resolver behind ${folder:...}: a name that a file system takes, cut and hashed where it is long."""
+    name = name.replace("/", "_")
+    return name if len(name) <= 120 else f"{name[:100]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
 def register() -> None:
-    """Make the schema and the resolver known to Hydra; calling it again changes nothing."""
+    """Make the schema and the resolvers known to Hydra; calling it again changes nothing."""
     ConfigStore.instance().store(name="schema", node=Config)
     OmegaConf.register_new_resolver("by_stage", by_stage, replace=True)
+    OmegaConf.register_new_resolver("folder", folder, replace=True)
 
 
 def resolve(cfg: DictConfig) -> Config:
@@ -330,6 +355,22 @@ def resolve(cfg: DictConfig) -> Config:
     config = OmegaConf.to_object(cfg)
     config.check()
     return config
+
+
+def composed(overrides: list[str]) -> Config:
+    """The checked config of a command line, composed outside of a Hydra job or inside one."""
+    register()
+    current = HydraConfig.instance()
+    before = current.cfg
+    initialized = GlobalHydra.instance().is_initialized()
+    with nullcontext() if initialized else initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("config", overrides, return_hydra_config=True)
+    try:
+        current.set_config(cfg)  # run_name reads the groups' choices
+        del cfg.hydra
+        return resolve(cfg)
+    finally:
+        current.cfg = before
 
 
 def keys(schema: type = Config, prefix: str = "") -> Iterator[str]:

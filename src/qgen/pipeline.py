@@ -5,12 +5,10 @@ import os
 import sys
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
 from qgen.cli import entry
-from qgen.config import CONF, STAGES, Config, register, resolve
+from qgen.config import STAGES, Config, composed
 from qgen.runtime import rundir
 from qgen.tables import samples, show, stage_table
 from qgen.train import child
@@ -32,14 +30,6 @@ def run(overrides: list[str]) -> list[Path]:
     for of_stage in _each(overrides):
         child(of_stage)
     return homes
-
-
-def composed(overrides: list[str]) -> Config:
-    """The checked config of some overrides."""
-    cfg = compose("config", overrides, return_hydra_config=True)
-    HydraConfig.instance().set_config(cfg)
-    del cfg.hydra
-    return resolve(cfg)
 
 
 def show_run(homes: list[Path]) -> None:
@@ -65,11 +55,7 @@ class QuestionsGenTrainer:
 
     def train_full_pipeline(self) -> list[Path]:
         """Run all three stages; return the directory of each. Raises RuntimeError where one fails."""
-        register()
-        if GlobalHydra.instance().is_initialized():
-            return run(self.overrides)
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            return run(self.overrides)
+        return run(self.overrides)
 
 
 def main() -> None:

@@ -37,15 +37,16 @@ def corpus_table(corpus: "Corpus") -> Table:
 
 
 def stage_table(summaries: list[dict]) -> Table:
-    """What each stage changed: a column a stage, before and after, on the same held-out requests and problems."""
-    table = _table("before → after each stage")
+    """What each stage changed, a column a stage: first → last tenth of its steps for the training loss, before → after
+    for what was measured on the same held-out problems and requests."""
+    table = _table("before → after each stage, on the same held-out problems and requests")
     for column in ("", *(s["stage"] for s in summaries)):
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
     rows = {
-        "training loss, first → last steps": [_pair(s["loss"], "{:.3f}") for s in summaries],
-        "loss on held-out problems": [_pair(s["heldout_loss"], "{:.3f}") for s in summaries],
-        "reward on held-out requests": [_pair(s["reward"], "{:.3f}") for s in summaries],
-        "format yield on held-out requests": [_pair(s["format_yield"], "{:.0%}") for s in summaries],
+        "training loss": [_pair(s["loss"], "{:.3f}") for s in summaries],
+        "held-out loss": [_pair(s["heldout_loss"], "{:.3f}") for s in summaries],
+        "held-out reward": [_pair(s["reward"], "{:.3f}") for s in summaries],
+        "held-out format yield": [_pair(s["format_yield"], "{:.0%}") for s in summaries],
         "optimizer steps": [str(s["steps"]) for s in summaries],
         "seconds": [f"{s['seconds']:.0f}" for s in summaries],
         "peak memory, GiB": [f"{s['peak_memory'] / 2**30:.1f}" for s in summaries],

@@ -1,5 +1,6 @@
 """One stage, one Hydra job: python -m qgen.train stage=sft|grpo|distill [group=name ...] [key=value ...]"""
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -10,24 +11,31 @@ from hydra.types import RunMode
 from qgen.cli import entry
 from qgen.config import Config
 from qgen.runtime import rundir
-from qgen.tables import samples, show, stage_table
+from qgen.tables import corpus_table, samples, show, stage_table
+
+log = logging.getLogger(__name__)
 
 
 def train(config: Config, out: Path, plain: dict) -> None:
     """Train the stage that a config names, or, in a sweep, have a process of its own do it."""
     if HydraConfig.get().mode is RunMode.MULTIRUN:
         return child(list(HydraConfig.get().overrides.task), f"hydra.run.dir={quoted(str(out))}")
+    from qgen import data
+    from qgen.runtime.quiet import quiet
+
     claimed = rundir.claim(config, out)
     if claimed.note:
         print(claimed.note)
     if claimed.complete:
         return None
-    from qgen.runtime.quiet import quiet
-
+    log.info("%s: %s", config.stage.name, " ".join(sys.argv))
+    adapter = rundir.starting_adapter(config)
+    corpus = data.load(config.data)
+    show(corpus_table(corpus))
     quiet()
-    from qgen.stages.run import run
+    from qgen.stages.run import run  # imports torch, which takes seconds: after all that can fail without it
 
-    summary = run(config, out, claimed.checkpoint, plain)
+    summary = run(config, corpus, out, adapter, claimed.checkpoint, plain)
     show(stage_table([summary]), samples(summary), f"this run's files lie in {out}")
     return None
 

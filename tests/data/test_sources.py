@@ -121,7 +121,8 @@ def test_openmath_level_from_pass_rate(rate, level):
 
 
 def test_unreachable_hub_names_the_mirror_setting(monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(RuntimeError, match="HF_ENDPOINT"):
         list(openmath.read(composed("data=openmath").data))
 

@@ -23,6 +23,11 @@ class Scores:
     terms: dict[str, list[float | None]]
     total: list[float]
 
+    def means(self) -> dict[str, float | None]:
+        """The mean of each term over the completions that it had an opinion on; None where it had none."""
+        known = {name: [v for v in values if v is not None] for name, values in self.terms.items()}
+        return {name: sum(values) / len(values) if values else None for name, values in known.items()}
+
     def row(self, i: int) -> dict[str, float | None]:
         return {name: None if values[i] is None else round(values[i], 4) for name, values in self.terms.items()}
 

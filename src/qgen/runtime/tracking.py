@@ -32,10 +32,10 @@ class Tracker:
             file.write(text)
 
     def metrics(self, step: int, values: Row) -> None:
-        self.write("metrics", {"step": step, "time": round(time.time(), 3), **values})
+        self.write("metrics", {**values, "step": step, "time": round(time.time(), 3)})
 
     def validation(self, step: int, values: Row) -> None:
-        self.write("validation", {"step": step, "time": round(time.time(), 3), **values})
+        self.write("validation", {**values, "step": step, "time": round(time.time(), 3)})
 
 
 class WandbTracker(Tracker):

@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from qgen.config import Config
 from qgen.data import Corpus
 from qgen.model import resolve_dtype
-from qgen.rewards import Rewards
+from qgen.rewards import Rewards, Scores
 from qgen.runtime.tracking import Tracker
 
 
@@ -56,6 +56,22 @@ class Context:
             "dataloader_pin_memory": cuda,
         }
         return config_class(**fields | own | stage.trl)
+
+    def keep(self, mode: str, step: int, columns: dict[str, list], texts: list[str], scores: Scores) -> None:
+        """Write completions with their requests' columns and scores to samples.jsonl."""
+        rows = (
+            {
+                "mode": mode,
+                "step": step,
+                "topic": columns["topic"][i],
+                "level": columns["level"][i],
+                "completion": text,
+                "terms": scores.row(i),
+                "reward": round(scores.total[i], 4),
+            }
+            for i, text in enumerate(texts)
+        )
+        self.tracker.write("samples", *rows)
 
     def need(self, rows: int, needed: int, what: str) -> None:
         """Raise RuntimeError where there are fewer rows than one optimizer step takes."""

@@ -39,14 +39,7 @@ def best_of_n(context: Context) -> list[dict]:
     columns = {name: [r[name] for r in requests] for name in ("topic", "level")}
     texts = [completion.text for completion in written]
     scores = context.rewards.score([r["prompt"] for r in requests], texts, **columns)
-    context.tracker.write(
-        "samples",
-        *(
-            {"mode": "teacher", "step": 0, **{k: r[k] for k in columns}, "completion": t, "terms": scores.row(i),
-             "reward": round(scores.total[i], 4)}
-            for i, (r, t) in enumerate(zip(requests, texts, strict=True))
-        ),
-    )  # fmt: skip
+    context.keep("teacher", 0, columns, texts, scores)
     rows = []
     for start in range(0, len(texts), stage.num_generations):
         group = range(start, start + stage.num_generations)

@@ -26,25 +26,9 @@ def build(context: Context) -> GRPOTrainer:
     )
 
     def keep(prompts: list, written: list, scores: Scores, columns: dict) -> None:
-        step = columns["trainer_state"].global_step
-        context.tracker.write(
-            "samples",
-            *(
-                {
-                    "mode": "train",
-                    "step": step,
-                    "topic": columns["topic"][i],
-                    "level": columns["level"][i],
-                    "completion": text(completion),
-                    "terms": scores.row(i),
-                    "reward": round(scores.total[i], 4),
-                }
-                for i, completion in enumerate(written)
-            ),
-        )
-        for name, values in scores.terms.items():  # raw means, whatever the normalisation
-            known = [v for v in values if v is not None]
-            columns["log_metric"](f"terms/{name}", sum(known) / len(known) if known else float("nan"))
+        context.keep("train", columns["trainer_state"].global_step, columns, [text(c) for c in written], scores)
+        for name, mean in scores.means().items():  # of the raw values, whatever the normalisation
+            columns["log_metric"](f"terms/{name}", float("nan") if mean is None else mean)
 
     rewards.sink = keep
     return GRPOTrainer(

@@ -21,34 +21,35 @@ from qgen.runtime.tracking import Tracker, read, tracking
 from qgen.stages import distill, grpo, sft
 from qgen.stages.context import Context
 from qgen.stages.validation import Validation
-from qgen.tables import corpus_table, show
 
 BUILD = {"sft": sft.build, "grpo": grpo.build, "distill": distill.build}
 
 
 class Metrics(TrainerCallback):
-    """Each of the Trainer's logs as a row of metrics.jsonl."""
+    """Each step's log as a row of metrics.jsonl."""
 
     def __init__(self, tracker: Tracker):
         self.tracker = tracker
 
     def on_log(self, args, state, control, logs=None, **_):
-        self.tracker.metrics(state.global_step, dict(logs or {}))
+        if logs and "train_runtime" not in logs:  # the closing log, whose means leave out what ran before a resume
+            self.tracker.metrics(state.global_step, dict(logs))
 
 
-def run(config: Config, out: Path, checkpoint: Path | None, plain: dict) -> dict:
-    """Train one stage in its directory, going on from a checkpoint where there is one, and return its summary.
+def run(
+    config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, checkpoint: Path | None, plain: dict
+) -> dict:
+    """Train one stage in its directory and return its summary.
 
     Args:
+        adapter: what the stage starts from; None for the base model.
+        checkpoint: what a resumed stage goes on from.
         plain: the config as plain data, for trackers.
     """
     began = time.monotonic()
-    adapter = rundir.starting_adapter(config)
     attention.refuse_broken_unsloth()
     with tracking(config, out, plain) as tracker:
         monitor = MemoryMonitor(config.runtime.memory, lambda row: tracker.write("memory", row))
-        corpus = data.load(config.data)
-        show(corpus_table(corpus))
         model, tokenizer = load(config.model, adapter, config.seed)
         attention.fix()
         running = attention.backend(config.model.attn_implementation, torch.cuda.is_available())
@@ -72,7 +73,7 @@ def run(config: Config, out: Path, checkpoint: Path | None, plain: dict) -> dict
         trainer = BUILD[config.stage.name](context)
         trainer.remove_callback(PrinterCallback)
         trainer.create_model_card = lambda *_, **__: None  # TRL's says nothing that qgen has checked
-        validation = Validation(context)
+        validation = Validation(context, adapter)
         before = 0.0
         if checkpoint is not None:
             state = read_state(checkpoint)

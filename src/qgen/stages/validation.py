@@ -1,7 +1,9 @@
 """Validation while training: problems written for a fixed set of held-out requests, and loss on held-out problems."""
 
+import hashlib
 import random
 import time
+from pathlib import Path
 
 from transformers import TrainerCallback
 
@@ -10,6 +12,7 @@ from qgen.problem import Problem
 from qgen.prompts import lesson, request
 from qgen.rewards import parsed
 from qgen.runtime.rollout import generate
+from qgen.runtime.tracking import Row, read
 from qgen.stages.context import Context
 
 
@@ -17,59 +20,58 @@ class Validation(TrainerCallback):
     """Validates before the first step, every validation.every steps, and after the last.
 
     A row of validation.jsonl holds the step, `format_yield` (share of completions that parse), `reward` (mean of
-    the weighted total), `terms/NAME` (means), `heldout_loss` (nats a token) and `seconds`. The same requests, the
-    same problems and the same seed each time; training's random numbers are left as they were.
+    the weighted total), `terms/NAME` (means), `heldout_loss` (nats a token) and `seconds`. The requests, problems
+    and seed are the same each time; training's random numbers are left as they were.
+
+    Args:
+        context: the stage.
+        adapter: what the stage starts from. Where the stage that wrote it ended with the same validation, that
+            row is taken over as the first instead of measured again.
     """
 
-    def __init__(self, context: Context):
+    def __init__(self, context: Context, adapter: Path | None):
         self.context = context
-        config = context.config.validation
+        config = context.config
         problems = list(context.corpus.heldout)
-        random.Random(context.config.data.split_seed).shuffle(problems)
-        asked = [problems[i % len(problems)] for i in range(config.prompts)]
-        self.requests = [request(context.config.prompt, p) for p in asked]
-        self.lessons = [lesson(context.config.prompt, p) for p in problems[: config.problems]]
+        random.Random(config.data.split_seed).shuffle(problems)
+        asked = [problems[i % len(problems)] for i in range(config.validation.prompts)]
+        self.requests = [request(config.prompt, p) for p in asked]
+        self.lessons = [lesson(config.prompt, p) for p in problems[: config.validation.problems]]
+        what = (self.requests, self.lessons, config.sampling, config.model, config.reward, config.data)
+        self.fingerprint = hashlib.sha256(repr(what).encode(errors="surrogatepass")).hexdigest()[:16]
+        self.before = (read(adapter.parent / "validation.jsonl") if adapter else [])[-1:]
         self.seconds = 0.0
 
     def validate(self, step: int) -> None:
+        """Measure the policy as it is now and write a row."""
         began = time.perf_counter()
+        row = self.measure(step)
+        seconds = time.perf_counter() - began
+        self.seconds += seconds
+        self.context.tracker.validation(step, {**row, "fingerprint": self.fingerprint, "seconds": round(seconds, 2)})
+
+    def measure(self, step: int) -> Row:
         context = self.context
         config = context.config
         prompts = [r["prompt"] for r in self.requests]
         columns = {name: [r[name] for r in self.requests] for name in ("topic", "level")}
-        texts = [
-            c.text
-            for c in generate(context.model, context.tokenizer, prompts, config.sampling, seed=config.data.split_seed)
-        ]
+        written = generate(context.model, context.tokenizer, prompts, config.sampling, seed=config.data.split_seed)
+        texts = [completion.text for completion in written]
         scores = context.rewards.score(prompts, texts, **columns)
-        means = {}
-        for name, values in scores.terms.items():
-            known = [v for v in values if v is not None]
-            means[f"terms/{name}"] = sum(known) / len(known) if known else None
-        loss = completion_loss(context.model, context.tokenizer, self.lessons)
-        seconds = time.perf_counter() - began
-        self.seconds += seconds
-        context.tracker.validation(
-            step,
-            {
-                "format_yield": sum(isinstance(p, Problem) for p in parsed(texts)) / len(texts),
-                "reward": sum(scores.total) / len(scores.total),
-                **means,
-                "heldout_loss": loss,
-                "seconds": round(seconds, 2),
-            },
-        )
-        context.tracker.write(
-            "samples",
-            *(
-                {"mode": "validation", "step": step, **{k: v[i] for k, v in columns.items()}, "completion": texts[i],
-                 "terms": scores.row(i), "reward": round(scores.total[i], 4)}
-                for i in range(len(texts))
-            ),
-        )  # fmt: skip
+        context.keep("validation", step, columns, texts, scores)
+        return {
+            "format_yield": sum(isinstance(p, Problem) for p in parsed(texts)) / len(texts),
+            "reward": sum(scores.total) / len(scores.total),
+            **{f"terms/{name}": mean for name, mean in scores.means().items()},
+            "heldout_loss": completion_loss(context.model, context.tokenizer, self.lessons),
+        }
 
     def on_train_begin(self, args, state, control, **_):
-        if state.global_step == 0:
+        if state.global_step:
+            return
+        if self.before and self.before[0].get("fingerprint") == self.fingerprint:
+            self.context.tracker.validation(0, {**self.before[0], "step": 0, "seconds": 0.0, "taken_over": True})
+        else:
             self.validate(0)
 
     def on_step_end(self, args, state, control, **_):
