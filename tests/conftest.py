@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from qgen import config
+from qgen import compose
 from qgen.config import Config
 from qgen.problem import Problem
 
@@ -45,7 +45,7 @@ def problems() -> list[Problem]:
 
 def composed(*overrides: str) -> Config:
     """The checked config of a command line."""
-    return config.composed(list(overrides))
+    return compose.composed(list(overrides))
 
 
 def qgen(*arguments: str, cwd: Path, module: str = "train", timeout: float = 280) -> subprocess.CompletedProcess:

@@ -3,7 +3,8 @@ from conftest import composed
 from hydra.errors import ConfigCompositionException
 
 from qgen import trl_fields
-from qgen.config import CONF, STAGES, Backend, Schedule, keys, nearest
+from qgen.compose import CONF, keys, nearest
+from qgen.config import STAGES, Backend, Schedule
 
 FILES = sorted(f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml"))
 NEEDS = {"data=jsonl": ["data.path=x.jsonl"]}

@@ -18,7 +18,8 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
-from qgen.config import CONF, Config, keys, nearest, register, resolve
+from qgen.compose import CONF, keys, nearest, register, resolve
+from qgen.config import Config
 
 log = logging.getLogger("qgen")
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 
 from qgen.cli import entry
-from qgen.config import STAGES, Config, composed
+from qgen.compose import composed
+from qgen.config import STAGES, Config
 from qgen.runtime import rundir
 from qgen.tables import samples, show, stage_table
 from qgen.train import child

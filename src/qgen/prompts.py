@@ -18,7 +18,7 @@ def ask(prompt: PromptConfig, topic: str, level: int, points: tuple[str, ...] = 
 def vary(prompt: PromptConfig, original: Problem) -> list[Message]:
     """The messages that ask for a variation of a problem."""
     text = prompt.vary.format(
-        topic=_topic(prompt, original.topic), level=original.level, original=render(original, prompt.language)
+        topic=_topic(prompt, original.topic), level=original.level, original=render(original, prompt.language.value)
     )
     return _messages(prompt, text)
 
@@ -43,7 +43,7 @@ def lesson(prompt: PromptConfig, problem: Problem) -> dict[str, Any]:
 
 
 def reply(prompt: PromptConfig, problem: Problem) -> list[Message]:
-    return [{"role": "assistant", "content": render(problem, prompt.language, solution=prompt.solution)}]
+    return [{"role": "assistant", "content": render(problem, prompt.language.value, solution=prompt.solution)}]
 
 
 def _messages(prompt: PromptConfig, text: str) -> list[Message]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qgen.config import Config
+from qgen.config import Tracker as TrackerName
 from qgen.runtime.strict import require
 
 Row = dict[str, Any]
@@ -49,7 +50,7 @@ class WandbTracker(Tracker):
             name=f"{config.run_name}/{config.stage.name}",
             group=config.run_name,
             job_type=config.stage.name,
-            mode=config.tracker.mode,
+            mode=config.tracker.mode.value,
             dir=str(out),
             config=values,
         )
@@ -74,7 +75,7 @@ def tracking(config: Config, out: Path, values: Row) -> Iterator[Tracker]:
 
     Raises RuntimeError where it cannot start, unless tracker.required=false: then the files alone are written.
     """
-    if config.tracker.name != "wandb":
+    if config.tracker.name is not TrackerName.wandb:
         yield Tracker(out)
         return
     try:

@@ -1,0 +1,69 @@
+"""The values that some keys choose from; the command line takes their names."""
+
+from enum import Enum
+
+
+class Schedule(Enum):
+    """Learning-rate schedules of transformers that need no further argument."""
+
+    linear = "linear"
+    cosine = "cosine"
+    cosine_with_restarts = "cosine_with_restarts"
+    polynomial = "polynomial"
+    constant = "constant"
+    constant_with_warmup = "constant_with_warmup"
+    inverse_sqrt = "inverse_sqrt"
+
+
+class Backend(Enum):
+    """Who loads and adapts the model: transformers + PEFT, or Unsloth."""
+
+    hf = "hf"
+    unsloth = "unsloth"
+
+
+class Rollout(Enum):
+    """Who writes completions during training."""
+
+    generate = "generate"
+
+
+class Language(Enum):
+    en = "en"
+    zh = "zh"
+
+
+class DType(Enum):
+    auto = "auto"  # bfloat16 where the GPU has it, else float32
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+class Normalize(Enum):
+    """How reward terms are put on one scale before they are weighted."""
+
+    none = "none"
+    zscore = "zscore"
+    group = "group"
+
+
+class Source(Enum):
+    champ = "champ"
+    jsonl = "jsonl"
+    openmath = "openmath"
+
+
+class Teacher(Enum):
+    self = "self"
+
+
+class Tracker(Enum):
+    local = "local"
+    wandb = "wandb"
+
+
+class TrackerMode(Enum):
+    online = "online"
+    offline = "offline"
+    disabled = "disabled"

@@ -1,0 +1,106 @@
+"""From files and a command line to a Config: Hydra's side, with the resolvers that the YAML files use.
+
+Only this module and cli.py know Hydra's types. Importing them must stay fast: nothing here may import torch.
+"""
+
+import difflib
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from qgen.config import STAGES, Config
+
+_HERE = Path(__file__).resolve().parent
+CONF = _HERE / "conf" if (_HERE / "conf").is_dir() else _HERE.parents[1] / "conf"  # installed, or a checkout
+
+
+def by_stage(sft: Any, grpo: Any, distill: Any, *, _root_: DictConfig) -> Any:
+    """The resolver behind ${by_stage:200,100,80}: the value for the stage that is being composed."""
+    return dict(zip(STAGES, (sft, grpo, distill), strict=True))[_root_.stage.name]
+
+
+def folder(name: str) -> str:
+    """The resolver behind ${folder:...}: a name that a file system takes, cut and hashed where it is long."""
+    name = name.replace("/", "_")
+    return name if len(name) <= 120 else f"{name[:100]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def register() -> None:
+    """Make the schema and the resolvers known to Hydra; calling it again changes nothing."""
+    ConfigStore.instance().store(name="schema", node=Config)
+    OmegaConf.register_new_resolver("by_stage", by_stage, replace=True)
+    OmegaConf.register_new_resolver("folder", folder, replace=True)
+
+
+def resolve(cfg: DictConfig) -> Config:
+    """Turn a composed config into plain typed objects and check them.
+
+    Raises omegaconf's MissingMandatoryValue or ValidationError, or ValueError; each names the key.
+    """
+    for key in _unknown(cfg):
+        raise ValueError(f"{key}: there is no such key{nearest(key, keys())}")
+    config = OmegaConf.to_object(cfg)
+    config.check()
+    return config
+
+
+def composed(overrides: list[str]) -> Config:
+    """The checked config of a command line, composed outside of a Hydra job or inside one."""
+    register()
+    current = HydraConfig.instance()
+    before = current.cfg
+    initialized = GlobalHydra.instance().is_initialized()
+    with nullcontext() if initialized else initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("config", overrides, return_hydra_config=True)
+    try:
+        current.set_config(cfg)  # run_name reads the groups' choices
+        del cfg.hydra
+        return resolve(cfg)
+    finally:
+        current.cfg = before
+
+
+def keys(schema: type = Config, prefix: str = "") -> Iterator[str]:
+    """All keys that can be set, dotted; those of open groups (reward.terms, ...) as the shipped files name them."""
+    for item in fields(schema):
+        name = f"{prefix}{item.name}"
+        yield name
+        if is_dataclass(item.type):
+            yield from keys(item.type, f"{name}.")
+    if not prefix:
+        for file in CONF.glob("*/*.yaml"):
+            if file.parent.name != "experiment":
+                yield from (f"{file.parent.name}.{key}" for key in _dotted(OmegaConf.load(file)))
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """'; did you mean ...?' for a name that does not exist, or nothing where no known one is near."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _unknown(node: DictConfig, prefix: str = "") -> Iterator[str]:
+    """Keys that '+key=value' put where the schema has none: Hydra lets them through."""
+    schema = OmegaConf.get_type(node)
+    known = {item.name for item in fields(schema)} if is_dataclass(schema) else None
+    for name in node:
+        if known is not None and name not in known:
+            yield f"{prefix}{name}"
+        elif isinstance(child := node._get_node(name), DictConfig) and not child._is_none():
+            yield from _unknown(child, f"{prefix}{name}.")
+
+
+def _dotted(node: DictConfig, prefix: str = "") -> Iterator[str]:
+    for name in node:
+        yield f"{prefix}{name}"
+        if isinstance(node._get_node(name), DictConfig):
+            yield from _dotted(node[name], f"{prefix}{name}.")
