@@ -24,7 +24,11 @@ def test_lesson_is_a_problem_that_parses():
 
 
 def test_solution_is_asked_for_by_config():
-    assert "Solution:" in lesson(composed("prompt.solution=true").prompt, CUBES)["completion"][0]["content"]
+    for language, label in (("en", "Solution:"), ("zh", "解答：")):
+        row = lesson(composed(f"prompt={language}", "prompt.solution=true").prompt, CUBES)
+        assert label in row["prompt"][-1]["content"]
+        assert label in row["completion"][0]["content"]
+    assert "Solution:" not in lesson(composed().prompt, CUBES)["prompt"][-1]["content"]
     assert "Solution:" not in lesson(composed().prompt, CUBES)["completion"][0]["content"]
 
 

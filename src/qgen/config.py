@@ -136,6 +136,8 @@ class DataConfig:
         for part in ("variations", "chat"):
             if getattr(self.mix, part) > 0 and not getattr(self, f"{part}_path"):
                 raise ValueError(f"data.mix.{part} is above 0, so data.{part}_path must say where they are")
+        if self.limit is not None and self.limit < 1:
+            raise ValueError(f"data.limit={self.limit} must be at least 1, or null")
         if self.source is Source.jsonl and not self.path:
             raise ValueError("data=jsonl needs data.path=FILE")
 
@@ -147,14 +149,15 @@ class PromptConfig:
     language: Language = MISSING  # of the labels of a problem's parts
     system: str = MISSING
     ask: str = MISSING
+    worked: str = MISSING  # stands for {worked} where `solution` is true
     about: str = MISSING  # appended when a problem's knowledge points are known
     vary: str = MISSING  # asks for a variation of {original}
     solution: bool = False  # also ask for, and train on, a worked solution
     topics: dict[str, str] = field(default_factory=dict)  # names of topics in this language
 
     def check(self) -> None:
-        takes = {"ask": {"topic", "level", "about"}, "about": {"points"}, "vary": {"topic", "level", "original"}}
-        for name, known in takes.items():
+        asked = {"topic", "level", "worked"}
+        for name, known in {"ask": {*asked, "about"}, "about": {"points"}, "vary": {*asked, "original"}}.items():
             used = {part for _, part, _, _ in Formatter().parse(getattr(self, name)) if part is not None}
             if used - known:
                 raise ValueError(f"prompt.{name} takes {sorted(known)}, not {sorted(used - known)}")
@@ -227,7 +230,7 @@ class Config:
     seed: int = 3407
     run_name: str = MISSING
     output_dir: str = "outputs"  # a stage writes to output_dir/run_name/stage
-    strict: bool = True  # never substitute a model, data or scores that could not be had
+    strict: bool = True  # never substitute a model, data or scores that could not be had: there is no other way yet
     resume: bool = False  # go on from the last checkpoint in the run's directory
     overwrite: bool = False  # throw away what the run's directory holds
     stage: StageConfig = field(default_factory=StageConfig)
@@ -249,6 +252,8 @@ class Config:
                 edge = "above" if key in OPEN else "at least"
                 bounds = f"{edge} {low}" if high == inf else f"between {low} and {high}"
                 raise ValueError(f"{key}={value} must be {bounds}")
+        if not self.strict:
+            raise ValueError("strict=false permits nothing: qgen substitutes neither a model nor data nor scores")
         if self.resume and self.overwrite:
             raise ValueError("resume=true and overwrite=true contradict each other")
         for part in vars(self).values():

@@ -39,10 +39,6 @@ def load(config: ModelConfig, adapter: Path | None, seed: int) -> tuple[PeftMode
         raise NotImplementedError("model.backend=unsloth is not built yet; set model.backend=hf")
     tokenizer = load_tokenizer(config)
     base = load_base(config, tokenizer, seed)
-    if config.load_in_4bit:
-        from peft import prepare_model_for_kbit_training
-
-        base = prepare_model_for_kbit_training(base, use_gradient_checkpointing=config.gradient_checkpointing)
     if adapter is not None:
         return PeftModel.from_pretrained(base, str(adapter), is_trainable=True), tokenizer
     torch.manual_seed(seed)  # LoRA's A is random
@@ -57,15 +53,22 @@ def load(config: ModelConfig, adapter: Path | None, seed: int) -> tuple[PeftMode
 
 
 def load_tokenizer(config: ModelConfig) -> PreTrainedTokenizerBase:
-    """The tokenizer, padding on the left as generation needs, with a pad token that is not the end of a turn."""
+    """The tokenizer, padding on the left, with a pad token that ends no turn where the vocabulary has one."""
     path = weights(config)
     with hub(str(path)):
         tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left")
     if tokenizer.chat_template is None:
         raise RuntimeError(f"model.name={config.name} has no chat template: choose an instruct model")
+    without_thinking(tokenizer)
     if tokenizer.pad_token is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
         tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
     return tokenizer
+
+
+def without_thinking(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Fix Qwen3's template to its form without thinking: a problem is asked for, not a train of thought."""
+    if "enable_thinking" in tokenizer.chat_template:
+        tokenizer.chat_template = "{%- set enable_thinking = false %}" + tokenizer.chat_template
 
 
 def load_base(config: ModelConfig, tokenizer: PreTrainedTokenizerBase, seed: int) -> PreTrainedModel:
@@ -92,6 +95,22 @@ def load_base(config: ModelConfig, tokenizer: PreTrainedTokenizerBase, seed: int
             )
     model.config.pad_token_id = model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model
+
+
+def fingerprint(config: ModelConfig, model: PreTrainedModel) -> str:
+    """What identifies the base weights: the hub's commit, or a hash of sizes and ends of a directory's weight files."""
+    commit = getattr(model.config, "_commit_hash", None)
+    if config.architecture:
+        return f"random weights of {config.architecture}"
+    if commit:
+        return f"{config.name}@{commit}"
+    digest = hashlib.sha256()
+    for path in sorted(Path(weights(config)).glob("*.safetensors")):
+        with path.open("rb") as file:
+            digest.update(f"{path.name} {path.stat().st_size}".encode() + file.read(2**20))
+            file.seek(-min(2**20, path.stat().st_size), os.SEEK_END)
+            digest.update(file.read())
+    return f"{config.name}@{digest.hexdigest()[:16]}"
 
 
 def resolve_dtype(dtype: DType) -> torch.dtype:

@@ -56,12 +56,17 @@ class QuestionsGenTrainer:
 
     def train_full_pipeline(self) -> list[Path]:
         """Run all three stages; return the directory of each. Raises RuntimeError where one fails."""
-        return run(self.overrides)
+        homes = run(self.overrides)
+        show_run(homes)
+        return homes
 
 
 def main() -> None:
     os.environ.setdefault("PYTHONUNBUFFERED", "1")  # stages and pipeline write to one terminal, in order
-    sys.argv[1:1] = ["hydra.run.dir=${output_dir}/${run_name}", "hydra.job.name=pipeline"]
+    if {"-m", "--multirun"} & set(sys.argv):
+        sys.exit("qgen: sweep one stage with python -m qgen.train -m; the pipeline runs once")
+    first = next((i for i, a in enumerate(sys.argv) if i and "=" in a and not a.startswith("-")), len(sys.argv))
+    sys.argv[first:first] = ["hydra.run.dir=${output_dir}/${run_name}", "hydra.job.name=pipeline"]
     entry(pipeline)()
 
 

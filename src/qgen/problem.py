@@ -56,7 +56,7 @@ def parse(text: str) -> Problem | Fault:
     if len(text) > 20_000:
         return Fault("too long", f"{len(text)} characters")
     found = [(m["label"], m.start(), m.end()) for m in _LABEL.finditer(text)]
-    names = [_PART[label.lower().rstrip(":：")] for label, _, _ in found]
+    names = [_PART[label.lower().rstrip(" \t:：")] for label, _, _ in found]
     if "statement" not in names:
         return Fault("no statement", "no 'Problem:' begins a line")
     if text[: found[0][1]].strip():

@@ -12,13 +12,17 @@ Message = dict[str, str]
 def ask(prompt: PromptConfig, topic: str, level: int, points: tuple[str, ...] = ()) -> list[Message]:
     """The messages that ask for a new problem of a topic and a level (1 to 5), perhaps on knowledge points."""
     about = prompt.about.format(points=", ".join(points)) if points else ""
-    return _messages(prompt, prompt.ask.format(topic=_topic(prompt, topic), level=level, about=about))
+    text = prompt.ask.format(topic=_topic(prompt, topic), level=level, about=about, worked=_worked(prompt))
+    return _messages(prompt, text)
 
 
 def vary(prompt: PromptConfig, original: Problem) -> list[Message]:
     """The messages that ask for a variation of a problem."""
     text = prompt.vary.format(
-        topic=_topic(prompt, original.topic), level=original.level, original=render(original, prompt.language.value)
+        topic=_topic(prompt, original.topic),
+        level=original.level,
+        original=render(original, prompt.language.value),
+        worked=_worked(prompt),
     )
     return _messages(prompt, text)
 
@@ -49,6 +53,10 @@ def reply(prompt: PromptConfig, problem: Problem) -> list[Message]:
 def _messages(prompt: PromptConfig, text: str) -> list[Message]:
     system = [{"role": "system", "content": prompt.system}] if prompt.system else []
     return [*system, {"role": "user", "content": text}]
+
+
+def _worked(prompt: PromptConfig) -> str:
+    return prompt.worked if prompt.solution else ""
 
 
 def _topic(prompt: PromptConfig, topic: str) -> str:

@@ -1,6 +1,7 @@
 """One stage, one Hydra job: python -m qgen.train stage=sft|grpo|distill [group=name ...] [key=value ...]"""
 
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from hydra.types import RunMode
 from qgen.cli import entry
 from qgen.config import Config
 from qgen.runtime import rundir
+from qgen.runtime.quiet import quiet
 from qgen.tables import corpus_table, samples, show, stage_table
 
 log = logging.getLogger(__name__)
@@ -19,25 +21,30 @@ log = logging.getLogger(__name__)
 def train(config: Config, out: Path, plain: dict) -> None:
     """Train the stage that a config names, or, in a sweep, have a process of its own do it."""
     if HydraConfig.get().mode is RunMode.MULTIRUN:
-        return child(list(HydraConfig.get().overrides.task), f"hydra.run.dir={quoted(str(out))}")
-    from qgen import data
-    from qgen.runtime.quiet import quiet
+        child(list(HydraConfig.get().overrides.task), f"hydra.run.dir={quoted(str(out))}")
+        return
+    from qgen import data  # imports scikit-learn: a mistyped key need not wait for it
 
-    claimed = rundir.claim(config, out)
-    if claimed.note:
-        print(claimed.note)
-    if claimed.complete:
-        return None
-    log.info("%s: %s", config.stage.name, " ".join(sys.argv))
-    adapter = rundir.starting_adapter(config)
-    corpus = data.load(config.data)
-    show(corpus_table(corpus))
-    quiet()
-    from qgen.stages.run import run  # imports torch, which takes seconds: after all that can fail without it
+    with rundir.locked(out):
+        claimed = rundir.claim(config, out)
+        if claimed.note:
+            print(claimed.note)
+        log.info("%s: %s", config.stage.name, " ".join(sys.argv))
+        adapter = rundir.starting_adapter(config)
+        if claimed.complete:
+            rundir.same_origin(out, adapter)
+            return
+        corpus = data.load(config.data)
+        show(corpus_table(corpus))
+        if claimed.checkpoint:
+            rundir.same_origin(out, adapter, data.fingerprint(corpus.train))
+        if "WORLD_SIZE" not in os.environ:  # one process, one GPU: the Trainer would silently spread over all
+            os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+        quiet()
+        from qgen.stages.run import run  # imports torch, which takes seconds: after all that can fail without it
 
-    summary = run(config, corpus, out, adapter, claimed.checkpoint, plain)
-    show(stage_table([summary]), samples(summary), f"this run's files lie in {out}")
-    return None
+        summary = run(config, corpus, out, adapter, claimed.checkpoint, plain)
+        show(stage_table([summary]), samples(summary), f"this run's files lie in {out}")
 
 
 def child(overrides: list[str], *more: str) -> None:

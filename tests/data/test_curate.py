@@ -59,4 +59,6 @@ def test_every_topic_with_two_problems_is_held_out():
 def test_topics_and_points_are_read_off_the_text():
     assert topic("A prime divides the sum; find the remainder modulo 7.") == "Number Theory"
     assert topic("nothing known") == "Algebra"
+    assert topic("The indices coincide.") == "Algebra"  # neither dice nor coin
+    assert topic("Two dices and three coins") == "Probability"
     assert knowledge_points("The triangle has an incircle; the triangle is right.") == ("triangle", "incircle")

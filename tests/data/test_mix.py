@@ -3,8 +3,11 @@ import json
 import pytest
 from conftest import CUBES, DIGITS, SPHERES, composed
 
+from qgen.data.curate import Corpus
 from qgen.data.mix import training_rows
-from qgen.problem import render
+from qgen.problem import Problem, render
+
+HIDDEN = Problem("A parabola through $(1, 2)$ has its focus at the origin. Find its directrix.", "$y=3$", level=3)
 
 
 @pytest.fixture
@@ -18,7 +21,7 @@ def files(tmp_path):
 
 def rows(*overrides):
     config = composed(*overrides)
-    return training_rows([SPHERES, DIGITS, CUBES], config.data, config.prompt, seed=0)
+    return training_rows(Corpus([SPHERES, DIGITS, CUBES], [HIDDEN], 4), config.data, config.prompt, seed=0)
 
 
 def test_problems_only_by_default():
@@ -35,6 +38,15 @@ def test_shares(files):
     assert len(mixed) == 4  # one variation sets the size: two problems, one variation, one conversation
     assert sum("five-digit" in text for text in said) == 1
     assert said.count("Good morning.") == 1
+
+
+def test_variations_of_held_out_problems_are_left_out(files, capsys):
+    varied = {"original": render(HIDDEN), "statement": DIGITS.statement.replace("four", "six"), "answer": "210"}
+    with (files / "v.jsonl").open("a") as file:
+        file.write(json.dumps(varied) + "\n")
+    mixed = rows(f"data.variations_path={files}/v.jsonl", "data.mix={problems: 0, variations: 1}")
+    assert len(mixed) == 1
+    assert "1 variations of held-out problems left out" in capsys.readouterr().out
 
 
 def test_order_is_seeded():
@@ -54,7 +66,15 @@ def test_broken_variations(tmp_path, line, says):
         rows(f"data.variations_path={tmp_path}/v.jsonl", "data.mix.variations=1")
 
 
-@pytest.mark.parametrize("line", [{}, {"messages": [{"role": "user", "content": "Hello!"}]}])
+@pytest.mark.parametrize(
+    "line",
+    [
+        {},
+        {"messages": [{"role": "user", "content": "Hello!"}]},
+        {"messages": ["hi", "you"]},
+        {"messages": [{"role": "x"}]},
+    ],
+)
 def test_broken_chat(tmp_path, line):
     (tmp_path / "c.jsonl").write_text(json.dumps(line) + "\n")
     with pytest.raises(RuntimeError, match=r"c\.jsonl:1"):

@@ -16,5 +16,5 @@ def test_it_knows_something_of_real_levels():
 
 
 def test_too_few_problems():
-    with pytest.raises(RuntimeError, match="20 problems"):
+    with pytest.raises(RuntimeError, match="at least 20 problems"):
         DifficultyModel([DIGITS])

@@ -57,7 +57,8 @@ def test_what_was_written_before_is_not_novel_again():
 def test_memory_is_bounded():
     novelty = Novelty(CORPUS.train, memory=2)
     novelty.observe([render(p) for p in (SPHERES, DIGITS, CUBES)])
-    assert len(novelty.memory) == 2
+    assert novelty.memory == [DIGITS.statement, CUBES.statement]  # the last two
+    assert novelty(completions=[render(SPHERES)])[0] > 0.9
     assert len(novelty.indices[0]) == len(CORPUS.train) + 2
 
 

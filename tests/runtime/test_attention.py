@@ -5,8 +5,10 @@ import textwrap
 
 import pytest
 import torch
+from conftest import composed
 from torch.nn.functional import scaled_dot_product_attention
 
+from qgen import model
 from qgen.runtime import attention
 
 BROKEN = """
@@ -99,5 +101,7 @@ def test_releases_with_the_bug_are_refused():
 
 
 def test_the_backend_is_said():
-    assert "sdpa" in attention.backend(None, cuda=False)
-    assert "flash_attention_2" in attention.backend("flash_attention_2", cuda=True)
+    for name in ("sdpa", "eager"):
+        config = composed("model=tiny", f"model.attn_implementation={name}").model
+        loaded = model.load_base(config, model.load_tokenizer(config), seed=0)
+        assert attention.backend(loaded).startswith(name)

@@ -1,3 +1,7 @@
+import json
+import subprocess
+import sys
+
 import pytest
 from conftest import composed
 
@@ -8,24 +12,36 @@ def config(tmp_path, *overrides):
     return composed(f"output_dir={tmp_path}", "run_name=r", *overrides)
 
 
-def checkpoint(out, step, without=None):
+FILES = ("adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
+
+
+def checkpoint(out, step):
     folder = out / f"checkpoint-{step}"
     folder.mkdir(parents=True)
-    for name in rundir._CHECKPOINT_FILES:
-        if name != without:
-            (folder / name).write_text("{}")
+    for name in FILES:
+        (folder / name).write_text("some bytes")
+    (folder / rundir.STATE).write_text(json.dumps({"sizes": dict.fromkeys(FILES, 10)}))
     return folder
+
+
+def begun(tmp_path, *overrides):
+    """A run that has written a row."""
+    out = tmp_path / "r" / "sft"
+    rundir.begin(config(tmp_path, *overrides), out)
+    (out / "metrics.jsonl").write_text("written\n")
+    return out
 
 
 def test_a_fresh_directory_is_claimed(tmp_path):
     out = tmp_path / "r" / "sft"
     assert rundir.claim(config(tmp_path), out) == rundir.Claim()
-    assert (out / "config.yaml").exists()
+    rundir.begin(config(tmp_path), out)
+    assert "max_steps: 200" in (out / "config.yaml").read_text()
+    assert rundir.claim(config(tmp_path, "seed=1"), out) == rundir.Claim()  # nothing was trained yet
 
 
 def test_an_unfinished_run_wants_to_be_told(tmp_path):
-    out = tmp_path / "r" / "sft"
-    rundir.claim(config(tmp_path), out)
+    out = begun(tmp_path)
     with pytest.raises(RuntimeError, match=r"unfinished run.*resume=true.*overwrite=true"):
         rundir.claim(config(tmp_path), out)
     newest = checkpoint(out, 20)
@@ -34,18 +50,15 @@ def test_an_unfinished_run_wants_to_be_told(tmp_path):
 
 
 def test_another_configs_run_is_refused_and_nothing_is_lost(tmp_path):
-    out = tmp_path / "r" / "sft"
-    rundir.claim(config(tmp_path), out)
-    (out / "samples.jsonl").write_text("written\n")
+    out = begun(tmp_path)
     with pytest.raises(RuntimeError, match=r"stage\.max_steps: 200 -> 7"):
         rundir.claim(config(tmp_path, "stage.max_steps=7"), out)
-    assert (out / "samples.jsonl").read_text() == "written\n"
+    assert (out / "metrics.jsonl").read_text() == "written\n"
     assert "max_steps: 200" in (out / "config.yaml").read_text()
 
 
 def test_resume_may_change_the_config_and_says_what(tmp_path):
-    out = tmp_path / "r" / "sft"
-    rundir.claim(config(tmp_path), out)
+    out = begun(tmp_path)
     (out / "summary.json").write_text("{}")
     claimed = rundir.claim(config(tmp_path, "stage.max_steps=300", "resume=true"), out)
     assert not claimed.complete
@@ -53,27 +66,61 @@ def test_resume_may_change_the_config_and_says_what(tmp_path):
 
 
 def test_a_complete_run_is_left_alone(tmp_path):
-    out = tmp_path / "r" / "sft"
-    rundir.claim(config(tmp_path), out)
+    out = begun(tmp_path)
     (out / "summary.json").write_text("{}")
     assert rundir.claim(config(tmp_path), out).complete
     assert rundir.claim(config(tmp_path, "resume=true"), out).complete
 
 
 def test_overwrite_removes_what_a_run_wrote_and_nothing_else(tmp_path):
-    out = tmp_path / "r" / "sft"
-    rundir.claim(config(tmp_path), out)
+    out = begun(tmp_path)
     checkpoint(out, 10)
-    (out / "metrics.jsonl").write_text("{}\n")
-    (out / "notes.txt").write_text("mine")
-    assert rundir.claim(config(tmp_path, "overwrite=true"), out) == rundir.Claim()
-    assert sorted(p.name for p in out.iterdir()) == ["config.yaml", "notes.txt"]
+    for mine in ("notes.json", "mine.jsonl", "checkpoint-best"):
+        (out / mine).write_text("mine")
+    again = config(tmp_path, "overwrite=true", "seed=1")
+    assert rundir.claim(again, out) == rundir.Claim()
+    assert (out / "metrics.jsonl").exists()  # until everything else has been loaded
+    rundir.begin(again, out)
+    assert sorted(p.name for p in out.iterdir()) == ["checkpoint-best", "config.yaml", "mine.jsonl", "notes.json"]
 
 
-@pytest.mark.parametrize("name", rundir._CHECKPOINT_FILES)
-def test_a_half_written_checkpoint_is_skipped_for_a_whole_one(tmp_path, name):
+def test_overwrite_removes_nothing_where_no_run_was(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text("mine")
+    rundir.begin(config(tmp_path, "overwrite=true"), tmp_path)
+    assert (tmp_path / "metrics.jsonl").read_text() == "mine"
+
+
+def test_a_directory_is_one_processs(tmp_path):
+    with rundir.locked(tmp_path):
+        code = (
+            f"from pathlib import Path; from qgen.runtime import rundir\nwith rundir.locked(Path({str(tmp_path)!r})): 0"
+        )
+        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "another process is training in" in other.stderr
+    with rundir.locked(tmp_path):
+        pass
+
+
+def test_what_a_stage_started_from_may_not_change(tmp_path):
+    start = adapter(tmp_path / "r" / "sft")
+    out = tmp_path / "r" / "grpo"
+    out.mkdir()
+    was = {"started_from": str(start), "started_from_hash": rundir.fingerprint(start), "data": "d"}
+    (out / "environment.json").write_text(json.dumps(was))
+    rundir.same_origin(out, start, "d")
+    with pytest.raises(RuntimeError, match="other problems"):
+        rundir.same_origin(out, start, "other")
+    (start / "adapter_model.safetensors").write_text("retrained")
+    with pytest.raises(RuntimeError, match=r"r/sft/adapter holds now: overwrite=true"):
+        rundir.same_origin(out, start)
+
+
+@pytest.mark.parametrize("name", [*FILES, rundir.STATE])
+@pytest.mark.parametrize("content", [None, "", "some"])
+def test_a_half_written_checkpoint_is_skipped_for_a_whole_one(tmp_path, name, content):
     whole = checkpoint(tmp_path, 10)
-    checkpoint(tmp_path, 20, without=name)
+    broken = checkpoint(tmp_path, 20) / name
+    broken.unlink() if content is None else broken.write_text(content)
     found, note = rundir.last_checkpoint(tmp_path)
     assert found == whole
     assert "checkpoint-20 is half written" in note
@@ -81,9 +128,8 @@ def test_a_half_written_checkpoint_is_skipped_for_a_whole_one(tmp_path, name):
 
 
 def test_only_half_written_checkpoints_end_the_resume(tmp_path):
-    folder = checkpoint(tmp_path, 10)
-    (folder / "trainer_state.json").write_text('{"global_step": 1')
-    with pytest.raises(RuntimeError, match=r"half written.*trainer_state\.json.*overwrite=true"):
+    (checkpoint(tmp_path, 10) / "optimizer.pt").write_text("some")
+    with pytest.raises(RuntimeError, match=r"half written.*optimizer\.pt.*overwrite=true"):
         rundir.last_checkpoint(tmp_path)
 
 
@@ -112,7 +158,7 @@ def test_a_stage_starts_from_the_one_before(tmp_path):
 
 
 def test_an_unfinished_stage_before_is_refused(tmp_path):
-    rundir.claim(config(tmp_path), tmp_path / "r" / "sft")
+    begun(tmp_path)
     with pytest.raises(RuntimeError, match=r"not finished.*stage=sft resume=true"):
         rundir.starting_adapter(config(tmp_path, "stage=grpo"))
 

@@ -13,15 +13,20 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import TINY, composed
+import trl
+from conftest import CUBES, TINY, composed
 
-from qgen import data
-from qgen.runtime.tracking import read
+from qgen import data, model
+from qgen.problem import Problem, parse
+from qgen.prompts import lesson
+from qgen.runtime.files import steps
 from qgen.stages import run as stages
+from qgen.stages import sft
+from qgen.stages.context import Context
 
 PLUGIN = """
 def letters(completions, **columns):
-    texts = [c if isinstance(c, str) else c[0]["content"] for c in completions]
+    texts = [completion[0]["content"] for completion in completions]
     return [sum(ch.isalpha() for ch in t) / (1 + len(t)) for t in texts]
 """
 REWARD = ("reward.gate=null", "~reward.terms.difficulty", "+reward.terms.letters.weight=1", "reward.normalize=zscore")
@@ -57,7 +62,7 @@ def run(home: Path, *arguments: str, module: str = "train", code: int = 0) -> st
 def kill_at_step(home: Path, out: Path, step: int, how: signal.Signals, *arguments: str) -> subprocess.Popen:
     process = start(home, *arguments)
     deadline = time.monotonic() + 200
-    while len(read(out / "metrics.jsonl")) < step:
+    while len(steps(out / "metrics.jsonl")) < step:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -68,24 +73,24 @@ def kill_at_step(home: Path, out: Path, step: int, how: signal.Signals, *argumen
 
 def losses(out: Path) -> list[tuple]:
     keys = ("step", "loss", "grad_norm", "learning_rate", "reward", "terms/letters", "entropy")
-    return [tuple(row.get(k) for k in keys) for row in read(out / "metrics.jsonl") if "loss" in row]
+    return [tuple(row.get(k) for k in keys) for row in steps(out / "metrics.jsonl") if "loss" in row]
 
 
 def test_a_killed_stage_resumes_with_the_losses_of_an_uninterrupted_one(home):
-    steps = ("stage.max_steps=24", "stage.save_steps=3", *GRPO)
-    run(home, *steps, "output_dir=whole")
+    run_of_24 = ("stage.max_steps=24", "stage.save_steps=3", "data.limit=20", *GRPO)  # more than one epoch
+    run(home, *run_of_24, "output_dir=whole")
     killed = home / "killed" / "t" / "grpo"
-    process = kill_at_step(home, killed, 8, signal.SIGKILL, *steps, "output_dir=killed")
+    process = kill_at_step(home, killed, 8, signal.SIGKILL, *run_of_24, "output_dir=killed")
     assert process.returncode == -signal.SIGKILL
-    assert 8 <= len(read(killed / "metrics.jsonl")) < 24
-    assert "unfinished run" in run(home, *steps, "output_dir=killed", code=1)
-    said = run(home, *steps, "output_dir=killed", "resume=true")
+    assert 8 <= len(steps(killed / "metrics.jsonl")) < 24
+    assert "unfinished run" in run(home, *run_of_24, "output_dir=killed", code=1)
+    said = run(home, *run_of_24, "output_dir=killed", "resume=true")
     assert "resuming from checkpoint-" in said
     whole = losses(home / "whole" / "t" / "grpo")
     assert len(whole) == 24
     assert losses(killed) == whole
     assert len({row[2] for row in whole}) > 20  # gradients that differ: the comparison can fail
-    before, after = (read(home / d / "t" / "grpo" / "validation.jsonl") for d in ("whole", "killed"))
+    before, after = (steps(home / d / "t" / "grpo" / "validation.jsonl") for d in ("whole", "killed"))
     assert [row["heldout_loss"] for row in before] == [row["heldout_loss"] for row in after]
 
 
@@ -102,6 +107,14 @@ def test_a_stage_resumes_from_a_checkpoint_with_the_same_losses(tmp_path, stage)
     (resumed / "metrics.jsonl").write_text("".join(rows[:4]))
     stages.run(config, corpus, resumed, None, resumed / "checkpoint-4", {})
     assert len(losses(whole)) == 8
+    ended = tmp_path / "ended"  # killed after the last step, before the adapter was written
+    shutil.copytree(whole, ended, ignore=shutil.ignore_patterns("adapter", "summary.json"))
+    stages.run(config, corpus, ended, None, ended / "checkpoint-8", {})
+    assert losses(ended) == losses(whole)
+    assert json.loads((ended / "summary.json").read_text())["steps"] == 8
+    assert (ended / "adapter/adapter_model.safetensors").read_bytes() == (
+        whole / "adapter/adapter_model.safetensors"
+    ).read_bytes()
     assert losses(resumed) == losses(whole)
     assert (whole / "adapter/adapter_model.safetensors").read_bytes() == (
         resumed / "adapter/adapter_model.safetensors"
@@ -109,10 +122,9 @@ def test_a_stage_resumes_from_a_checkpoint_with_the_same_losses(tmp_path, stage)
 
 
 def test_ctrl_c_says_how_to_go_on(home):
-    steps = ("stage.max_steps=500", "stage.save_steps=3", *SFT)
     out = home / "outputs" / "t" / "sft"
-    process = start(home, *steps)
-    while len(read(out / "metrics.jsonl")) < 5:
+    process = start(home, "stage.max_steps=500", "stage.save_steps=3", *SFT)
+    while len(steps(out / "metrics.jsonl")) < 5:
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
@@ -144,7 +156,7 @@ print([str(p) for p in QuestionsGenTrainer(*sys.argv[1:]).train_full_pipeline()]
                     "samples.jsonl", "checkpoint-2", "adapter", "summary.json", "train.log"}  # fmt: skip
         assert expected <= left
         assert len(losses(out)) == 2
-        assert [row["step"] for row in read(out / "validation.jsonl")] == [0, 2]
+        assert [row["step"] for row in steps(out / "validation.jsonl")] == [0, 2]
         nodes = [json.loads(line)["node"] for line in (out / "memory.jsonl").read_text().splitlines()]
         assert nodes[0] == "model loaded"
         assert nodes[-1] == "adapter saved"
@@ -157,7 +169,7 @@ print([str(p) for p in QuestionsGenTrainer(*sys.argv[1:]).train_full_pipeline()]
     train = [row for row in trained_on if row["mode"] == "train"]
     assert len(train) == 16  # two steps of eight completions
     assert all(0 < row["terms"]["letters"] <= 1 for row in train)
-    metrics = read(home / "outputs/t/grpo/metrics.jsonl")[0]
+    metrics = steps(home / "outputs/t/grpo/metrics.jsonl")[0]
     assert metrics["terms/letters"] == pytest.approx(sum(r["terms"]["letters"] for r in train[:8]) / 8, abs=1e-4)
     assert len((home / "outputs/t/distill/winners.jsonl").read_text().splitlines()) == 8
 
@@ -174,3 +186,49 @@ def test_a_sweep_gives_each_job_a_process_and_a_directory(home):
     (done,) = (home / "multirun" / "t").glob("*/summary.json")
     assert json.loads(done.read_text())["stage"] == "sft"
     assert len(losses(done.parent)) == 2
+
+
+def test_a_mistake_costs_nothing_that_was_written(home):
+    run(home, "stage.max_steps=1", *SFT)
+    adapter = home / "outputs/t/sft/adapter/adapter_model.safetensors"
+    before = adapter.read_bytes()
+    wrong = ("data=jsonl", "data.path=none.jsonl")
+    assert "none.jsonl: no such file" in run(home, *SFT, "overwrite=true", *wrong, code=1)
+    assert adapter.read_bytes() == before
+    assert "none.jsonl: no such file" in run(home, *SFT, "output_dir=other", *wrong, code=1)
+    run(home, "stage.max_steps=1", *SFT, "output_dir=other")  # the first attempt wrote nothing that is in the way
+
+
+def test_sft_trains_on_the_assistants_part_alone():
+    config = composed("stage=sft", *TINY)
+    policy, tokenizer = model.load(config.model, None, config.seed)
+    context = Context(config, Path("unused"), policy, tokenizer, data.load(config.data), None, None)
+    batch = next(iter(sft.build(context).get_train_dataloader()))
+    for ids, labels in zip(batch["input_ids"], batch["labels"], strict=True):
+        trained = tokenizer.decode(ids[labels != -100])
+        assert trained.startswith("Problem:")
+        assert trained.strip().endswith("<|im_end|>")
+        assert isinstance(parse(trained.replace("<|im_end|>", "").strip()), Problem)
+
+
+def test_sft_of_the_embedded_model_lowers_heldout_loss(tmp_path):
+    config = composed(
+        "stage=sft", "stage.max_steps=4", "stage.per_device_train_batch_size=4", "stage.gradient_accumulation_steps=1",
+        "stage.learning_rate=2e-3", "stage.warmup_steps=0", "validation.every=0", "validation.prompts=4",
+        "validation.problems=8", "sampling.max_new_tokens=24",
+    )  # fmt: skip
+    summary = stages.run(config, data.load(config.data), tmp_path, None, None, {})
+    before, after = summary["heldout_loss"]
+    assert after < before - 0.1
+
+
+def test_qwen3_writes_without_thinking():
+    template = (Path(trl.__file__).parent / "chat_templates" / "qwen3.jinja").read_text()
+    tokenizer = model.load_tokenizer(composed("model=tiny").model)
+    tokenizer.chat_template = template
+    model.without_thinking(tokenizer)
+    row = lesson(composed().prompt, CUBES)
+    start = tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True, tokenize=False)
+    whole = tokenizer.apply_chat_template(row["prompt"] + row["completion"], tokenize=False)
+    assert whole.startswith(start)
+    assert isinstance(parse(whole.removeprefix(start).replace("<|im_end|>", "").strip()), Problem)

@@ -6,6 +6,8 @@ from typing import Any
 
 from qgen.config import DataConfig, PromptConfig
 from qgen.data import jsonl
+from qgen.data.curate import Corpus
+from qgen.metrics.similarity import SimilarityIndex
 from qgen.problem import LABELS, Problem, parse
 from qgen.prompts import lesson, reply, vary
 from qgen.runtime.strict import hub
@@ -13,15 +15,16 @@ from qgen.runtime.strict import hub
 Row = dict[str, Any]
 
 
-def training_rows(problems: list[Problem], config: DataConfig, prompt: PromptConfig, seed: int) -> list[Row]:
+def training_rows(corpus: Corpus, config: DataConfig, prompt: PromptConfig, seed: int) -> list[Row]:
     """Chat rows in the shares of data.mix, in a seeded order.
 
     No row is repeated: the part that is shortest for its share sets the size, and the others are sampled down.
+    Variations of held-out problems, and those that come near one, are left out.
     """
     shares = {name: share for name, share in vars(config.mix).items() if share > 0}
-    parts = {"problems": [lesson(prompt, p) for p in problems] if "problems" in shares else []}
+    parts = {"problems": [lesson(prompt, p) for p in corpus.train] if "problems" in shares else []}
     if "variations" in shares:
-        parts["variations"] = variations(config.variations_path, prompt)
+        parts["variations"] = variations(config.variations_path, prompt, corpus.heldout, config.near_duplicate)
     if "chat" in shares:
         parts["chat"] = chat(config.chat_path)
     shuffle = random.Random(seed)
@@ -31,9 +34,10 @@ def training_rows(problems: list[Problem], config: DataConfig, prompt: PromptCon
     return rows
 
 
-def variations(path: str, prompt: PromptConfig) -> list[Row]:
+def variations(path: str, prompt: PromptConfig, heldout: list[Problem], near_duplicate: float) -> list[Row]:
     """Rows {original, statement, answer} of a JSONL file; `original` is a problem as `problem.render` writes it."""
-    rows = []
+    rows, hidden = [], SimilarityIndex(p.statement for p in heldout)
+    dropped = 0
     for number, row in jsonl.rows(path):
         original = parse(str(row.get("original", "")))
         if not isinstance(original, Problem):
@@ -44,8 +48,13 @@ def variations(path: str, prompt: PromptConfig) -> list[Row]:
         varied = jsonl.problem(row, {}, f"{path}:{number}", Path(path).name)
         if not varied.statement or not varied.answer:
             raise RuntimeError(f"{path}:{number}: 'statement' and 'answer' are both needed")
+        if hidden.nearest([original.statement, varied.statement])[0].max() >= near_duplicate:
+            dropped += 1
+            continue
         asked = Problem(original.statement, original.answer, topic=varied.topic, level=varied.level or 3)
         rows.append({"prompt": vary(prompt, asked), "completion": reply(prompt, varied)})
+    if dropped:
+        print(f"{path}: {dropped} variations of held-out problems left out")
     return rows
 
 
@@ -65,16 +74,13 @@ _ROLES = {"human": "user", "gpt": "assistant"}  # ShareGPT's names
 
 
 def _conversation(row: dict[str, Any], where: str) -> Row:
-    turns = row.get("messages") or row.get("conversations")
-    if not turns:
-        raise RuntimeError(f"{where}: neither 'messages' nor 'conversations'")
-    messages = [
-        {
-            "role": _ROLES.get(role := turn.get("role") or turn.get("from"), role),
-            "content": turn.get("content") or turn.get("value"),
-        }
-        for turn in turns
-    ]
+    messages = []
+    for turn in row.get("messages") or row.get("conversations") or []:
+        role = turn.get("role") or turn.get("from") if isinstance(turn, dict) else None
+        content = turn.get("content") or turn.get("value") if isinstance(turn, dict) else None
+        if not isinstance(role, str) or not isinstance(content, str):
+            raise RuntimeError(f"{where}: a turn needs 'role' and 'content' (or 'from' and 'value'), both strings")
+        messages.append({"role": _ROLES.get(role, role), "content": content})
     if len(messages) < 2 or messages[-1]["role"] != "assistant":
-        raise RuntimeError(f"{where}: the conversation does not end with an assistant's turn")
+        raise RuntimeError(f"{where}: 'messages' (or 'conversations') must end with an assistant's answer to somebody")
     return {"prompt": messages[:-1], "completion": messages[-1:]}

@@ -37,7 +37,16 @@ TERMS: dict[str, tuple[str, ...]] = {
         "coefficient", "quadratic", "factor", "real numbers", "方程", "函数", "多项式",
     ),
 }  # fmt: skip
-_PATTERNS = {topic: re.compile("|".join(map(re.escape, terms)), re.I) for topic, terms in TERMS.items()}
+
+
+def _pattern(terms: tuple[str, ...]) -> re.Pattern:
+    """Any of the terms as a word of its own, plural or not; Chinese has no marks between words."""
+    latin, chinese = ("|".join(re.escape(t) for t in terms if t.isascii() is wanted) for wanted in (True, False))
+    alone = rf"(?<!\w)(?:{latin})(?=(?:e?s)?(?!\w))"
+    return re.compile(f"{alone}|{chinese}" if chinese else alone, re.I)
+
+
+_PATTERNS = {topic: _pattern(terms) for topic, terms in TERMS.items()}
 
 
 def knowledge_points(text: str) -> tuple[str, ...]:

@@ -30,7 +30,10 @@ class DifficultyModel:
         statements = [p.statement for p in problems]
         levels = np.array([p.level for p in problems], dtype=float)
         if len(problems) < 20 or len(set(levels)) < 2:
-            raise RuntimeError(f"a difficulty model needs 20 problems of several levels, not {len(problems)}")
+            raise RuntimeError(
+                f"difficulty is learned from at least 20 problems of two levels or more, and there are {len(problems)} "
+                f"of {len(set(levels))}: add data, or leave the term out with ~reward.terms.difficulty"
+            )
         self._model = make_pipeline(
             make_union(
                 TfidfVectorizer(tokenizer=tokens, token_pattern=None, sublinear_tf=True, min_df=2),

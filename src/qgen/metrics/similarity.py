@@ -56,6 +56,12 @@ class SimilarityIndex:
         if len(self._blocks) > 8:  # few blocks keep queries fast; the large first one is left alone
             self._blocks[1:] = [sparse.vstack(self._blocks[1:], format="csr")]
 
+    def keep_last(self, count: int) -> None:
+        """Forget the oldest of the texts that were added, so that at most `count` of them stay."""
+        added = sum(block.shape[0] for block in self._blocks[1:])
+        if added > count:
+            self._blocks[1:] = [sparse.vstack(self._blocks[1:], format="csr")[added - count :]]
+
     def nearest(self, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """Similarity to the nearest text of the index, and that text's number, both of shape (len(texts),)."""
         rows = self.vectors(texts)

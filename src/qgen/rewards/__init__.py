@@ -1,5 +1,6 @@
 """Rewards: the terms that a config enables, gated, weighted and handed to GRPO one function a term."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -51,7 +52,11 @@ class Rewards:
         self._batch: tuple[list[Completion] | None, Scores | None] = (None, None)
 
     def score(self, prompts: list, completions: list[Completion], **columns: Any) -> Scores:
-        """Score completions without remembering them. A completion that the gate refuses has 0 in every term."""
+        """Score completions without remembering them. A completion that the gate refuses has 0 in every term.
+
+        Texts are handed to the terms as GRPO hands completions over: as lists of one assistant's message.
+        """
+        completions = [[{"role": "assistant", "content": c}] if isinstance(c, str) else c for c in completions]
         terms = {}
         for name, function in self.terms.items():
             values = function(prompts=prompts, completions=completions, **columns)
@@ -66,6 +71,12 @@ class Rewards:
             for i in range(len(completions))
         ]
         return Scores(terms, total)
+
+    def frozen(self) -> "Rewards":
+        """These rewards as they are now: what is observed from here on changes nothing in them."""
+        still = copy.copy(self)
+        still.terms = {n: copy.deepcopy(t) if hasattr(t, "observe") else t for n, t in self.terms.items()}
+        return still
 
     def functions(self) -> list[Callable]:
         """One TRL reward function a term, in the order of `trl_weights`."""

@@ -50,11 +50,10 @@ class Novelty:
         self._remember([p.statement for p in parsed(completions) if isinstance(p, Problem)])
 
     def _remember(self, statements: list[str]) -> None:
-        room = self.limit - len(self.memory)
-        fresh = statements[:room]
-        self.memory.extend(fresh)
-        self.indices[0].add(fresh)
-        self.indices[1].add([mask_numbers(s) for s in fresh])
+        self.memory = [*self.memory, *statements][-self.limit :]
+        for index, texts in zip(self.indices, (statements, [mask_numbers(s) for s in statements]), strict=True):
+            index.add(texts)
+            index.keep_last(self.limit)
 
     def state_dict(self) -> dict[str, Any]:
         return {"memory": self.memory}

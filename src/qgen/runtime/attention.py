@@ -17,13 +17,18 @@ from packaging.version import Version
 FIRST_SOUND = Version("2025.7.2")  # read from the sources of 2025.6.12 to 2025.7.8
 
 
-def backend(implementation: str | None, cuda: bool) -> str:
-    """The attention that transformers will run, in words: what was asked for, or its choice and why."""
-    if implementation:
-        return f"{implementation} (asked for by model.attn_implementation)"
-    if cuda:
-        return "sdpa: PyTorch's scaled_dot_product_attention with its fused CUDA kernels"
-    return "sdpa: PyTorch's scaled_dot_product_attention on the CPU"
+_WORDS = {
+    "sdpa": "PyTorch's scaled_dot_product_attention",
+    "eager": "plain matrix products, the slow way",
+    "flash_attention_2": "the flash-attn package",
+    "flex_attention": "PyTorch's flex_attention",
+}
+
+
+def backend(model) -> str:
+    """The attention that a loaded transformers model will run, in words."""
+    name = model.config._attn_implementation
+    return f"{name} ({_WORDS[name]})" if name in _WORDS else str(name)
 
 
 def refuse_broken_unsloth(version: str | None = None) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from qgen.runtime.files import write_whole
 from qgen.runtime.rundir import STATE
 
 
@@ -18,9 +19,8 @@ class StateCallback(TrainerCallback):
 
     def on_save(self, args, state, control, **_):
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        fresh = folder / f".{STATE}"
-        fresh.write_text(json.dumps(self.state()), encoding="utf-8")
-        fresh.replace(folder / STATE)
+        sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file() and path.name != STATE}
+        write_whole(folder / STATE, json.dumps({**self.state(), "sizes": sizes}))
 
 
 def read_state(checkpoint: Path) -> dict[str, Any]:

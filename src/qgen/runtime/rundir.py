@@ -3,34 +3,32 @@
 Torch-free, so that a refusal comes at once.
 """
 
+import hashlib
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
 from qgen.config import STAGES, Config, to_yaml
+from qgen.runtime.files import write_whole
 
 CONFIG = "config.yaml"
 SUMMARY = "summary.json"  # written last: a stage that has one is complete
+ENVIRONMENT = "environment.json"
 ADAPTER = "adapter"
-STATE = "qgen_state.json"  # written last into a checkpoint, which makes it a whole one
-_CHECKPOINT_FILES = (
-    "adapter_model.safetensors",
-    "optimizer.pt",
-    "scheduler.pt",
-    "rng_state.pth",
-    "trainer_state.json",
-    STATE,
-)
+STATE = "qgen_state.json"  # written last into a checkpoint, with the sizes of the other files
+_ROWS = ("metrics.jsonl", "validation.jsonl", "memory.jsonl", "samples.jsonl", "winners.jsonl")
 _NOT_COMPARED = ("resume", "overwrite")
-_OURS = ("*.jsonl", "*.json", CONFIG, "checkpoint-*", ADAPTER)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What a stage may do in its directory."""
+    """What a stage may do in its directory. Nothing is changed before `begin`."""
 
     complete: bool = False  # nothing is left to do
     checkpoint: Path | None = None  # go on from here
@@ -38,26 +36,20 @@ class Claim:
 
 
 def claim(config: Config, out: Path) -> Claim:
-    """Decide whether a stage starts, goes on, or has nothing to do; write config.yaml where it starts.
+    """Decide whether a stage starts, goes on, or has nothing to do.
 
     Raises RuntimeError where the directory holds another config's run, or one that was not finished, and
     neither resume nor overwrite says what to do with it.
     """
-    written = out / CONFIG
-    if config.overwrite and out.exists():
-        _clear(out)
-    if not written.exists():
-        out.mkdir(parents=True, exist_ok=True)
-        written.write_text(to_yaml(config), encoding="utf-8")
+    if config.overwrite or not started(out):
         return Claim()
-    changed = differences(written.read_text(encoding="utf-8"), to_yaml(config))
-    complete = (out / SUMMARY).exists()
+    changed = differences((out / CONFIG).read_text(encoding="utf-8"), to_yaml(config))
     if changed and not config.resume:
         raise RuntimeError(
             f"{out} holds the run of another config ({'; '.join(changed[:4])}{'; ...' if len(changed) > 4 else ''}). "
             f"Choose another run_name, or resume=true to go on with the new config, or overwrite=true to start again"
         )
-    if complete and not changed:
+    if (out / SUMMARY).exists() and not changed:
         return Claim(complete=True, note=f"{out} is complete; overwrite=true trains it again")
     if not config.resume:
         raise RuntimeError(
@@ -65,11 +57,39 @@ def claim(config: Config, out: Path) -> Claim:
             f"overwrite=true starts again"
         )
     checkpoint, note = last_checkpoint(out)
+    return Claim(checkpoint=checkpoint, note=f"{note}; changed: {'; '.join(changed)}" if changed else note)
+
+
+def started(out: Path) -> bool:
+    """Whether a directory holds a run that wrote more than its config."""
+    left = (SUMMARY, ADAPTER, *_ROWS)
+    return (out / CONFIG).exists() and (any((out / name).exists() for name in left) or bool(_checkpoints(out)))
+
+
+def begin(config: Config, out: Path) -> None:
+    """Make the directory this run's: clear it where overwrite says so, and write config.yaml.
+
+    Called once everything that the stage needs has been loaded, so that a mistake costs nothing that was written.
+    """
+    if config.overwrite and (out / CONFIG).exists():
+        for name in (SUMMARY, ENVIRONMENT, *_ROWS):
+            (out / name).unlink(missing_ok=True)
+        for folder in (out / ADAPTER, *_checkpoints(out)):
+            shutil.rmtree(folder, ignore_errors=True)
     (out / SUMMARY).unlink(missing_ok=True)
-    written.write_text(to_yaml(config), encoding="utf-8")
-    if changed:
-        note = f"{note}; changed: {'; '.join(changed)}"
-    return Claim(checkpoint=checkpoint, note=note)
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(out / CONFIG, to_yaml(config))
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Hold a directory against other processes. Raises RuntimeError where one has it."""
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(out / ".lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise RuntimeError(f"another process is training in {out}: wait for it, or choose another run_name") from error
 
 
 def last_checkpoint(out: Path) -> tuple[Path | None, str]:
@@ -77,9 +97,8 @@ def last_checkpoint(out: Path) -> tuple[Path | None, str]:
 
     Raises RuntimeError where there are checkpoints and all are half written.
     """
-    found = sorted(out.glob("checkpoint-*"), key=lambda p: int(p.name.removeprefix("checkpoint-")), reverse=True)
     broken = []
-    for checkpoint in found:
+    for checkpoint in _checkpoints(out):
         lack = missing(checkpoint)
         if lack is None:
             skipped = f" ({', '.join(broken)}: skipped)" if broken else ""
@@ -91,17 +110,26 @@ def last_checkpoint(out: Path) -> tuple[Path | None, str]:
 
 
 def missing(checkpoint: Path) -> str | None:
-    """The first file that a checkpoint lacks, or that is empty or broken; None where it is whole."""
-    for name in _CHECKPOINT_FILES:
+    """The first file that a checkpoint lacks or holds in part; None where it is whole."""
+    try:
+        sizes = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))["sizes"]
+    except (OSError, ValueError, KeyError):
+        return STATE
+    for name, size in sizes.items():
         path = checkpoint / name
-        if not path.is_file() or not path.stat().st_size:
+        if not path.is_file() or path.stat().st_size != size:
             return name
-        if path.suffix == ".json":
-            try:
-                json.loads(path.read_text(encoding="utf-8"))
-            except ValueError:
-                return name
     return None
+
+
+def step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("checkpoint-"))
+
+
+def _checkpoints(out: Path) -> list[Path]:
+    """Checkpoints of a stage, the newest first."""
+    found = [path for path in out.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdigit()]
+    return sorted(found, key=step_of, reverse=True)
 
 
 def starting_adapter(config: Config) -> Path | None:
@@ -137,6 +165,28 @@ def adapter_at(path: Path) -> Path:
     raise RuntimeError(f"stage.init_from: {path} {what}")
 
 
+def fingerprint(adapter: Path | None) -> str:
+    """A hash of an adapter's weights; 'base' where a stage starts from the base model."""
+    if adapter is None:
+        return "base"
+    return hashlib.sha256((adapter / "adapter_model.safetensors").read_bytes()).hexdigest()[:16]
+
+
+def same_origin(out: Path, adapter: Path | None, data: str | None = None) -> None:
+    """Raise RuntimeError where what a stage started from, or trained on, is no longer what it was."""
+    try:
+        was = json.loads((out / ENVIRONMENT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    if was.get("started_from_hash") != fingerprint(adapter):
+        raise RuntimeError(
+            f"{out} was started from {was.get('started_from')}, which is not what {adapter or 'the base model'} holds "
+            f"now: overwrite=true trains it again from there"
+        )
+    if data is not None and was.get("data") != data:
+        raise RuntimeError(f"{out} was trained on other problems than the data holds now: overwrite=true starts again")
+
+
 def differences(before: str, after: str) -> list[str]:
     """The keys in which two configs differ, as 'key: before -> after'."""
     old, new = (_flat(OmegaConf.to_container(OmegaConf.create(text))) for text in (before, after))
@@ -151,10 +201,3 @@ def _flat(node: object, prefix: str = "") -> dict[str, object]:
     if not isinstance(node, dict):
         return {prefix: node}
     return {k: v for name, child in node.items() for k, v in _flat(child, f"{prefix}.{name}".lstrip(".")).items()}
-
-
-def _clear(out: Path) -> None:
-    """Remove what a run writes, and nothing else that a user may have put beside it."""
-    for pattern in _OURS:
-        for path in out.glob(pattern):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
+from qgen.runtime.quiet import quiet
+
 
 def require(module: str, install: str) -> ModuleType:
     """Import a module, or raise ImportError with the command that installs it."""
@@ -21,9 +23,10 @@ def hub(what: str) -> Iterator[None]:
 
     Raises RuntimeError naming HF_ENDPOINT where the hub could not be reached, or does not have `what`.
     """
+    quiet()  # its retries are for the log
     try:
         yield
-    except (OSError, ValueError) as error:  # connection errors and HfHubHTTPError are OSErrors
+    except OSError as error:  # connection errors and those of huggingface_hub are OSErrors
         endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
         raise RuntimeError(
             f"{what} could not be loaded from the hub at {endpoint} ({_first_line(error)}). Set HF_ENDPOINT to a "

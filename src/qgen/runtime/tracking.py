@@ -1,18 +1,14 @@
 """What a run writes while it runs: JSONL files always, and whoever else reads the same events."""
 
-import json
-import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from qgen.config import Config
 from qgen.config import Tracker as TrackerName
+from qgen.runtime.files import Row, append
 from qgen.runtime.strict import require
-
-Row = dict[str, Any]
 
 
 class Tracker:
@@ -27,10 +23,8 @@ class Tracker:
         out.mkdir(parents=True, exist_ok=True)
 
     def write(self, name: str, *rows: Row) -> None:
-        """Append rows to NAME.jsonl; numbers that JSON lacks (NaN, infinity) are written as null."""
-        text = "".join(json.dumps(_plain(row), ensure_ascii=False) + "\n" for row in rows)
-        with (self.out / f"{name}.jsonl").open("a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
+        """Append rows to NAME.jsonl."""
+        append(self.out / f"{name}.jsonl", rows)
 
     def metrics(self, step: int, values: Row) -> None:
         self.write("metrics", {**values, "step": step, "time": round(time.time(), 3)})
@@ -40,7 +34,7 @@ class Tracker:
 
 
 class WandbTracker(Tracker):
-    """The same events to Weights & Biases as well. An error while logging is W&B's own to report, never fatal."""
+    """The same events to Weights & Biases as well."""
 
     def __init__(self, out: Path, config: Config, values: Row):
         super().__init__(out)
@@ -95,23 +89,3 @@ def tracking(config: Config, out: Path, values: Row) -> Iterator[Tracker]:
         tracker.run.finish(exit_code=1)
         raise
     tracker.run.finish()
-
-
-def read(path: Path) -> list[Row]:
-    """Rows of a JSONL file that a run wrote; of rows with the same step only the last. An absent file has none."""
-    if not path.is_file():
-        return []
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-    return list({row["step"]: row for row in rows}.values())
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if hasattr(value, "item"):  # numpy and torch scalars
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -73,10 +73,10 @@ class Context:
         )
         self.tracker.write("samples", *rows)
 
-    def need(self, rows: int, needed: int, what: str) -> None:
+    def need(self, rows: int, needed: int, what: str, remedy: str = "add data") -> None:
         """Raise RuntimeError where there are fewer rows than one optimizer step takes."""
         if rows < needed:
             raise RuntimeError(
-                f"stage={self.config.stage.name} takes {needed} {what} a step, and there are {rows}: "
-                f"add data, or lower stage.per_device_train_batch_size or stage.gradient_accumulation_steps"
+                f"stage={self.config.stage.name} takes {needed} {what} a step, and there are {rows}: {remedy}, or "
+                f"lower stage.per_device_train_batch_size or stage.gradient_accumulation_steps"
             )

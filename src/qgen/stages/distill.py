@@ -2,11 +2,11 @@
 
 import json
 import random
-from pathlib import Path
 
 from trl import SFTTrainer
 
 from qgen.prompts import request
+from qgen.runtime.files import rows, write_whole
 from qgen.runtime.rollout import generate
 from qgen.stages import sft
 from qgen.stages.context import Context
@@ -18,18 +18,15 @@ def build(context: Context) -> SFTTrainer:
     """A trainer on the winners, which are written to winners.jsonl before training starts and read on a resume."""
     path = context.out / WINNERS
     if not path.exists():
-        rows = best_of_n(context)
-        fresh = path.with_suffix(".tmp")
-        fresh.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-        fresh.replace(path)
-    rows = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
-    return sft.trainer(context, rows)
+        write_whole(path, "".join(json.dumps(row) + "\n" for row in best_of_n(context)))
+    return sft.trainer(context, rows(path), needed=1)
 
 
 def best_of_n(context: Context) -> list[dict]:
     """For each of stage.num_prompts requests the best of stage.num_generations completions that pass the gate.
 
-    Raises RuntimeError where none passes: a model that writes no problem cannot teach itself to.
+    Raises RuntimeError where fewer win than a batch on one device takes: a model that writes no problems cannot
+    teach itself to.
     """
     config, stage = context.config, context.config.stage
     problems = random.Random(config.seed).choices(context.corpus.train, k=stage.num_prompts)
@@ -40,7 +37,7 @@ def best_of_n(context: Context) -> list[dict]:
     texts = [completion.text for completion in written]
     scores = context.rewards.score([r["prompt"] for r in requests], texts, **columns)
     context.keep("teacher", 0, columns, texts, scores)
-    rows = []
+    won = []
     for start in range(0, len(texts), stage.num_generations):
         group = range(start, start + stage.num_generations)
         if config.reward.gate:
@@ -48,11 +45,12 @@ def best_of_n(context: Context) -> list[dict]:
         if group:
             best = max(group, key=lambda i: scores.total[i])
             completion = [{"role": "assistant", "content": texts[best]}]
-            rows.append({"prompt": requests[best]["prompt"], "completion": completion, "reward": scores.total[best]})
-    print(f"distill: {len(rows)} of {stage.num_prompts} requests have a winner")
-    if not rows:
+            won.append({"prompt": requests[best]["prompt"], "completion": completion, "reward": scores.total[best]})
+    print(f"distill: {len(won)} of {stage.num_prompts} requests have a winner")
+    if len(won) < stage.per_device_train_batch_size:
         raise RuntimeError(
-            f"none of {len(texts)} completions passed the gate, so there is nothing to train on: run stage=sft first, "
-            f"or raise stage.num_prompts"
+            f"{len(won)} of {stage.num_prompts} requests have a completion that passes the gate, fewer than a batch of "
+            f"{stage.per_device_train_batch_size}: raise stage.num_prompts, or train the stages before for longer; "
+            f"then overwrite=true"
         )
-    return rows
+    return won

@@ -1,5 +1,8 @@
 """Group relative policy optimisation (DeepSeekMath, arXiv:2402.03300) under the rewards of the registry."""
 
+import os
+import random
+
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
@@ -8,18 +11,33 @@ from qgen.rewards import Scores, text
 from qgen.stages.context import Context
 
 
+def requests(context: Context, count: int) -> list[dict]:
+    """Rows that ask for problems like the training problems: one seeded order of all of them after another.
+
+    TRL's sampler, left to shuffle, starts a resumed run with the first epoch's order whatever the epoch.
+    """
+    config, rows = context.config, []
+    for epoch in range(-(-count // len(context.corpus.train))):
+        order = list(context.corpus.train)
+        random.Random(f"{config.seed}/{epoch}").shuffle(order)
+        rows += [request(config.prompt, problem) for problem in order]
+    return rows[:count]
+
+
 def build(context: Context) -> GRPOTrainer:
     """A trainer whose prompts ask for problems of the training problems' topics and levels."""
     config, stage, rewards = context.config, context.config.stage, context.rewards
-    rows = [request(config.prompt, problem) for problem in context.corpus.train]
     completions = stage.per_device_train_batch_size * stage.gradient_accumulation_steps
-    context.need(len(rows), completions // stage.num_generations, "prompts")
+    prompts = completions // stage.num_generations * int(os.environ.get("WORLD_SIZE", "1"))
+    context.need(len(context.corpus.train), prompts, "prompts")
+    rows = requests(context, prompts * stage.max_steps)
     arguments = context.arguments(
         GRPOConfig,
         num_generations=stage.num_generations,
         max_completion_length=config.sampling.max_new_tokens,
         temperature=config.sampling.temperature,
         top_p=config.sampling.top_p,
+        shuffle_dataset=False,  # `requests` has done it
         remove_unused_columns=False,  # rewards read topic and level
         reward_weights=rewards.trl_weights(),
         multi_objective_aggregation=rewards.aggregation(),

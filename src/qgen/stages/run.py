@@ -1,23 +1,23 @@
 """One stage from config to adapter: what the three stages share stands here, once."""
 
-import json
 import time
 from pathlib import Path
 
-import torch
 from transformers import PrinterCallback, TrainerCallback
 
 from qgen import data
+from qgen.choices import Backend
 from qgen.config import Config
-from qgen.model import load, weights
+from qgen.model import fingerprint, load
 from qgen.problem import Problem, parse
 from qgen.rewards import Rewards
 from qgen.runtime import attention, rundir
 from qgen.runtime.checkpoints import StateCallback, read_state
 from qgen.runtime.environment import environment
+from qgen.runtime.files import rows, steps, write_json
 from qgen.runtime.memory import MemoryMonitor, measure
 from qgen.runtime.progress import ProgressBar
-from qgen.runtime.tracking import Tracker, read, tracking
+from qgen.runtime.tracking import Tracker, tracking
 from qgen.stages import distill, grpo, sft
 from qgen.stages.context import Context
 from qgen.stages.validation import Validation
@@ -47,52 +47,60 @@ def run(
         plain: the config as plain data, for trackers.
     """
     began = time.monotonic()
-    attention.refuse_broken_unsloth()
+    if config.model.backend is Backend.unsloth:
+        attention.refuse_broken_unsloth()
+    finished = checkpoint is not None and rundir.step_of(checkpoint) >= config.stage.max_steps  # but for the end
+    model, tokenizer = load(config.model, checkpoint if finished else adapter, config.seed)
+    attention.fix()
+    running = attention.backend(model)
+    print(f"{config.stage.name}: from {adapter or 'the base model'}; attention: {running}")
+    rewards = Rewards(config.reward, corpus.train)
+    for name, term in rewards.terms.items():
+        if hasattr(term, "spearman"):
+            print(f"reward {name}: an estimate; its rank correlation with real levels is {term.spearman:.2f}")
+    rundir.begin(config, out)
+    hashes = {
+        "data": data.fingerprint(corpus.train),
+        "heldout": data.fingerprint(corpus.heldout),
+        "model": fingerprint(config.model, model),
+        "started_from": str(adapter or "base"),
+        "started_from_hash": rundir.fingerprint(adapter),
+        "attention": running,
+    }
+    write_json(out / rundir.ENVIRONMENT, environment(**hashes))
     with tracking(config, out, plain) as tracker:
         monitor = MemoryMonitor(config.runtime.memory, lambda row: tracker.write("memory", row))
-        model, tokenizer = load(config.model, adapter, config.seed)
-        attention.fix()
-        running = attention.backend(config.model.attn_implementation, torch.cuda.is_available())
-        print(f"{config.stage.name}: from {adapter or 'the base model'}; attention: {running}")
         monitor.report("model loaded")
-        rewards = Rewards(config.reward, corpus.train)
-        for name, term in rewards.terms.items():
-            if hasattr(term, "spearman"):
-                print(f"reward {name}: an estimate; its rank correlation with real levels is {term.spearman:.2f}")
-        _write_json(
-            out / "environment.json",
-            environment(
-                data=data.fingerprint(corpus.train),
-                heldout=data.fingerprint(corpus.heldout),
-                model=f"{weights(config.model)} ({sum(p.numel() for p in model.parameters())} parameters)",
-                started_from=str(adapter or "base"),
-                attention=running,
-            ),
-        )
         context = Context(config, out, model, tokenizer, corpus, rewards, tracker)
-        trainer = BUILD[config.stage.name](context)
-        trainer.remove_callback(PrinterCallback)
-        trainer.create_model_card = lambda *_, **__: None  # TRL's says nothing that qgen has checked
         validation = Validation(context, adapter)
         before = 0.0
         if checkpoint is not None:
             state = read_state(checkpoint)
             rewards.load_state_dict(state["rewards"])
             before = state["seconds"]
-        keep = StateCallback(
-            lambda: {"rewards": rewards.state_dict(), "seconds": round(before + time.monotonic() - began, 3)}
-        )
-        for callback in (validation, ProgressBar(config.stage.name), Metrics(tracker), monitor, keep):
-            trainer.add_callback(callback)
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        trainer.model.save_pretrained(out / rundir.ADAPTER)
+        if finished:
+            validation.validate(rundir.step_of(checkpoint))
+        else:
+            trainer = BUILD[config.stage.name](context)
+            if trainer.args.fp16:  # TRL makes a quantized model's adapter bfloat16, whose gradients cannot be scaled
+                for parameter in model.parameters():
+                    parameter.data = parameter.data.float() if parameter.requires_grad else parameter.data
+            trainer.remove_callback(PrinterCallback)
+            trainer.create_model_card = lambda *_, **__: None  # TRL's says nothing that qgen has checked
+            keep = StateCallback(
+                lambda: {"rewards": rewards.state_dict(), "seconds": round(before + time.monotonic() - began, 3)}
+            )
+            for callback in (validation, ProgressBar(config.stage.name), Metrics(tracker), monitor, keep):
+                trainer.add_callback(callback)
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        model.save_pretrained(out / rundir.ADAPTER)
         tokenizer.save_pretrained(out / rundir.ADAPTER)
         monitor.report("adapter saved")
     summary = summarise(out, config.stage.name)
     summary["seconds"] = round(before + time.monotonic() - began, 1)
     summary["validation_seconds"] = round(validation.seconds, 1)
     summary["peak_memory"] = measure().peak
-    _write_json(out / rundir.SUMMARY, summary)
+    write_json(out / rundir.SUMMARY, summary)
     return summary
 
 
@@ -101,11 +109,12 @@ def summarise(out: Path, stage: str) -> dict:
 
     `loss` is [first, last], each the mean of a tenth of the steps; the validation figures are [before, after].
     """
-    losses = [row["loss"] for row in read(out / "metrics.jsonl") if row.get("loss") is not None]
+    losses = [row["loss"] for row in steps(out / "metrics.jsonl") if row.get("loss") is not None]
     tenth = max(1, len(losses) // 10)
-    history = read(out / "validation.jsonl")
+    history = steps(out / "validation.jsonl")
     last = history[-1]["step"]
-    texts = [row["completion"] for row in _samples(out) if row["mode"] == "validation" and row["step"] == last]
+    shown = [row for row in rows(out / "samples.jsonl") if (row["mode"], row["step"]) == ("validation", last)]
+    texts = [row["completion"] for row in shown]
     return {
         "stage": stage,
         "steps": last,
@@ -113,15 +122,3 @@ def summarise(out: Path, stage: str) -> dict:
         **{key: [history[0][key], history[-1][key]] for key in ("reward", "format_yield", "heldout_loss")},
         "samples": sorted(texts, key=lambda t: not isinstance(parse(t), Problem))[:3],
     }
-
-
-def _samples(out: Path) -> list[dict]:
-    return [json.loads(line) for line in (out / "samples.jsonl").read_text(encoding="utf-8").splitlines()]
-
-
-def _write_json(path: Path, value: dict) -> None:
-    fresh = path.with_name(f".{path.name}")
-    fresh.write_text(
-        json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", errors="backslashreplace"
-    )
-    fresh.replace(path)

@@ -10,12 +10,17 @@ from qgen.stages.context import Context
 def build(context: Context) -> SFTTrainer:
     """A trainer on the training problems, mixed as data.mix says."""
     config = context.config
-    return trainer(context, training_rows(context.corpus.train, config.data, config.prompt, config.seed))
+    rows = training_rows(context.corpus, config.data, config.prompt, config.seed)
+    step = config.stage.per_device_train_batch_size * config.stage.gradient_accumulation_steps
+    return trainer(context, rows, needed=step)
 
 
-def trainer(context: Context, rows: list[dict]) -> SFTTrainer:
+def trainer(context: Context, rows: list[dict], needed: int) -> SFTTrainer:
     """A trainer on rows of {prompt, completion}. Rows longer than model.max_length are left out: cut short, they
-    would teach problems without an answer."""
+    would teach problems without an answer.
+
+    Raises RuntimeError where fewer than `needed` are left.
+    """
     config = context.config
     texts = [context.tokenizer.apply_chat_template(r["prompt"] + r["completion"], tokenize=False) for r in rows]
     lengths = [len(ids) for ids in context.tokenizer(texts, add_special_tokens=False)["input_ids"]] if texts else []
@@ -23,8 +28,7 @@ def trainer(context: Context, rows: list[dict]) -> SFTTrainer:
     if len(kept) < len(rows):
         limit = config.model.max_length
         print(f"left out: {len(rows) - len(kept)} of {len(rows)} rows, over model.max_length={limit}")
-    stage = config.stage
-    context.need(len(kept), stage.per_device_train_batch_size * stage.gradient_accumulation_steps, "problems")
+    context.need(len(kept), needed, "problems")
     arguments = context.arguments(SFTConfig, max_length=config.model.max_length, completion_only_loss=True)
     return SFTTrainer(
         model=context.model, args=arguments, train_dataset=Dataset.from_list(kept), processing_class=context.tokenizer

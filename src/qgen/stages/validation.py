@@ -11,8 +11,9 @@ from qgen.metrics.loss import completion_loss
 from qgen.problem import Problem
 from qgen.prompts import lesson, request
 from qgen.rewards import parsed
+from qgen.runtime.files import Row, steps
 from qgen.runtime.rollout import generate
-from qgen.runtime.tracking import Row, read
+from qgen.runtime.rundir import ADAPTER
 from qgen.stages.context import Context
 
 
@@ -39,7 +40,9 @@ class Validation(TrainerCallback):
         self.lessons = [lesson(config.prompt, p) for p in problems[: config.validation.problems]]
         what = (self.requests, self.lessons, config.sampling, config.model, config.reward, config.data)
         self.fingerprint = hashlib.sha256(repr(what).encode(errors="surrogatepass")).hexdigest()[:16]
-        self.before = (read(adapter.parent / "validation.jsonl") if adapter else [])[-1:]
+        final = adapter is not None and adapter.name == ADAPTER  # and no checkpoint, which was never validated
+        self.before = steps(adapter.parent / "validation.jsonl")[-1:] if final else []
+        self.rewards = context.rewards.frozen()  # one ruler for all steps and stages: no memory of what was written
         self.seconds = 0.0
 
     def validate(self, step: int) -> None:
@@ -57,7 +60,7 @@ class Validation(TrainerCallback):
         columns = {name: [r[name] for r in self.requests] for name in ("topic", "level")}
         written = generate(context.model, context.tokenizer, prompts, config.sampling, seed=config.data.split_seed)
         texts = [completion.text for completion in written]
-        scores = context.rewards.score(prompts, texts, **columns)
+        scores = self.rewards.score(prompts, texts, **columns)
         context.keep("validation", step, columns, texts, scores)
         return {
             "format_yield": sum(isinstance(p, Problem) for p in parsed(texts)) / len(texts),

@@ -1,0 +1,62 @@
+"""Files that a run appends to or replaces, so that a kill at any moment leaves what can be read."""
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+
+
+def append(path: Path, rows: Iterable[Row]) -> None:
+    """Append rows to a JSONL file. A line that a kill cut short is closed first; NaN and infinity become null."""
+    text = "".join(json.dumps(_plain(row), ensure_ascii=False) + "\n" for row in rows)
+    with path.open("a+b") as file:
+        if file.tell():
+            file.seek(-1, 2)
+            if file.read(1) != b"\n":
+                text = "\n" + text
+        file.write(text.encode("utf-8", "backslashreplace"))
+
+
+def rows(path: Path) -> list[Row]:
+    """Rows of a JSONL file, without lines that were cut short; none where there is no file."""
+    found = []
+    if path.is_file():
+        for line in path.read_bytes().split(b"\n"):  # str.splitlines would split at U+2028 too
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue
+    return found
+
+
+def steps(path: Path) -> list[Row]:
+    """Rows of a file with a row a step; of rows with the same step, which a resume leaves, the last."""
+    return list({row["step"]: row for row in rows(path)}.values())
+
+
+def write_json(path: Path, value: Row) -> None:
+    """Replace a JSON file, in one move."""
+    write_whole(path, json.dumps(_plain(value), indent=2, ensure_ascii=False) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace a text file, in one move: a reader sees the old one or the new one."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_bytes(text.encode("utf-8", "backslashreplace"))
+    fresh.replace(path)
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: numpy's and torch's scalars as numbers, what is not finite as null."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
