@@ -43,12 +43,6 @@ def test_missing_embedded_model_names_its_command(monkeypatch):
         model.embedded()
 
 
-def test_unsloth_backend_names_its_command():
-    config = composed("model=a100")
-    with pytest.raises(ImportError, match=r"pip install 'qgen\[gpu\]'"):
-        model.load(config.model, None, config.seed)
-
-
 def test_unreachable_model_names_the_mirror_setting(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(RuntimeError, match="HF_ENDPOINT"):

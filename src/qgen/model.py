@@ -35,7 +35,6 @@ def load(config: ModelConfig, adapter: Path | None, seed: int) -> tuple[PeftMode
     HF_ENDPOINT where the hub cannot be reached or a local directory is not a model's.
     """
     if config.backend is Backend.unsloth:
-        require("unsloth", "pip install 'qgen[gpu]' on a machine with an NVIDIA GPU, or set model.backend=hf")
         raise NotImplementedError("model.backend=unsloth is not built yet; set model.backend=hf")
     tokenizer = load_tokenizer(config)
     base = load_base(config, tokenizer, seed)

@@ -9,10 +9,12 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
+from qgen.choices import Backend
 from qgen.cli import entry
 from qgen.config import Config
 from qgen.runtime import rundir
 from qgen.runtime.quiet import quiet
+from qgen.runtime.strict import require
 from qgen.tables import corpus_table, samples, show, stage_table
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,8 @@ def train(config: Config, out: Path, plain: dict) -> None:
         if claimed.complete:
             rundir.same_origin(out, adapter)
             return
+        if config.model.backend is Backend.unsloth:  # which must be imported before trl and transformers
+            require("unsloth", "pip install 'qgen[gpu]' on a machine with an NVIDIA GPU, or set model.backend=hf")
         corpus = data.load(config.data)
         show(corpus_table(corpus))
         if claimed.checkpoint:
