@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import TINY, qgen
 
 
@@ -114,12 +115,16 @@ def test_a_full_disk_is_named():
     assert "resume=true" in said
     wrapped = RuntimeError("I/O error: No space left on device (os error 28)")  # safetensors' words
     assert "no space is left" in explain(wrapped)
+    with pytest.raises(RuntimeError) as caught:
+        torch.save({"x": torch.zeros(10_000)}, "/dev/full")
+    assert "no space is left" in explain(caught.value)
 
 
 def test_the_pipeline_answers_questions_too(tmp_path):
     done = qgen("--cfg", "job", "model=tiny", module="pipeline", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "model_type: llama" in done.stdout
+    assert qgen("~reward.terms.difficulty", "--cfg", "job", module="pipeline", cwd=tmp_path).returncode == 0
     assert "sweep one stage" in qgen("-m", "seed=0,1", module="pipeline", cwd=tmp_path).stderr
 
 

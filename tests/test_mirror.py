@@ -63,6 +63,7 @@ def mirror(tmp_path):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}", handler.served
     server.shutdown()
+    server.server_close()
 
 
 def test_a_model_is_loaded_through_the_mirror(mirror, tmp_path):

@@ -3,6 +3,7 @@
 Nothing here imports torch, so that --help, --cfg job and a mistyped key answer at once.
 """
 
+import errno
 import logging
 import os
 import re
@@ -94,9 +95,18 @@ def _explain_config(error: BaseException) -> str:
     return message.splitlines()[0]
 
 
+_FULL = (
+    "No space left",
+    "PytorchStreamWriter",
+    "inline_container",
+    "iostream error",
+)  # safetensors' words, torch.save's
+
+
 def _disk_full(error: BaseException | None) -> bool:
     while error is not None:
-        if "No space left" in str(error) or getattr(error, "errno", None) == 28:
+        text = str(error)
+        if getattr(error, "errno", None) == errno.ENOSPC or any(words in text for words in _FULL):
             return True
         error = error.__cause__ or error.__context__
     return False

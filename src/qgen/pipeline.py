@@ -65,7 +65,8 @@ def main() -> None:
     os.environ.setdefault("PYTHONUNBUFFERED", "1")  # stages and pipeline write to one terminal, in order
     if {"-m", "--multirun"} & set(sys.argv):
         sys.exit("qgen: sweep one stage with python -m qgen.train -m; the pipeline runs once")
-    first = next((i for i, a in enumerate(sys.argv) if i and "=" in a and not a.startswith("-")), len(sys.argv))
+    given = (i for i, a in enumerate(sys.argv) if i and not a.startswith("-") and ("=" in a or a.startswith("~")))
+    first = next(given, len(sys.argv))
     sys.argv[first:first] = ["hydra.run.dir=${output_dir}/${run_name}", "hydra.job.name=pipeline"]
     entry(pipeline)()
 

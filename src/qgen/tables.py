@@ -61,7 +61,7 @@ def samples(summary: dict) -> str:
     texts = "\n\n".join(
         f"[bold]{i}.[/bold] {escape(text.strip())}" for i, text in enumerate(summary["samples"], start=1)
     )
-    return f"\nwritten by {summary['stage']} for held-out requests, not chosen by quality:\n\n{texts}\n"
+    return f"\nwritten by {summary['stage']} for held-out requests, those that parse first:\n\n{texts}\n"
 
 
 def _table(title: str) -> Table:

@@ -36,18 +36,18 @@ def train(config: Config, out: Path, plain: dict) -> None:
         if claimed.complete:
             rundir.same_origin(out, adapter)
             return
+        if "WORLD_SIZE" not in os.environ:  # one process, one GPU: the Trainer would silently spread over all
+            os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
         if config.model.backend is Backend.unsloth:  # which must be imported before trl and transformers
             require("unsloth", "pip install 'qgen[gpu]' on a machine with an NVIDIA GPU, or set model.backend=hf")
         corpus = data.load(config.data)
         show(corpus_table(corpus))
-        if claimed.checkpoint:
+        if rundir.started(out) and not config.overwrite:
             rundir.same_origin(out, adapter, data.fingerprint(corpus.train))
-        if "WORLD_SIZE" not in os.environ:  # one process, one GPU: the Trainer would silently spread over all
-            os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
         quiet()
         from qgen.stages.run import run  # imports torch, which takes seconds: after all that can fail without it
 
-        summary = run(config, corpus, out, adapter, claimed.checkpoint, plain)
+        summary = run(config, corpus, out, adapter, claimed, plain)
         show(stage_table([summary]), samples(summary), f"this run's files lie in {out}")
 
 

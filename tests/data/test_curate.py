@@ -60,5 +60,7 @@ def test_topics_and_points_are_read_off_the_text():
     assert topic("A prime divides the sum; find the remainder modulo 7.") == "Number Theory"
     assert topic("nothing known") == "Algebra"
     assert topic("The indices coincide.") == "Algebra"  # neither dice nor coin
+    assert topic(r"Evaluate $2\int_0^1 x^2\,dx$.") == "Calculus"
+    assert topic("两个dice同时") == "Probability"
     assert topic("Two dices and three coins") == "Probability"
     assert knowledge_points("The triangle has an incircle; the triangle is right.") == ("triangle", "incircle")

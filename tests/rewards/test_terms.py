@@ -59,6 +59,9 @@ def test_memory_is_bounded():
     novelty.observe([render(p) for p in (SPHERES, DIGITS, CUBES)])
     assert novelty.memory == [DIGITS.statement, CUBES.statement]  # the last two
     assert novelty(completions=[render(SPHERES)])[0] > 0.9
+    none = Novelty(CORPUS.train, memory=0)
+    none.observe([render(SPHERES)])
+    assert none.memory == []
     assert len(novelty.indices[0]) == len(CORPUS.train) + 2
 
 

@@ -12,6 +12,8 @@ def test_a_line_that_a_kill_cut_short_is_passed_over_and_closed(tmp_path):
     append(path, [{"step": 2}])
     append(path, [{"step": 3}])
     assert [row["step"] for row in steps(path)] == [1, 2, 3]
+    append(path, [{"step": 2}])
+    assert [row["step"] for row in steps(path)] == [1, 3, 2]
     assert rows(tmp_path / "none.jsonl") == []
 
 

@@ -27,7 +27,7 @@ def checkpoint(out, step):
 def begun(tmp_path, *overrides):
     """A run that has written a row."""
     out = tmp_path / "r" / "sft"
-    rundir.begin(config(tmp_path, *overrides), out)
+    rundir.begin(config(tmp_path, *overrides), out, rundir.Claim())
     (out / "metrics.jsonl").write_text("written\n")
     return out
 
@@ -35,7 +35,7 @@ def begun(tmp_path, *overrides):
 def test_a_fresh_directory_is_claimed(tmp_path):
     out = tmp_path / "r" / "sft"
     assert rundir.claim(config(tmp_path), out) == rundir.Claim()
-    rundir.begin(config(tmp_path), out)
+    rundir.begin(config(tmp_path), out, rundir.Claim())
     assert "max_steps: 200" in (out / "config.yaml").read_text()
     assert rundir.claim(config(tmp_path, "seed=1"), out) == rundir.Claim()  # nothing was trained yet
 
@@ -80,13 +80,25 @@ def test_overwrite_removes_what_a_run_wrote_and_nothing_else(tmp_path):
     again = config(tmp_path, "overwrite=true", "seed=1")
     assert rundir.claim(again, out) == rundir.Claim()
     assert (out / "metrics.jsonl").exists()  # until everything else has been loaded
-    rundir.begin(again, out)
+    rundir.begin(again, out, rundir.Claim())
     assert sorted(p.name for p in out.iterdir()) == ["checkpoint-best", "config.yaml", "mine.jsonl", "notes.json"]
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_what_is_not_gone_on_from_is_cleared(tmp_path, changed):
+    out = begun(tmp_path)
+    (out / "winners.jsonl").write_text("a teacher's work\n")
+    rundir.begin(config(tmp_path, "resume=true"), out, rundir.Claim(changed=changed))
+    assert not (out / "metrics.jsonl").exists()
+    assert (out / "winners.jsonl").exists() is not changed
+    (out / "metrics.jsonl").write_text("written\n")
+    rundir.begin(config(tmp_path, "resume=true"), out, rundir.Claim(checkpoint=checkpoint(out, 10)))
+    assert (out / "metrics.jsonl").exists()
 
 
 def test_overwrite_removes_nothing_where_no_run_was(tmp_path):
     (tmp_path / "metrics.jsonl").write_text("mine")
-    rundir.begin(config(tmp_path, "overwrite=true"), tmp_path)
+    rundir.begin(config(tmp_path, "overwrite=true"), tmp_path, rundir.Claim())
     assert (tmp_path / "metrics.jsonl").read_text() == "mine"
 
 

@@ -20,6 +20,7 @@ from qgen import data, model
 from qgen.problem import Problem, parse
 from qgen.prompts import lesson
 from qgen.runtime.files import steps
+from qgen.runtime.rundir import Claim
 from qgen.stages import run as stages
 from qgen.stages import sft
 from qgen.stages.context import Context
@@ -101,15 +102,15 @@ def test_a_stage_resumes_from_a_checkpoint_with_the_same_losses(tmp_path, stage)
     corpus = data.load(config.data)
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
     whole.mkdir()
-    stages.run(config, corpus, whole, None, None, {})
+    stages.run(config, corpus, whole, None, Claim(), {})
     shutil.copytree(whole, resumed, ignore=shutil.ignore_patterns("checkpoint-8", "adapter", "summary.json"))
     rows = (resumed / "metrics.jsonl").read_text().splitlines(keepends=True)
     (resumed / "metrics.jsonl").write_text("".join(rows[:4]))
-    stages.run(config, corpus, resumed, None, resumed / "checkpoint-4", {})
+    stages.run(config, corpus, resumed, None, Claim(checkpoint=resumed / "checkpoint-4"), {})
     assert len(losses(whole)) == 8
     ended = tmp_path / "ended"  # killed after the last step, before the adapter was written
     shutil.copytree(whole, ended, ignore=shutil.ignore_patterns("adapter", "summary.json"))
-    stages.run(config, corpus, ended, None, ended / "checkpoint-8", {})
+    stages.run(config, corpus, ended, None, Claim(checkpoint=ended / "checkpoint-8"), {})
     assert losses(ended) == losses(whole)
     assert json.loads((ended / "summary.json").read_text())["steps"] == 8
     assert (ended / "adapter/adapter_model.safetensors").read_bytes() == (
@@ -175,8 +176,9 @@ print([str(p) for p in QuestionsGenTrainer(*sys.argv[1:]).train_full_pipeline()]
 
     adapter = home / "outputs/t/sft/adapter/adapter_model.safetensors"
     before = adapter.read_bytes()
-    wrong = ("stage=sft", "overwrite=true", "data=jsonl", "data.path=none.jsonl")
-    assert "none.jsonl: no such file" in run(home, *arguments, *wrong, code=1)
+    wrong = ("stage=sft", "overwrite=true", "data.mix.chat=1", "data.chat_path=none.jsonl")
+    (home / "none.jsonl").write_text('{"messages": []}')
+    assert "none.jsonl:1" in run(home, *arguments, *wrong, code=1)
     assert adapter.read_bytes() == before  # a mistake costs nothing that was written
 
     again = run(home, *arguments, module="pipeline")
@@ -212,7 +214,7 @@ def test_sft_of_the_embedded_model_lowers_heldout_loss(tmp_path):
         "stage.learning_rate=2e-3", "stage.warmup_steps=0", "validation.every=0", "validation.prompts=4",
         "validation.problems=8", "sampling.max_new_tokens=24",
     )  # fmt: skip
-    summary = stages.run(config, data.load(config.data), tmp_path, None, None, {})
+    summary = stages.run(config, data.load(config.data), tmp_path, None, Claim(), {})
     before, after = summary["heldout_loss"]
     assert after < before - 0.1
 

@@ -48,7 +48,7 @@ def variations(path: str, prompt: PromptConfig, heldout: list[Problem], near_dup
         varied = jsonl.problem(row, {}, f"{path}:{number}", Path(path).name)
         if not varied.statement or not varied.answer:
             raise RuntimeError(f"{path}:{number}: 'statement' and 'answer' are both needed")
-        if hidden.nearest([original.statement, varied.statement])[0].max() >= near_duplicate:
+        if hidden.nearest([original.statement, varied.statement])[0].max() >= near_duplicate - 1e-6:
             dropped += 1
             continue
         asked = Problem(original.statement, original.answer, topic=varied.topic, level=varied.level or 3)

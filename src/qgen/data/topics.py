@@ -9,6 +9,7 @@ TERMS: dict[str, tuple[str, ...]] = {
     "Geometry": (
         "triangle", "circle", "angle", "polygon", "quadrilateral", "tangent line", "circumcircle", "incircle", "area",
         "perimeter", "sphere", "tetrahedron", "midpoint", "perpendicular", "parallel", "chord", "radius", "hexagon",
+        "rectangle", "circumradius", "inradius",
         "三角形", "圆", "面积",
     ),
     "Number Theory": (
@@ -20,7 +21,7 @@ TERMS: dict[str, tuple[str, ...]] = {
         "how many ways", "arrangement", "permutation", "combination", "subset", "choose", "coloring", "tournament",
         "pigeonhole", "graph", "string of length", "distinct ways", "排列", "组合", "多少种",
     ),
-    "Probability": ("probability", "random", "expected value", "dice", "coin", "概率", "期望"),
+    "Probability": ("probability", "random", "randomly", "expected value", "dice", "coin", "概率", "期望"),
     "Calculus": (
         "derivative", "integral", "differentiable", "limit", "continuous", "\\int", "differential equation",
         "积分", "极限",
@@ -42,7 +43,7 @@ TERMS: dict[str, tuple[str, ...]] = {
 def _pattern(terms: tuple[str, ...]) -> re.Pattern:
     """Any of the terms as a word of its own, plural or not; Chinese has no marks between words."""
     latin, chinese = ("|".join(re.escape(t) for t in terms if t.isascii() is wanted) for wanted in (True, False))
-    alone = rf"(?<!\w)(?:{latin})(?=(?:e?s)?(?!\w))"
+    alone = rf"(?<![A-Za-z])(?:{latin})(?=(?:e?s)?(?![A-Za-z]))"
     return re.compile(f"{alone}|{chinese}" if chinese else alone, re.I)
 
 

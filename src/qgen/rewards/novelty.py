@@ -50,7 +50,8 @@ class Novelty:
         self._remember([p.statement for p in parsed(completions) if isinstance(p, Problem)])
 
     def _remember(self, statements: list[str]) -> None:
-        self.memory = [*self.memory, *statements][-self.limit :]
+        known = [*self.memory, *statements]
+        self.memory = known[max(0, len(known) - self.limit) :]
         for index, texts in zip(self.indices, (statements, [mask_numbers(s) for s in statements]), strict=True):
             index.add(texts)
             index.keep_last(self.limit)

@@ -34,7 +34,11 @@ def rows(path: Path) -> list[Row]:
 
 def steps(path: Path) -> list[Row]:
     """Rows of a file with a row a step; of rows with the same step, which a resume leaves, the last."""
-    return list({row["step"]: row for row in rows(path)}.values())
+    found: dict[int, Row] = {}
+    for row in rows(path):
+        found.pop(row["step"], None)  # so that the last that was written comes last
+        found[row["step"]] = row
+    return list(found.values())
 
 
 def write_json(path: Path, value: Row) -> None:

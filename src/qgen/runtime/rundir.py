@@ -22,7 +22,8 @@ SUMMARY = "summary.json"  # written last: a stage that has one is complete
 ENVIRONMENT = "environment.json"
 ADAPTER = "adapter"
 STATE = "qgen_state.json"  # written last into a checkpoint, with the sizes of the other files
-_ROWS = ("metrics.jsonl", "validation.jsonl", "memory.jsonl", "samples.jsonl", "winners.jsonl")
+WINNERS = "winners.jsonl"  # what distillation trains on
+_ROWS = ("metrics.jsonl", "validation.jsonl", "memory.jsonl", "samples.jsonl", WINNERS)
 _NOT_COMPARED = ("resume", "overwrite")
 
 
@@ -32,6 +33,7 @@ class Claim:
 
     complete: bool = False  # nothing is left to do
     checkpoint: Path | None = None  # go on from here
+    changed: bool = False  # the directory's run had another config
     note: str = ""  # what to tell the user
 
 
@@ -57,7 +59,8 @@ def claim(config: Config, out: Path) -> Claim:
             f"overwrite=true starts again"
         )
     checkpoint, note = last_checkpoint(out)
-    return Claim(checkpoint=checkpoint, note=f"{note}; changed: {'; '.join(changed)}" if changed else note)
+    note = f"{note}; changed: {'; '.join(changed)}" if changed else note
+    return Claim(checkpoint=checkpoint, changed=bool(changed), note=note)
 
 
 def started(out: Path) -> bool:
@@ -66,16 +69,22 @@ def started(out: Path) -> bool:
     return (out / CONFIG).exists() and (any((out / name).exists() for name in left) or bool(_checkpoints(out)))
 
 
-def begin(config: Config, out: Path) -> None:
-    """Make the directory this run's: clear it where overwrite says so, and write config.yaml.
+def begin(config: Config, out: Path, claim: Claim) -> None:
+    """Make the directory this run's: write config.yaml, and clear what is not gone on from.
 
-    Called once everything that the stage needs has been loaded, so that a mistake costs nothing that was written.
+    That is everything where overwrite says so; where a resumed run had no checkpoint yet, the rows that it wrote,
+    but for a teacher's under the same config. Called once everything that the stage needs has been loaded, so that
+    a mistake costs nothing that was written.
     """
     if config.overwrite and (out / CONFIG).exists():
-        for name in (SUMMARY, ENVIRONMENT, *_ROWS):
+        for name in (ENVIRONMENT, *_ROWS):
             (out / name).unlink(missing_ok=True)
         for folder in (out / ADAPTER, *_checkpoints(out)):
             shutil.rmtree(folder, ignore_errors=True)
+    elif (out / CONFIG).exists() and claim.checkpoint is None:
+        for name in _ROWS:
+            if name != WINNERS or claim.changed:
+                (out / name).unlink(missing_ok=True)
     (out / SUMMARY).unlink(missing_ok=True)
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / CONFIG, to_yaml(config))
@@ -85,11 +94,15 @@ def begin(config: Config, out: Path) -> None:
 def locked(out: Path) -> Iterator[None]:
     """Hold a directory against other processes. Raises RuntimeError where one has it."""
     out.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out / ".lock", timeout=0)
     try:
-        with FileLock(out / ".lock", timeout=0):
-            yield
+        lock.acquire()
     except Timeout as error:
         raise RuntimeError(f"another process is training in {out}: wait for it, or choose another run_name") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def last_checkpoint(out: Path) -> tuple[Path | None, str]:

@@ -8,10 +8,9 @@ from trl import SFTTrainer
 from qgen.prompts import request
 from qgen.runtime.files import rows, write_whole
 from qgen.runtime.rollout import generate
+from qgen.runtime.rundir import WINNERS
 from qgen.stages import sft
 from qgen.stages.context import Context
-
-WINNERS = "winners.jsonl"
 
 
 def build(context: Context) -> SFTTrainer:

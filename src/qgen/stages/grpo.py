@@ -30,7 +30,9 @@ def build(context: Context) -> GRPOTrainer:
     completions = stage.per_device_train_batch_size * stage.gradient_accumulation_steps
     prompts = completions // stage.num_generations * int(os.environ.get("WORLD_SIZE", "1"))
     context.need(len(context.corpus.train), prompts, "prompts")
-    rows = requests(context, prompts * stage.max_steps)
+    ahead = stage.trl.get("steps_per_generation") or stage.gradient_accumulation_steps
+    chunk = max(1, prompts * ahead // stage.gradient_accumulation_steps)  # TRL drops what does not fill one
+    rows = requests(context, -(-prompts * stage.max_steps // chunk) * chunk)
     arguments = context.arguments(
         GRPOConfig,
         num_generations=stage.num_generations,

@@ -36,17 +36,16 @@ class Metrics(TrainerCallback):
             self.tracker.metrics(state.global_step, dict(logs))
 
 
-def run(
-    config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, checkpoint: Path | None, plain: dict
-) -> dict:
+def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, claim: rundir.Claim, plain: dict) -> dict:
     """Train one stage in its directory and return its summary.
 
     Args:
         adapter: what the stage starts from; None for the base model.
-        checkpoint: what a resumed stage goes on from.
+        claim: what may be done in the directory, and the checkpoint that a resumed stage goes on from.
         plain: the config as plain data, for trackers.
     """
     began = time.monotonic()
+    checkpoint = claim.checkpoint
     if config.model.backend is Backend.unsloth:
         attention.refuse_broken_unsloth()
     finished = checkpoint is not None and rundir.step_of(checkpoint) >= config.stage.max_steps  # but for the end
@@ -58,7 +57,6 @@ def run(
     for name, term in rewards.terms.items():
         if hasattr(term, "spearman"):
             print(f"reward {name}: an estimate; its rank correlation with real levels is {term.spearman:.2f}")
-    rundir.begin(config, out)
     hashes = {
         "data": data.fingerprint(corpus.train),
         "heldout": data.fingerprint(corpus.heldout),
@@ -67,12 +65,16 @@ def run(
         "started_from_hash": rundir.fingerprint(adapter),
         "attention": running,
     }
-    write_json(out / rundir.ENVIRONMENT, environment(**hashes))
     with tracking(config, out, plain) as tracker:
         monitor = MemoryMonitor(config.runtime.memory, lambda row: tracker.write("memory", row))
-        monitor.report("model loaded")
         context = Context(config, out, model, tokenizer, corpus, rewards, tracker)
         validation = Validation(context, adapter)
+        build = BUILD[config.stage.name]
+        early = build is not distill.build and not finished  # which writes files itself
+        trainer = build(context) if early else None
+        rundir.begin(config, out, claim)
+        write_json(out / rundir.ENVIRONMENT, environment(**hashes))
+        monitor.report("model loaded")
         before = 0.0
         if checkpoint is not None:
             state = read_state(checkpoint)
@@ -81,7 +83,7 @@ def run(
         if finished:
             validation.validate(rundir.step_of(checkpoint))
         else:
-            trainer = BUILD[config.stage.name](context)
+            trainer = trainer or build(context)
             if trainer.args.fp16:  # TRL makes a quantized model's adapter bfloat16, whose gradients cannot be scaled
                 for parameter in model.parameters():
                     parameter.data = parameter.data.float() if parameter.requires_grad else parameter.data

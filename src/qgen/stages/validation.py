@@ -7,13 +7,14 @@ from pathlib import Path
 
 from transformers import TrainerCallback
 
+from qgen.data import fingerprint
 from qgen.metrics.loss import completion_loss
 from qgen.problem import Problem
 from qgen.prompts import lesson, request
 from qgen.rewards import parsed
 from qgen.runtime.files import Row, steps
 from qgen.runtime.rollout import generate
-from qgen.runtime.rundir import ADAPTER
+from qgen.runtime.rundir import ADAPTER, SUMMARY
 from qgen.stages.context import Context
 
 
@@ -38,9 +39,18 @@ class Validation(TrainerCallback):
         asked = [problems[i % len(problems)] for i in range(config.validation.prompts)]
         self.requests = [request(config.prompt, p) for p in asked]
         self.lessons = [lesson(config.prompt, p) for p in problems[: config.validation.problems]]
-        what = (self.requests, self.lessons, config.sampling, config.model, config.reward, config.data)
+        what = (
+            fingerprint(context.corpus.train),
+            self.requests,
+            self.lessons,
+            config.sampling,
+            config.model,
+            config.reward,
+            config.data,
+        )
         self.fingerprint = hashlib.sha256(repr(what).encode(errors="surrogatepass")).hexdigest()[:16]
-        final = adapter is not None and adapter.name == ADAPTER  # and no checkpoint, which was never validated
+        # a finished stage's, and no checkpoint's, which was never validated
+        final = adapter is not None and adapter.name == ADAPTER and (adapter.parent / SUMMARY).exists()
         self.before = steps(adapter.parent / "validation.jsonl")[-1:] if final else []
         self.rewards = context.rewards.frozen()  # one ruler for all steps and stages: no memory of what was written
         self.seconds = 0.0
