@@ -49,7 +49,14 @@ def start(home: Path, *arguments: str, module: str = "train") -> subprocess.Pope
     env = os.environ | {"PYTHONPATH": str(home / "site")}
     command = [sys.executable, "-m", f"qgen.{module}", *arguments, *TINY, *REWARD]
     return subprocess.Popen(
-        command, cwd=home, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        cwd=home,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a background shell ignores it
     )
 
 
