@@ -95,12 +95,8 @@ def _explain_config(error: BaseException) -> str:
     return message.splitlines()[0]
 
 
-_FULL = (
-    "No space left",
-    "PytorchStreamWriter",
-    "inline_container",
-    "iostream error",
-)  # safetensors' words, torch.save's
+# safetensors' words for it, then torch.save's
+_FULL = ("No space left", "PytorchStreamWriter", "inline_container", "iostream error")
 
 
 def _disk_full(error: BaseException | None) -> bool:

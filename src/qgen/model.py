@@ -21,7 +21,8 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from qgen.config import Backend, DType, ModelConfig
+from qgen.choices import Backend, DType
+from qgen.config import ModelConfig
 from qgen.runtime.strict import hub, require
 
 EMBEDDED = "embedded"

@@ -4,7 +4,8 @@ import hashlib
 from collections.abc import Callable, Iterable
 from itertools import islice
 
-from qgen.config import DataConfig, Source
+from qgen.choices import Source
+from qgen.config import DataConfig
 from qgen.data import champ, jsonl, openmath
 from qgen.data.curate import Corpus, curate
 from qgen.problem import Problem

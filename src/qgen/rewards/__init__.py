@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from qgen.config import Normalize, RewardConfig
+from qgen.choices import Normalize
+from qgen.config import RewardConfig
 from qgen.problem import Problem
 from qgen.rewards import difficulty, diversity, format, novelty, rigor  # noqa: F401 (they register themselves)
 from qgen.rewards.normalize import ZScore

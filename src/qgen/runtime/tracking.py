@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from qgen import choices
 from qgen.config import Config
-from qgen.config import Tracker as TrackerName
 from qgen.runtime.files import Row, append
 from qgen.runtime.strict import require
 
@@ -27,10 +27,13 @@ class Tracker:
         append(self.out / f"{name}.jsonl", rows)
 
     def metrics(self, step: int, values: Row) -> None:
-        self.write("metrics", {**values, "step": step, "time": round(time.time(), 3)})
+        self._write_step("metrics", step, values)
 
     def validation(self, step: int, values: Row) -> None:
-        self.write("validation", {**values, "step": step, "time": round(time.time(), 3)})
+        self._write_step("validation", step, values)
+
+    def _write_step(self, name: str, step: int, values: Row) -> None:
+        self.write(name, {**values, "step": step, "time": round(time.time(), 3)})
 
 
 class WandbTracker(Tracker):
@@ -69,7 +72,7 @@ def tracking(config: Config, out: Path, values: Row) -> Iterator[Tracker]:
 
     Raises RuntimeError where it cannot start, unless tracker.required=false: then the files alone are written.
     """
-    if config.tracker.name is not TrackerName.wandb:
+    if config.tracker.name is not choices.Tracker.wandb:
         yield Tracker(out)
         return
     try:
