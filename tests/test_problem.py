@@ -5,7 +5,8 @@ from conftest import CUBES, DIGITS, SPHERES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qgen.problem import Fault, Problem, fault, parse, render, unbalanced
+from qgen import latex
+from qgen.problem import Fault, Problem, fault, parse, render
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -35,8 +36,8 @@ TEXT = render(DIGITS)
         (TEXT + "\nAnswer: 211", "disorder"),
         (TEXT + "\n\nLet us check that by counting.", "runs on"),
         ("Problem: Why?\nAnswer: 3", "length"),
-        ("Problem: Find the value of $x^{2 when $x=3$.\nAnswer: 9", "unbalanced"),
-        ("Problem: Find the area of the triangle with sides $3, 4\nAnswer: 6", "unbalanced"),
+        ("Problem: Find the value of $x^{2 when $x=3$.\nAnswer: 9", "latex"),
+        ("Problem: Find the area of the triangle with sides $3, 4\nAnswer: 6", "latex"),
         ("Problem: How many ways are there to seat five people around a\nAnswer: 24", "cut off"),
         ("Problem: The sum of two integers is $12$ and their product is $35$.\nAnswer: 5", "no question"),
         ("Problem: What is $2+2$? And how many primes are below $10$?\nAnswer: 4", "two questions"),
@@ -88,7 +89,7 @@ def test_real_answers_in_a_statement_are_no_leak():
     ],
 )
 def test_unbalanced(text, balanced):
-    assert (unbalanced(text) is None) is balanced
+    assert (latex.unbalanced(text) is None) is balanced
 
 
 @settings(max_examples=500, deadline=None)

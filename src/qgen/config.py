@@ -152,6 +152,7 @@ class PromptConfig:
     worked: str = MISSING  # stands for {worked} where `solution` is true
     about: str = MISSING  # appended when a problem's knowledge points are known
     vary: str = MISSING  # asks for a variation of {original}
+    solve: str = MISSING  # asks for the solution of {statement}
     solution: bool = False  # also ask for, and train on, a worked solution
     topics: dict[str, str] = field(default_factory=dict)  # names of topics in this language
 
@@ -170,11 +171,30 @@ class TermConfig:
 
 
 @dataclass
+class SolverConfig:
+    """The frozen base as a solver of the problems that the policy writes."""
+
+    samples: int = 8  # attempts at each problem
+    max_new_tokens: int = 512  # of an attempt
+    temperature: float = 0.7
+    time_out: float = 10.0  # seconds in which the answers to one problem are compared
+    calibrate: int = 32  # real problems solved at start, to learn whether the base can
+    usable: float = 0.1  # share of right attempts at those from which its votes count as a measure of difficulty
+
+    def check(self) -> None:
+        for key, low, high in (("samples", 2, inf), ("max_new_tokens", 1, inf), ("temperature", 0, inf),
+                               ("time_out", 0, inf), ("calibrate", 0, inf), ("usable", 0, 1)):  # fmt: skip
+            if not low <= getattr(self, key) <= high:
+                raise ValueError(f"reward.solver.{key}={getattr(self, key)} must be at least {low}")
+
+
+@dataclass
 class RewardConfig:
     terms: dict[str, Any] = field(default_factory=dict)  # name -> TermConfig; Any, so that the command line can add one
     gate: str | None = "format"  # completions to which this term gives 0 get 0 from every other
     normalize: Normalize = Normalize.none
     window: int = 1000  # values a term that zscore looks back on
+    solver: SolverConfig | None = None  # who solves problems, for the terms that ask it
 
     def __post_init__(self) -> None:
         self.terms = {name: _term(name, given) for name, given in self.terms.items()}
@@ -182,6 +202,8 @@ class RewardConfig:
     def check(self) -> None:
         if not self.terms:
             raise ValueError("reward.terms is empty: enable at least one term")
+        if self.solver:
+            self.solver.check()
 
 
 @dataclass

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from qgen import latex, statement
+
 LABELS = {
     "en": {"statement": "Problem:", "solution": "Solution:", "answer": "Answer:"},
     "zh": {"statement": "题目：", "solution": "解答：", "answer": "答案："},
@@ -82,75 +84,22 @@ def fault(problem: Problem) -> Fault | None:
         return Fault("no answer", "the answer is empty")
     if "\n" in problem.answer or len(problem.answer) > ANSWER_CHARS:
         return Fault("runs on", "the answer is longer than a line")
-    for name in ("statement", "solution", "answer"):
-        if wrong := unbalanced(getattr(problem, name)):
-            return Fault("unbalanced", f"{name}: {wrong}")
+    bare = "$" not in problem.answer and re.search(r"[\\^_]", problem.answer)  # LaTeX that some write without dollars
+    answer = f"${problem.answer}$" if bare else problem.answer
+    if wrong := latex.fault(problem.statement) or latex.fault(answer) or latex.unbalanced(problem.solution):
+        return Fault("latex", wrong)
     if not _COMPLETE.search(problem.statement):
         return Fault("cut off", "the statement does not end in a mark of punctuation or in mathematics")
-    prose = _MATH.sub(" x ", problem.statement)
-    if not _ASK.search(prose):
-        return Fault("no question", "nothing is asked")
-    if len(_QUESTION.findall(prose)) > 1 or len(_ITEM.findall(prose)) > 1:
-        return Fault("two questions", "more than one thing is asked")
-    if _leaked(problem.statement, problem.answer):
-        return Fault("leak", "the statement gives its answer")
-    if _repeats(problem.statement):
+    if statement.repeats(problem.statement):
         return Fault("repeats", "the statement repeats itself")
+    asked = statement.questions(problem.statement)
+    if asked == 0 or not re.search(r"[^\W\d_]{2}|[一-鿿]", latex.prose(problem.statement)):
+        return Fault("no question", "nothing is asked")
+    if asked > 1:
+        return Fault("two questions", "more than one thing is asked")
+    if statement.leaked(problem.statement, problem.answer):
+        return Fault("leak", "the statement gives its answer")
     return None
-
-
-def unbalanced(text: str) -> str | None:
-    """What does not balance in a text's LaTeX (dollars, braces, environments, \\left and \\right), or None."""
-    bare = text.replace("\\\\", "  ").replace("\\$", "  ").replace("\\{", "  ").replace("\\}", "  ")
-    if bare.count("$$") % 2 or bare.replace("$$", "").count("$") % 2:
-        return "a $ is not closed"
-    depth = 0
-    for char in bare:
-        depth += (char == "{") - (char == "}")
-        if depth < 0:
-            return "a } was never opened"
-    if depth:
-        return "a { is not closed"
-    for opening, closing in (("\\(", "\\)"), ("\\[", "\\]")):
-        if bare.count(opening) != bare.count(closing):
-            return f"{opening} and {closing} differ in number"
-    if len(re.findall(r"\\left(?![a-zA-Z])", bare)) != len(re.findall(r"\\right(?![a-zA-Z])", bare)):
-        return "\\left and \\right differ in number"
-    opened: list[str] = []
-    for kind, name in re.findall(r"\\(begin|end)\{([^{}]*)\}", bare):
-        if kind == "begin":
-            opened.append(name)
-        elif not opened or opened.pop() != name:
-            return f"\\end{{{name}}} without its \\begin"
-    return f"\\begin{{{opened[-1]}}} is not ended" if opened else None
-
-
-def _leaked(statement: str, answer: str) -> bool:
-    """Whether the statement says what its answer is: 'the answer is 5', or an equation that ends with it."""
-    plain = _squash(answer)
-    told = re.search(
-        r"(?:the\s+)?(?:final\s+)?(?:answer|solution|result)\s+(?:is|equals|=|:)\s*(.{1,200})", statement, re.I
-    )
-    if told and _squash(told[1]).startswith(plain):
-        return True
-    tail = statement.rstrip(" .?!。？$)]").rsplit("=", 1)
-    return len(tail) == 2 and _squash(tail[1]) == plain and len(plain) > 1 and "?" not in tail[0]
-
-
-def _squash(text: str) -> str:
-    return re.sub(r"[\s$\\]|boxed|text|mathrm|[{}]", "", text).lower().rstrip(".")
-
-
-def _repeats(text: str) -> bool:
-    """Whether a text loops: a run of eight words stands in it three times or more."""
-    words = text.lower().split()
-    runs: dict[tuple[str, ...], int] = {}
-    for i in range(len(words) - 7):
-        run = tuple(words[i : i + 8])
-        runs[run] = runs.get(run, 0) + 1
-        if runs[run] >= 3:
-            return True
-    return False
 
 
 _PART = {
@@ -159,14 +108,4 @@ _PART = {
     **dict.fromkeys(("answer", "final answer", "答案"), "answer"),
 }
 _LABEL = re.compile(r"^[ \t]*(?:\*\*)?(?P<label>(?:" + "|".join(_PART) + r")[ \t]*[:：])(?:\*\*)?", re.I | re.M)
-_MATH = re.compile(r"\$\$.*?\$\$|\$[^$]*\$|\\\[.*?\\\]|\\\(.*?\\\)", re.S)
 _COMPLETE = re.compile(r"""[.?!。？！:$)\]}"'”’]\s*$|\\\]\s*$|\[/?asy\]\s*$""")
-_ASK = re.compile(
-    r"\?|？|\b(?:find|compute|determine|evaluate|calculate|simplify|solve|prove|show|express|factor(?:i[sz]e)?|expand|give|"
-    r"what|how (?:many|much|far|long|large|small)|which|name|state|count|estimate|write|convert|round|rationalize|"
-    r"list|graph|complete|enter|describe|let us know|add|subtract|multiply|divide|remove|identify|classify|match)\b"
-    r"|求|证明|计算|确定|试问|多少|是否",
-    re.I,
-)
-_QUESTION = re.compile(r"\?|？")
-_ITEM = re.compile(r"(?:^|\s)\((?:[a-d]|i{1,3}|[1-4])\)\s", re.I)

@@ -46,6 +46,11 @@ def lesson(prompt: PromptConfig, problem: Problem) -> dict[str, Any]:
     return {"prompt": ask_like(prompt, problem), "completion": reply(prompt, problem)}
 
 
+def solve(prompt: PromptConfig, statement: str) -> list[Message]:
+    """The messages that ask for a problem's solution, its final answer boxed."""
+    return [{"role": "user", "content": prompt.solve.replace("{statement}", statement)}]
+
+
 def reply(prompt: PromptConfig, problem: Problem) -> list[Message]:
     return [{"role": "assistant", "content": render(problem, prompt.language.value, solution=prompt.solution)}]
 

@@ -10,6 +10,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from qgen.data import Corpus
+    from qgen.rewards.check import Separation
 
 
 def show(*things: object) -> None:
@@ -62,6 +63,24 @@ def samples(summary: dict) -> str:
         f"[bold]{i}.[/bold] {escape(text.strip())}" for i, text in enumerate(summary["samples"], start=1)
     )
     return f"\nwritten by {summary['stage']} for held-out requests, those that parse first:\n\n{texts}\n"
+
+
+def separation_table(rows: list["Separation"], count: int, goal: float) -> Table:
+    """How well rewards tell controls from real problems, a column a control."""
+    table = _table(f"AUROC, {count} real problems against what each control makes of them")
+    for column in ("", *(row.control for row in rows)):
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+    lines = {
+        "total": [f"{row.total[0]:.3f}" + ("" if row.total[0] >= goal else " <") for row in rows],
+        "  95 %": ["–".join(f"{v:.2f}".lstrip("0") for v in row.total[1:]) for row in rows],
+        **{name: [f"{row.terms[name]:.2f}" for row in rows] for name in rows[0].terms},
+        "reach p10": [f"{row.above:.0%}" for row in rows],
+    }
+    for name, cells in lines.items():
+        table.add_row(name, *cells)
+    table.caption = f"<: below {goal}. reach p10: share at or above real problems' 10th percentile"
+    table.caption_justify = "left"
+    return table
 
 
 def _table(title: str) -> Table:

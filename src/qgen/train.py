@@ -25,7 +25,7 @@ def train(config: Config, out: Path, plain: dict) -> None:
     if HydraConfig.get().mode is RunMode.MULTIRUN:
         child(list(HydraConfig.get().overrides.task), f"hydra.run.dir={quoted(str(out))}")
         return
-    from qgen import data  # imports scikit-learn: a mistyped key need not wait for it
+    from qgen import data, rewards  # imports scikit-learn: a mistyped key need not wait for it
 
     with rundir.locked(out):
         claimed = rundir.claim(config, out)
@@ -40,6 +40,7 @@ def train(config: Config, out: Path, plain: dict) -> None:
             os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
         if config.model.backend is Backend.unsloth:  # which must be imported before trl and transformers
             require("unsloth", "pip install 'qgen[gpu]' on a machine with an NVIDIA GPU, or set model.backend=hf")
+        rewards.check(config.reward)
         corpus = data.load(config.data)
         show(corpus_table(corpus))
         if rundir.started(out) and not config.overwrite:

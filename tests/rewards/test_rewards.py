@@ -1,10 +1,13 @@
+from functools import cache
+
 import numpy as np
 import pytest
-from conftest import CUBES, DIGITS, SPHERES, composed
+from conftest import SPHERES, composed
 
+from qgen import data
 from qgen.config import RewardConfig, TermConfig
 from qgen.problem import render
-from qgen.rewards import Rewards, registry, term, text
+from qgen.rewards import JudgeError, Rewards, check, registry, term, text
 from qgen.rewards.normalize import ZScore
 
 GOOD, BAD = render(SPHERES), "broken"
@@ -21,7 +24,7 @@ def silent(completions, **_):
 
 
 def rewards(gate=None, **terms):
-    return Rewards(RewardConfig(terms=terms, gate=gate), [SPHERES, DIGITS, CUBES])
+    return Rewards(RewardConfig(terms=terms, gate=gate), _corpus())
 
 
 def test_a_strangers_term_is_weighted_and_parameterised():
@@ -48,6 +51,18 @@ def test_unknown_parameter_names_the_term():
         rewards(novelty=TermConfig(params={"treshold": 0.5}))
 
 
+def test_a_parameter_is_checked_before_anything_is_built():
+    with pytest.raises(ValueError, match=r"reward\.terms\.rigor\.params: no depth; rigor takes no parameters"):
+        check(RewardConfig(terms={"format": TermConfig(), "rigor": TermConfig(params={"depth": 3})}))
+
+
+def test_a_term_that_asks_the_base_needs_one():
+    with pytest.raises(ValueError, match="reward term 'natural' needs a base"):
+        rewards(natural=TermConfig())
+    with pytest.raises(ValueError, match="reward term 'solvable' needs a solver: set"):
+        rewards(solvable=TermConfig())
+
+
 def test_gate_must_be_a_term():
     with pytest.raises(ValueError, match=r"reward\.gate=format"):
         rewards("format", letters=TermConfig())
@@ -64,9 +79,50 @@ def test_a_broken_term_raises():
     def short_list(completions, **_):
         return []
 
-    with pytest.raises(RuntimeError, match="0 values for 1 completions"):
+    with pytest.raises(JudgeError, match="0 values for 1 completions"):
         rewards(short_list=TermConfig()).score(["p"], [GOOD])
     del registry.TERMS["short_list"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.1, 1.1, "good"])
+def test_a_term_that_gives_anything_else_than_a_share_raises(value):
+    @term("odd")
+    def odd(completions, **_):
+        return [value] * len(completions)
+
+    with pytest.raises(JudgeError, match="reward term 'odd'"):
+        rewards(odd=TermConfig()).score(["p"], [GOOD])
+    del registry.TERMS["odd"]
+
+
+def test_a_term_that_fails_names_itself_and_keeps_the_cause():
+    @term("failing")
+    def failing(completions, **_):
+        return 1 / 0
+
+    with pytest.raises(JudgeError, match="reward term 'failing' broke: ZeroDivisionError") as raised:
+        rewards(failing=TermConfig()).score(["p"], [GOOD])
+    assert isinstance(raised.value.__cause__, ZeroDivisionError)
+    del registry.TERMS["failing"]
+
+
+def test_other_terms_never_see_what_the_gate_refuses():
+    seen = []
+
+    @term("watching")
+    def watching(completions, level, **_):
+        watching.facts = [{"level": n} for n in level]
+        seen.extend(level)
+        return [0.5] * len(completions)
+
+    made = rewards("format", format=TermConfig(0.0), watching=TermConfig(1.0))
+    made.terms["watching"] = watching
+    scores = made.score(["a", "b", "c"], [BAD, GOOD, BAD], level=[1, 2, 3])
+    assert seen == [2]
+    assert scores.terms["watching"] == [0.0, 0.5, 0.0]
+    assert scores.facts == [{}, {"level": 2}, {}]
+    assert made.score(["a"], [BAD], level=[1]).total == [0.0]
+    del registry.TERMS["watching"]
 
 
 def test_trl_sees_one_function_a_term_and_each_batch_is_scored_once():
@@ -117,7 +173,6 @@ def test_normalisation_reaches_trl():
     assert Rewards(composed("reward.normalize=group").reward, _corpus()).aggregation() == "normalize_then_sum"
 
 
+@cache
 def _corpus():
-    from qgen import data
-
     return data.load(composed().data).train

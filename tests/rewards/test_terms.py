@@ -2,15 +2,14 @@ from dataclasses import replace
 
 import pytest
 from conftest import CUBES, DIGITS, SPHERES, composed
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from qgen import data
 from qgen.problem import render
 from qgen.rewards import Rewards
 from qgen.rewards.diversity import Diversity
+from qgen.rewards.format import Format
 from qgen.rewards.novelty import Novelty
-from qgen.rewards.rigor import defined, fits
+from qgen.rewards.rigor import defined, fits, substance
 from qgen.rewards.rigor import given as has_given
 
 CORPUS = data.load(composed().data)
@@ -65,15 +64,48 @@ def test_memory_is_bounded():
     assert len(novelty.indices[0]) == len(CORPUS.train) + 2
 
 
-def test_diversity_counts_copies_in_the_group_of_a_prompt():
+def test_twenty_copies_cost_twenty_times_as_much_as_one():
     diversity = Diversity(CORPUS.train)
-    one, two = render(SPHERES), render(DIGITS)
-    renumbered = render(replace(CUBES, statement=CUBES.statement.replace("1000", "2000")))
-    assert diversity(prompts=["a"] * 2, completions=[one, two]) == [1.0, 1.0]
-    assert diversity(prompts=["a"] * 3, completions=[one, one, two]) == [0.5, 0.5, 1.0]
-    assert diversity(prompts=["a"] * 2, completions=[render(CUBES), renumbered]) == [0.0, 0.0]
-    assert diversity(prompts=["a", "b"], completions=[one, one]) == [1.0, 1.0]
-    assert diversity(prompts=["a"], completions=["broken"]) == [0.0]
+    others = [render(p) for p in CORPUS.heldout]
+    one = diversity(completions=[others[0], others[0], *others[1:20]])
+    twenty = diversity(completions=[others[0]] * 21)
+    assert one[0] == pytest.approx(1 - 1 / 20)
+    assert twenty == pytest.approx([0.0] * 21)
+    assert diversity(completions=[others[0]]) == [1.0]
+    assert diversity(completions=["broken", others[0]])[0] == 0.0
+
+
+def test_diversity_sees_copies_with_other_numbers_and_letters_and_remembers():
+    diversity = Diversity(CORPUS.train, memory=3)
+    renamed = CUBES.statement.replace("$n$", "$k$").replace("n^3", "k^3").replace("$n+", "$k+").replace("1000", "2000")
+    assert diversity(completions=[render(CUBES), render(replace(CUBES, statement=renamed))]) == [0.0, 0.0]
+    others = [render(DIGITS), render(SPHERES)]
+    assert diversity(completions=[render(CUBES), *others])[0] == 1.0
+    diversity.observe([render(CUBES)])
+    assert diversity(completions=[render(CUBES), *others]) == [0.5, 1.0, 1.0]
+    again = Diversity(CORPUS.train, memory=3)
+    again.load_state_dict(diversity.state_dict())
+    assert again(completions=[render(CUBES), *others]) == [0.5, 1.0, 1.0]
+    diversity.observe([*others, render(CORPUS.heldout[0])])
+    assert diversity(completions=[render(CUBES), *others])[0] == 1.0  # forgotten
+
+
+def test_the_same_answer_to_everything_is_no_answer():
+    format_ = Format(CORPUS.train)
+    good = [p for p in CORPUS.heldout if format_(completions=[render(p)]) == [1.0]]
+    always = [render(replace(p, answer="42")) for p in good[:12]]
+    assert sum(format_(completions=always)) == 0.0
+    assert sum(format_(completions=REAL)) >= 0.9 * len(REAL)
+    format_.observe(always)
+    assert format_(completions=always[:1]) == [0.0]
+    again = Format(CORPUS.train)
+    assert again(completions=always[:1]) == [1.0]
+    again.load_state_dict(format_.state_dict())
+    assert again(completions=always[:1]) == [0.0]
+    again.observe(REAL * 10)
+    assert len(again.memory) <= again.limit
+    copies = [always[0]] * 20  # twenty copies are diversity's business
+    assert Format(CORPUS.train)(completions=copies) == [1.0] * 20
 
 
 @pytest.mark.parametrize(
@@ -82,6 +114,17 @@ def test_diversity_counts_copies_in_the_group_of_a_prompt():
         ("If $x+1=3$, find $x$.", True),
         ("Find $x$ given that $y+1=3$.", False),
         ("Let $n$ be prime. Determine $n$, if $n<4$ is odd.", True),
+        ("For $a=3$, find $a+b$.", False),
+        ("Find the five-digit number $abcde$.", False),
+        ("Find the five-digit number $abcde$ such that $4\\cdot abcde=edcba$.", True),
+        ("What is the smallest value of $a/b+b/a$?", False),
+        ("What is the smallest value of $a/b+b/a$ for positive $a, b$?", True),
+        ("What is the minimum value of $x^2-6x+10$?", True),
+        ("A sequence has $a_{n+1}=2a_n+1$. What is $a_{10}$?", False),
+        ("A sequence has $a_1=1$ and $a_{n+1}=2a_n+1$. What is $a_{10}$?", True),
+        ("How many such strings have length $6$?", False),
+        ("Simplify $(x+1)(x-1)$.", True),
+        ("Compute $\\sum_{k=1}^{10} k^2$.", True),
     ],
 )
 def test_what_is_asked_about_is_defined(statement, complete):
@@ -100,10 +143,24 @@ def test_something_is_given():
         ("How many primes are below $10$?", "the ones that you find when you look at all of them", False),
         ("What is the largest value of $xy$?", "yes", False),
         ("Is $91$ prime?", "No", True),
+        ("Find the area of the triangle with sides $3$, $4$ and $5$.", "0", False),
+        ("What is the probability that a fair coin lands heads twice?", "2", False),
+        ("What is the probability that a fair coin lands heads twice?", "$\\frac{1}{4}$", True),
+        ("In how many ways can $5$ people sit in a row?", "-3", False),
+        ("Find the smallest positive integer $n$ with $7|n$.", "0", False),
+        ("What is the units digit of $7^{100}$?", "12", False),
+        ("Find all integer solutions to $x^2=2y^2$ with $x>0$.", "No", True),
     ],
 )
 def test_the_answer_fits(statement, answer, right):
     assert fits(statement, answer) is right
+
+
+def test_prose_around_a_problem_is_no_substance():
+    problem = "How many primes are below $10$?"
+    filler = "Mathematics is a beautiful subject. Take a deep breath and enjoy the journey. "
+    assert substance(problem) == 1.0
+    assert substance(filler + problem) == 0.0
 
 
 def test_difficulty_follows_the_level_asked_for():
@@ -113,11 +170,3 @@ def test_difficulty_follows_the_level_asked_for():
     far = [score(render(p), level=1 if p.level > 3 else 5).terms["difficulty"][0] for p in CORPUS.train]
     assert sum(exact) > sum(far)
     assert REWARDS.terms["difficulty"].spearman > 0.2
-
-
-@settings(max_examples=300, deadline=2000)
-@given(st.lists(st.text() | st.text().map(lambda t: f"Problem: {t}\nAnswer: {t}"), min_size=1, max_size=4))
-def test_any_completion_gets_a_number(texts):
-    scores = score(*texts)
-    for values in scores.terms.values():
-        assert all(value is None or 0.0 <= value <= 1.0 for value in values)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from qgen.config import DataConfig
 from qgen.data.quality import quality
-from qgen.metrics.similarity import near_duplicates
+from qgen.metrics.similarity import mask, near_duplicates
 from qgen.problem import Problem, fault
 
 
@@ -40,8 +40,11 @@ def curate(problems: Iterable[Problem], config: DataConfig) -> Corpus:
             kept.append(replace(problem, quality=quality(problem)))
     good = [p for p in kept if p.quality >= config.min_quality]
     dropped["low quality"] += len(kept) - len(good)
-    repeats = near_duplicates([p.statement for p in good], config.near_duplicate)
-    kept = levelled([p for p, first in zip(good, repeats, strict=True) if first is None])
+    kept = good
+    for view in (str, mask):  # a problem with other numbers is the same problem
+        repeats = near_duplicates([view(p.statement) for p in kept], config.near_duplicate)
+        kept = [p for p, first in zip(kept, repeats, strict=True) if first is None]
+    kept = levelled(kept)
     dropped["near-duplicate"] += len(good) - len(kept)
     train, heldout = split(kept, config.heldout, config.split_seed)
     return Corpus(train, heldout, total, +dropped)

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Callable
 
-from qgen.problem import Problem, fault, unbalanced
+from qgen import latex
+from qgen.problem import Problem, fault
 
 _FIGURE = re.compile(
     r"\[asy\]|\\includegraphics|(?:figure|diagram|graph|picture|table) (?:above|below|shown|at right)", re.I
@@ -17,7 +18,7 @@ RULES: dict[str, Callable[[Problem], bool]] = {
     "self-contained": lambda p: not _FIGURE.search(p.statement) and not _ELSEWHERE.search(p.statement),
     "open answer": lambda p: not _CHOICES.search(p.statement),
     "checkable": lambda p: not _PROOF.search(p.statement) and 0 < len(p.answer) <= 60,
-    "solved": lambda p: len(p.solution) >= 40 and unbalanced(p.solution) is None,
+    "solved": lambda p: len(p.solution) >= 40 and latex.unbalanced(p.solution) is None,
     "solution reaches the answer": lambda p: _core(p.answer) in _core(p.solution),
     "stated at length": lambda p: 40 <= len(p.statement) <= 800,
 }

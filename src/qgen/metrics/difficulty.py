@@ -15,6 +15,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from qgen.metrics.similarity import tokens
 from qgen.problem import Problem
 
+LEVELS = np.arange(1, 6)
+
 
 class DifficultyModel:
     """Ridge regression on word TF-IDF and six counts of a statement.
@@ -45,14 +47,28 @@ class DifficultyModel:
         held_out = cross_val_predict(self._model, statements, levels, cv=folds)
         self.spearman = float(np.nan_to_num(spearmanr(held_out, levels).statistic))
         self._model.fit(statements, levels)
-        # A ridge shrinks towards the mean; mapping ranks restores the spread of the levels it was fitted to.
-        self._from, self._to = np.sort(held_out), np.sort(levels)
+        # what a prediction says of the level: the levels of the problems that were predicted alike, held out
+        order = np.argsort(held_out, kind="stable")
+        self._predicted, self._levels = held_out[order], levels[order]
 
     def predict(self, statements: list[str]) -> np.ndarray:
-        """Levels from 1 to 5, of shape (len(statements),)."""
+        """Expected levels, from 1 to 5, of shape (len(statements),)."""
+        return self.distribution(statements) @ LEVELS
+
+    def distribution(self, statements: list[str]) -> np.ndarray:
+        """The probability of each level from 1 to 5, of shape (len(statements), 5); rows sum to 1.
+
+        It is the share of each level among the fifth of the real problems whose held-out predictions lie nearest:
+        a poor regressor gives flat distributions, instead of certainty that it does not have.
+        """
         if not statements:
-            return np.zeros(0)
-        return np.interp(self._model.predict(statements), self._from, self._to)
+            return np.zeros((0, len(LEVELS)))
+        count = len(self._levels)
+        width = max(10, count // 5)
+        at = np.searchsorted(self._predicted, self._model.predict(statements))
+        start = np.clip(at - width // 2, 0, max(0, count - width))
+        near = self._levels[start[:, None] + np.arange(min(width, count))]
+        return (near[:, :, None] == LEVELS).mean(axis=1)
 
 
 def _counts(statements: list[str]) -> np.ndarray:

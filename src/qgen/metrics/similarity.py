@@ -10,15 +10,16 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 from scipy import sparse
-from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+from sklearn.feature_extraction.text import HashingVectorizer
+from sklearn.preprocessing import normalize
 
 _TOKEN = re.compile(r"\\[a-zA-Z]+|[^\W\d_]+|\d+(?:\.\d+)?|[=<>+*/^]|[^\s\w]")
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_NAME = re.compile(r"\d+(?:[.,]\d+)*|(?<![a-zA-Z\\])[a-zA-Z](?![a-zA-Z])")
 
 
-def mask_numbers(text: str) -> str:
-    """The text with every number replaced, so that copies with other numbers read the same."""
-    return _NUMBER.sub("0", text)
+def mask(text: str) -> str:
+    """The text with every number and every single letter replaced, so that a copy with others reads the same."""
+    return _NAME.sub(lambda found: "0" if found.group()[0].isdigit() else "x", text)
 
 
 def tokens(text: str) -> list[str]:
@@ -30,51 +31,88 @@ def tokens(text: str) -> list[str]:
 class SimilarityIndex:
     """Texts, and for any other text the cosine similarity (0 to 1) to the nearest of them.
 
+    What more than a tenth of the corpus contains says nothing of one text, costs most of a query, and is left out.
+
     Args:
-        corpus: texts that the document frequencies come from, and that the index starts with.
+        corpus: texts that the document frequencies come from.
+        start: whether the index starts with them, or empty.
     """
 
-    def __init__(self, corpus: Iterable[str]):
+    BLOCK = 512  # texts added that are inverted together: adding and forgetting touch one block, not all
+
+    def __init__(self, corpus: Iterable[str], start: bool = True):
         self._hash = HashingVectorizer(
             analyzer="word", tokenizer=tokens, token_pattern=None, lowercase=False,
             ngram_range=(1, 3), n_features=2**20, alternate_sign=False, norm=None,
         )  # fmt: skip
         counts = self._hash.transform(list(corpus))
-        self._weigh = TfidfTransformer(sublinear_tf=True).fit(counts)
-        self._blocks = [self._weigh.transform(counts)]
+        n, df = counts.shape[0], np.bincount(counts.indices, minlength=counts.shape[1])
+        self._idf = np.where(df > max(20, n / 10), 0.0, np.log((1 + n) / (1 + df)) + 1.0)
+        self._corpus = self._weigh(counts if start else counts[:0])
+        self._recent: list[sparse.csr_matrix] = []  # what was added, a block of at most BLOCK rows each
+        self._inverted = [self._corpus.T.tocsr()]  # of the corpus and of each block: a row a feature
 
     def __len__(self) -> int:
-        return sum(block.shape[0] for block in self._blocks)
+        return sum(block.shape[1] for block in self._inverted)
 
     def vectors(self, texts: list[str]) -> sparse.csr_matrix:
         """Unit vectors, one row a text (an empty text is the zero vector)."""
-        return self._weigh.transform(self._hash.transform(texts))
+        return self._weigh(self._hash.transform(texts))
+
+    def _weigh(self, counts: sparse.csr_matrix) -> sparse.csr_matrix:
+        """TF-IDF with sublinear term frequencies, of unit length."""
+        counts.data = (1.0 + np.log(counts.data)) * self._idf[counts.indices]
+        counts.eliminate_zeros()
+        return normalize(counts, copy=False) if counts.shape[0] else counts
 
     def add(self, texts: list[str]) -> None:
         if texts:
-            self._blocks.append(self.vectors(texts))
-        if len(self._blocks) > 8:  # few blocks keep queries fast; the large first one is left alone
-            self._blocks[1:] = [sparse.vstack(self._blocks[1:], format="csr")]
+            self._append(self.vectors(texts))
+
+    def _append(self, rows: sparse.csr_matrix) -> None:
+        if self._recent and self._recent[-1].shape[0] < self.BLOCK:
+            rows = sparse.vstack([self._recent.pop(), rows], format="csr")
+            self._inverted.pop()
+        for start in range(0, rows.shape[0], self.BLOCK):
+            block = rows[start : start + self.BLOCK]
+            self._recent.append(block)
+            self._inverted.append(block.T.tocsr())
 
     def keep_last(self, count: int) -> None:
         """Forget the oldest of the texts that were added, so that at most `count` of them stay."""
-        added = sum(block.shape[0] for block in self._blocks[1:])
-        if added > count:
-            self._blocks[1:] = [sparse.vstack(self._blocks[1:], format="csr")[added - count :]]
+        surplus = sum(block.shape[0] for block in self._recent) - count
+        while surplus > 0:
+            block = self._recent.pop(0)
+            del self._inverted[1]
+            if block.shape[0] > surplus:
+                self._recent.insert(0, block[surplus:])
+                self._inverted.insert(1, block[surplus:].T.tocsr())
+            surplus -= block.shape[0]
 
     def nearest(self, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """Similarity to the nearest text of the index, and that text's number, both of shape (len(texts),)."""
         rows = self.vectors(texts)
         best, where, offset = np.zeros(len(texts)), np.full(len(texts), -1), 0
-        for block in self._blocks:
-            if block.shape[0]:
-                product = (rows @ block.T).tocsr()
-                peak = product.max(axis=1).toarray().ravel()
-                arg = np.asarray(product.argmax(axis=1)).ravel()
-                better = peak > best
-                best[better], where[better] = peak[better], arg[better] + offset
-            offset += block.shape[0]
+        for block in self._inverted:
+            product = rows @ block
+            for i in range(len(texts)):  # scipy's own max and argmax would sort each row first
+                row = slice(product.indptr[i], product.indptr[i + 1])
+                if row.start < row.stop:
+                    at = row.start + int(product.data[row].argmax())
+                    if product.data[at] > best[i]:
+                        best[i], where[i] = product.data[at], offset + product.indices[at]
+            offset += block.shape[1]
         return np.clip(best, 0.0, 1.0), where
+
+    def count_above(self, texts: list[str], threshold: float) -> np.ndarray:
+        """How many texts of the index are more similar than a threshold, of shape (len(texts),)."""
+        rows = self.vectors(texts)
+        counts = np.zeros(len(texts), dtype=int)
+        for block in self._inverted:
+            product = rows @ block
+            near = np.repeat(np.arange(len(texts)), np.diff(product.indptr))[product.data > threshold]
+            counts += np.bincount(near, minlength=len(texts))
+        return counts
 
 
 def leave_one_out(texts: list[str]) -> np.ndarray:
@@ -104,6 +142,7 @@ def near_duplicates(texts: list[str], threshold: float) -> list[int | None]:
 def _products(texts: list[str], rows: int = 256) -> Iterator[tuple[int, sparse.csr_matrix]]:
     """Similarities of all pairs, some rows at a time: all at once would take gigabytes for 15,000 texts."""
     if texts:
-        vectors = SimilarityIndex(texts).vectors(texts)
+        index = SimilarityIndex(texts)
+        vectors, inverted = index._corpus, index._inverted[0]
         for start in range(0, len(texts), rows):
-            yield start, (vectors[start : start + rows] @ vectors.T).tocsr()
+            yield start, vectors[start : start + rows] @ inverted

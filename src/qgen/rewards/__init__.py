@@ -1,29 +1,47 @@
 """Rewards: the terms that a config enables, gated, weighted and handed to GRPO one function a term."""
 
 import copy
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qgen.choices import Normalize
 from qgen.config import RewardConfig
 from qgen.problem import Problem
-from qgen.rewards import difficulty, diversity, format, novelty, rigor  # noqa: F401 (they register themselves)
+from qgen.rewards import difficulty, diversity, format, natural, novelty, rigor, solvable  # noqa: F401 (they register)
 from qgen.rewards.normalize import ZScore
-from qgen.rewards.registry import Completion, build, parsed, term, text
+from qgen.rewards.registry import Completion, JudgeError, build, call, find, parsed, term, text
+from qgen.runtime import ranks
 
-__all__ = ["Rewards", "Scores", "parsed", "term", "text"]
+if TYPE_CHECKING:
+    from qgen.rewards.base import Base
+
+__all__ = ["JudgeError", "Rewards", "Scores", "check", "parsed", "term", "text"]
 
 Sink = Callable[[list, list[Completion], "Scores", dict[str, Any]], None]
 
 
+def check(config: RewardConfig) -> None:
+    """Raise ValueError where a config names a term or a parameter that does not exist, or a gate that is no term.
+
+    Needs neither torch nor data, so that a mistake is told at once.
+    """
+    for name, enabled in config.terms.items():
+        find(name, enabled.params)
+    if config.gate and config.gate not in config.terms:
+        raise ValueError(f"reward.gate={config.gate} is not among reward.terms ({', '.join(config.terms)})")
+
+
 @dataclass(frozen=True)
 class Scores:
-    """Raw values of each term (0 to 1, or None), and their weighted sum, one a completion."""
+    """What a batch of completions is worth, one entry a completion."""
 
-    terms: dict[str, list[float | None]]
-    total: list[float]
+    terms: dict[str, list[float | None]]  # raw values of each term, 0 to 1, or None
+    total: list[float]  # their weighted sum
+    facts: list[dict[str, Any]]  # what terms found out on the way, such as a solver's votes
+    seconds: float  # that scoring took
 
     def means(self) -> dict[str, float | None]:
         """The mean of each term over the completions that it had an opinion on; None where it had none."""
@@ -38,40 +56,59 @@ class Rewards:
     """The enabled terms behind their gate.
 
     Args:
-        config: terms with weights and parameters, the gate, the normalisation.
+        config: terms with weights and parameters, the gate, the solver, the normalisation.
         corpus: the training problems, which terms may compare with or be fitted to.
+        base: the frozen base model, for the terms that ask it.
     """
 
-    def __init__(self, config: RewardConfig, corpus: list[Problem]):
+    def __init__(self, config: RewardConfig, corpus: list[Problem], base: "Base | None" = None):
+        check(config)
         self.config = config
-        self.weights = {name: term.weight for name, term in config.terms.items()}
-        self.terms = {name: build(name, corpus, term.params) for name, term in config.terms.items()}
-        if config.gate and config.gate not in self.terms:
-            raise ValueError(f"reward.gate={config.gate} is not among reward.terms ({', '.join(self.terms)})")
+        self.weights = {name: enabled.weight for name, enabled in config.terms.items()}
+        solver = base.solver(config.solver, corpus) if base and config.solver else None
+        offered = {"corpus": corpus, "base": base, "solver": solver}
+        self.terms = {name: build(name, enabled.params, **offered) for name, enabled in config.terms.items()}
         self.zscore = ZScore(config.window) if config.normalize is Normalize.zscore else None
         self.sink: Sink | None = None
-        self._batch: tuple[list[Completion] | None, Scores | None] = (None, None)
+        self._batch: tuple[list[Completion] | None, dict[str, list]] = (None, {})
 
     def score(self, prompts: list, completions: list[Completion], **columns: Any) -> Scores:
-        """Score completions without remembering them. A completion that the gate refuses has 0 in every term.
+        """Score completions without remembering them.
 
-        Texts are handed to the terms as GRPO hands completions over: as lists of one assistant's message.
+        What the gate refuses has 0 in every term, and the other terms never see it: a solver is not asked about
+        gibberish. Terms get completions as GRPO hands them over: as lists of one assistant's message.
         """
+        began, count = time.perf_counter(), len(completions)
         completions = [[{"role": "assistant", "content": c}] if isinstance(c, str) else c for c in completions]
-        terms = {}
-        for name, function in self.terms.items():
-            values = function(prompts=prompts, completions=completions, **columns)
-            if len(values) != len(completions):
-                raise RuntimeError(f"reward term {name!r} gave {len(values)} values for {len(completions)} completions")
-            terms[name] = list(values)
-        if self.config.gate:
-            shut = [not value for value in terms[self.config.gate]]
-            terms = {n: [0.0 if s else v for s, v in zip(shut, values, strict=True)] for n, values in terms.items()}
+        terms: dict[str, list[float | None]] = {name: [0.0] * count for name in self.terms}
+        facts: list[dict[str, Any]] = [{} for _ in range(count)]
+        passed = list(range(count))
+        gate = [self.config.gate] if self.config.gate else []
+        for name in [*gate, *(n for n in self.terms if n not in gate)]:
+            function = self.terms[name]
+            some = {k: [v[i] for i in passed] if _is_column(v, count) else v for k, v in columns.items()}
+            if passed:
+                asked, written = ([items[i] for i in passed] for items in (prompts, completions))
+                values = call(name, function, written, prompts=asked, **some)
+                found = getattr(function, "facts", None) or [{}] * len(passed)
+                for i, value, fact in zip(passed, values, found, strict=True):
+                    terms[name][i] = value
+                    facts[i] |= fact
+            if name in gate:
+                passed = [i for i in passed if terms[name][i]]
         total = [
             sum(self.weights[name] * values[i] for name, values in terms.items() if values[i] is not None)
-            for i in range(len(completions))
+            for i in range(count)
         ]
-        return Scores(terms, total)
+        return Scores(terms, total, facts, time.perf_counter() - began)
+
+    def notes(self) -> list[str]:
+        """What a person should know of the terms before reading their figures, a sentence a term."""
+        return [f"reward {name}: {f.note}" for name, f in self.terms.items() if getattr(f, "note", None)]
+
+    def trust(self) -> dict[str, float]:
+        """The rank correlation with real levels of each term that is an estimate, to be shown beside its figures."""
+        return {name: f.spearman for name, f in self.terms.items() if getattr(f, "spearman", None) is not None}
 
     def frozen(self) -> "Rewards":
         """These rewards as they are now: what is observed from here on changes nothing in them."""
@@ -93,15 +130,27 @@ class Rewards:
     def _value(self, name: str, prompts: list, completions: list[Completion], **columns: Any) -> list[float | None]:
         """What TRL gets of one term. It passes each the same list, so all are scored when the first is asked for."""
         if self._batch[0] is not completions:
-            scores = self.score(prompts, completions, **columns)
-            self._batch = (completions, scores)
-            for function in self.terms.values():
-                if hasattr(function, "observe"):
-                    function.observe(completions)
-            if self.sink:
-                self.sink(prompts, completions, scores, columns)
-        values = self._batch[1].terms[name]
-        return self.zscore(name, values) if self.zscore else values
+            self._batch = (completions, self._train(prompts, completions, columns))
+        return self._batch[1][name]
+
+    def _train(self, prompts: list, completions: list[Completion], columns: dict[str, Any]) -> dict[str, list]:
+        """Score, normalise and remember a batch.
+
+        With several processes each of them sees the completions of all, so that groups are whole, and memories
+        and windows are the same everywhere; it returns the values of its own.
+        """
+        count = len(completions)
+        everyone = [ranks.gather(items) for items in (prompts, completions)]
+        columns = {k: ranks.gather(v) if _is_column(v, count) else v for k, v in columns.items()}
+        scores = self.score(*everyone, **columns)
+        for function in self.terms.values():
+            if hasattr(function, "observe"):
+                function.observe(everyone[1])
+        if self.sink:
+            self.sink(*everyone, scores, columns)
+        mine = slice(ranks.rank() * count, (ranks.rank() + 1) * count)
+        scale = self.zscore or (lambda _, values: values)
+        return {name: scale(name, values)[mine] for name, values in scores.terms.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold for a resumed run to score as an uninterrupted one would."""
@@ -114,6 +163,10 @@ class Rewards:
                 self.terms[name].load_state_dict(values)
         if self.zscore and state["zscore"]:
             self.zscore.load_state_dict(state["zscore"])
+
+
+def _is_column(value: Any, count: int) -> bool:
+    return isinstance(value, list) and len(value) == count
 
 
 def _named(name: str, function: Callable) -> Callable:

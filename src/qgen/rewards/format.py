@@ -1,10 +1,76 @@
 """format: is the completion a problem at all? The gate of the shipped reward groups."""
 
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from scipy.stats import binom
+
+from qgen.metrics.prose import Prose
 from qgen.problem import Problem
 from qgen.rewards.registry import Completion, parsed, term
 
 
 @term("format")
-def format_(completions: list[Completion], **_) -> list[float]:
-    """1 where `problem.parse` finds a problem (one question, an answer, balanced LaTeX, not cut off, ...), else 0."""
-    return [float(isinstance(p, Problem)) for p in parsed(completions)]
+class Format:
+    """1 where the completion is a problem, reads like one and has an answer of its own, else 0.
+
+    - It is a problem where `problem.parse` says so: one question, an answer, LaTeX that compiles, no leak of the
+      answer, no loops, a whole statement.
+    - It reads like one where its length lies in the band of real statements and its words stand in an order
+      (metrics/prose.py). Each limit is one that 99 % of the real statements keep to.
+    - Its answer is its own unless different problems of the batch, and of those remembered, have that answer so much
+      more often than real problems that chance would do it once in 10,000 times (binomial test): who answers 0
+      whatever is asked answers nothing.
+
+    Args:
+        corpus: the training problems.
+        memory: how many of the problems written last are remembered.
+    """
+
+    CHANCE = 1e-4
+
+    def __init__(self, corpus: list[Problem], memory: int = 200):
+        self.prose = Prose(corpus)
+        lengths = [len(p.statement) for p in corpus]
+        self.band = (0.8 * float(np.quantile(lengths, 0.01)), 1.25 * float(np.quantile(lengths, 0.99)))
+        self.share = {a: n / len(corpus) for a, n in Counter(_plain(p.answer) for p in corpus).items()}
+        self.limit = memory
+        self.memory: dict[str, str] = {}  # statement -> answer, the oldest first
+
+    def __call__(self, completions: list[Completion], **_) -> list[float]:
+        problems = [p if isinstance(p, Problem) and self.fault(p) is None else None for p in parsed(completions)]
+        written = self.memory | {p.statement: _plain(p.answer) for p in problems if p}
+        counts = Counter(written.values())
+        always = {a for a, n in counts.items() if n > 2 and self._chance(a, n, len(written)) < self.CHANCE}
+        return [float(p is not None and _plain(p.answer) not in always) for p in problems]
+
+    def fault(self, problem: Problem) -> str | None:
+        """Why a parsed problem does not read like one, or None."""
+        low, high = self.band
+        if not low <= len(problem.statement) <= high:
+            return f"{len(problem.statement)} characters, outside of the {low:.0f} to {high:.0f} of real problems"
+        return self.prose.fault(problem.statement)
+
+    def _chance(self, answer: str, count: int, of: int) -> float:
+        """The probability that real problems would have an answer as often."""
+        return float(binom.sf(count - 1, of, max(0.01, self.share.get(answer, 0.0))))
+
+    def observe(self, completions: list[Completion]) -> None:
+        """Remember the problems among completions that were trained on."""
+        for problem in parsed(completions):
+            if isinstance(problem, Problem):
+                self.memory.pop(problem.statement, None)
+                self.memory[problem.statement] = _plain(problem.answer)
+        self.memory = dict(list(self.memory.items())[max(0, len(self.memory) - self.limit) :])
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"memory": self.memory}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.memory = dict(state["memory"])
+
+
+def _plain(answer: str) -> str:
+    """An answer without what does not distinguish it: dollars, spaces, case, a full stop."""
+    return "".join(answer.split()).strip("$.").lower()

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from qgen.metrics.similarity import SimilarityIndex, leave_one_out, mask_numbers
+from qgen.metrics.similarity import SimilarityIndex, leave_one_out, mask
 from qgen.problem import Problem
 from qgen.rewards.registry import Completion, parsed, term
 
@@ -27,7 +27,7 @@ class Novelty:
     def __init__(self, corpus: list[Problem], threshold: float = 0.85, penalty: float = 0.3, memory: int = 5000):
         self.threshold, self.penalty, self.limit = threshold, penalty, memory
         statements = [p.statement for p in corpus]
-        masked = [mask_numbers(s) for s in statements]
+        masked = [mask(s) for s in statements]
         self.indices = (SimilarityIndex(statements), SimilarityIndex(masked))
         real = 1.0 - np.maximum(leave_one_out(statements), leave_one_out(masked))
         self.median = max(float(np.median(real)), 1e-6)
@@ -43,7 +43,7 @@ class Novelty:
     def similarity(self, statements: list[str]) -> np.ndarray:
         """Similarity (0 to 1) to the nearest known problem, plain or masked, of shape (len(statements),)."""
         plain, masked = self.indices
-        return np.maximum(plain.nearest(statements)[0], masked.nearest([mask_numbers(s) for s in statements])[0])
+        return np.maximum(plain.nearest(statements)[0], masked.nearest([mask(s) for s in statements])[0])
 
     def observe(self, completions: list[Completion]) -> None:
         """Remember the problems among completions that were trained on."""
@@ -52,7 +52,7 @@ class Novelty:
     def _remember(self, statements: list[str]) -> None:
         known = [*self.memory, *statements]
         self.memory = known[max(0, len(known) - self.limit) :]
-        for index, texts in zip(self.indices, (statements, [mask_numbers(s) for s in statements]), strict=True):
+        for index, texts in zip(self.indices, (statements, [mask(s) for s in statements]), strict=True):
             index.add(texts)
             index.keep_last(self.limit)
 

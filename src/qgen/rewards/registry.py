@@ -4,14 +4,24 @@
     def short(completions, **columns):
         return [1.0 if len(text(c)) < 500 else 0.0 for c in completions]
 
-A class is built once a run, with the training problems and the term's `params`; its instances are called the
-same way. A package of someone else's adds terms through the entry-point group `qgen.rewards`.
+A class is built once a run, with the term's `params` and with those of these that its constructor names, and its
+instances are called the same way:
+
+    corpus    the training problems
+    base      the frozen base model (rewards/base.py)
+    solver    what the base makes of problems (rewards/solver.py); None where reward.solver is null
+
+An instance may also have `observe(completions)`, called with what was trained on; `state_dict()` and
+`load_state_dict()`, for checkpoints; `facts`, a dictionary a completion of the last call, for samples.jsonl; and
+`note`, a sentence printed when a stage starts. A package of someone else's adds terms through the entry-point
+group `qgen.rewards` (examples/reward_plugin is one).
 """
 
 import inspect
 from collections.abc import Callable
 from functools import partial
 from importlib import metadata
+from numbers import Real
 from typing import Any
 
 from qgen.problem import Fault, Problem, parse
@@ -20,6 +30,10 @@ Completion = str | list[dict[str, str]]
 Term = Callable[..., list[float | None]]
 TERMS: dict[str, Callable] = {}
 GROUP = "qgen.rewards"
+
+
+class JudgeError(RuntimeError):
+    """A reward term broke, as against a completion that is worth nothing. The cause is chained."""
 
 
 def term(name: str) -> Callable:
@@ -35,8 +49,8 @@ def term(name: str) -> Callable:
     return register
 
 
-def build(name: str, corpus: list[Problem], params: dict[str, Any]) -> Term:
-    """The term NAME, ready to be called. Raises ValueError listing what exists where there is no such term."""
+def find(name: str, params: dict[str, Any]) -> Callable:
+    """The factory of the term NAME. Raises ValueError listing what exists where there is none, or it lacks a param."""
     if name not in TERMS:
         for point in metadata.entry_points(group=GROUP):
             if point.name == name:
@@ -44,11 +58,44 @@ def build(name: str, corpus: list[Problem], params: dict[str, Any]) -> Term:
     if name not in TERMS:
         known = sorted({*TERMS, *(point.name for point in metadata.entry_points(group=GROUP))})
         raise ValueError(f"unknown reward term {name!r}; there are: {', '.join(known)}")
-    factory = TERMS[name]
+    parameters = inspect.signature(TERMS[name]).parameters
+    takes = [n for n, p in parameters.items() if p.default is not p.empty and n not in _OFFERED]
+    if unknown := set(params) - set(takes):
+        listed = ", ".join(takes) or "no parameters"
+        raise ValueError(f"reward.terms.{name}.params: no {', '.join(sorted(unknown))}; {name} takes {listed}")
+    return TERMS[name]
+
+
+def build(name: str, params: dict[str, Any], **offered: Any) -> Term:
+    """The term NAME, ready to be called.
+
+    Args:
+        offered: `corpus`, `base` and `solver`, of which a class gets those that its constructor names.
+    """
+    factory = find(name, params)
+    if not inspect.isclass(factory):
+        return partial(factory, **params)
+    parameters = inspect.signature(factory).parameters
+    for need in ("base", "solver"):
+        if need in parameters and parameters[need].default is inspect.Parameter.empty and offered.get(need) is None:
+            where = "set reward.solver, as reward=verified does" if need == "solver" else "pass Rewards a Base"
+            raise ValueError(f"reward term {name!r} needs a {need}: {where}")
+    return factory(**{n: offered[n] for n in _OFFERED if n in parameters and n in offered}, **params)
+
+
+def call(name: str, function: Term, completions: list[Completion], **columns: Any) -> list[float | None]:
+    """The values of a term, checked. Raises JudgeError, naming it, where it breaks or gives anything else than a
+    number from 0 to 1 or None a completion."""
     try:
-        return factory(corpus, **params) if inspect.isclass(factory) else partial(factory, **params)
-    except TypeError as error:
-        raise ValueError(f"reward.terms.{name}.params: {error}") from error
+        values = list(function(completions=completions, **columns))
+    except Exception as error:
+        raise JudgeError(f"reward term {name!r} broke: {type(error).__name__}: {error}") from error
+    if len(values) != len(completions):
+        raise JudgeError(f"reward term {name!r} gave {len(values)} values for {len(completions)} completions")
+    for value in values:
+        if value is not None and not (isinstance(value, Real) and 0.0 <= value <= 1.0):  # nor nan
+            raise JudgeError(f"reward term {name!r} gave {value!r}, which is not between 0 and 1")
+    return [None if value is None else float(value) for value in values]
 
 
 def text(completion: Completion) -> str:
@@ -59,3 +106,6 @@ def text(completion: Completion) -> str:
 def parsed(completions: list[Completion]) -> list[Problem | Fault]:
     """What each completion is: a problem, or why it is none."""
     return [parse(text(completion)) for completion in completions]
+
+
+_OFFERED = ("corpus", "base", "solver")

@@ -68,6 +68,7 @@ class Context:
                 "completion": text,
                 "terms": scores.row(i),
                 "reward": round(scores.total[i], 4),
+                **scores.facts[i],
             }
             for i, text in enumerate(texts)
         )

@@ -49,6 +49,9 @@ def build(context: Context) -> GRPOTrainer:
         context.keep("train", columns["trainer_state"].global_step, columns, [text(c) for c in written], scores)
         for name, mean in scores.means().items():  # of the raw values, whatever the normalisation
             columns["log_metric"](f"terms/{name}", float("nan") if mean is None else mean)
+        for name, value in rewards.trust().items():
+            columns["log_metric"](f"trust/{name}", value)
+        columns["log_metric"]("seconds/rewards", scores.seconds)
 
     rewards.sink = keep
     return GRPOTrainer(

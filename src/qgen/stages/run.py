@@ -11,6 +11,7 @@ from qgen.config import Config
 from qgen.model import fingerprint, load
 from qgen.problem import Problem, parse
 from qgen.rewards import Rewards
+from qgen.rewards.base import Base
 from qgen.runtime import attention, rundir
 from qgen.runtime.checkpoints import StateCallback, read_state
 from qgen.runtime.environment import environment
@@ -53,10 +54,9 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
     attention.fix()
     running = attention.backend(model)
     print(f"{config.stage.name}: from {adapter or 'the base model'}; attention: {running}")
-    rewards = Rewards(config.reward, corpus.train)
-    for name, term in rewards.terms.items():
-        if hasattr(term, "spearman"):
-            print(f"reward {name}: an estimate; its rank correlation with real levels is {term.spearman:.2f}")
+    rewards = Rewards(config.reward, corpus.train, Base(model, tokenizer, config.prompt, config.sampling.batch_size))
+    for note in rewards.notes():
+        print(note)
     hashes = {
         "data": data.fingerprint(corpus.train),
         "heldout": data.fingerprint(corpus.heldout),

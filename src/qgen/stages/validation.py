@@ -22,7 +22,8 @@ class Validation(TrainerCallback):
     """Validates before the first step, every validation.every steps, and after the last.
 
     A row of validation.jsonl holds the step, `format_yield` (share of completions that parse), `reward` (mean of
-    the weighted total), `terms/NAME` (means), `heldout_loss` (nats a token) and `seconds`. The requests, problems
+    the weighted total), `terms/NAME` (means), `trust/NAME` (rank correlation of an estimate with the truth),
+    `heldout_loss` (nats a token) and `seconds`. The requests, problems
     and seed are the same each time; training's random numbers are left as they were.
 
     Args:
@@ -76,6 +77,7 @@ class Validation(TrainerCallback):
             "format_yield": sum(isinstance(p, Problem) for p in parsed(texts)) / len(texts),
             "reward": sum(scores.total) / len(scores.total),
             **{f"terms/{name}": mean for name, mean in scores.means().items()},
+            **{f"trust/{name}": round(value, 4) for name, value in self.rewards.trust().items()},
             "heldout_loss": completion_loss(context.model, context.tokenizer, self.lessons),
         }
 

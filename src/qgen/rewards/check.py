@@ -1,0 +1,137 @@
+"""Do the rewards tell real problems from spoiled ones? python -m qgen.rewards.check [reward=NAME] [key=value ...]
+
+Every real problem is scored by rewards that have not seen it, and so is what each control (metrics/controls.py) makes
+of it. The area under the ROC curve says how often a real problem scores higher than a spoiled one.
+"""
+
+import os
+import random
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+from qgen.choices import Backend
+from qgen.cli import entry
+from qgen.config import Config
+from qgen.metrics.controls import CONTROLS
+from qgen.problem import Problem, render
+from qgen.rewards import Rewards, check
+from qgen.tables import separation_table, show
+
+PROBLEMS = 300  # real problems that are scored, at most
+FOLDS = 5
+GOAL = 0.9
+ASKED = ("shuffle", "stuff", "copy", "numbers", "truncate")  # the controls that must reach the goal
+
+
+@dataclass(frozen=True)
+class Separation:
+    """How the rewards tell one control from real problems."""
+
+    control: str
+    total: tuple[float, float, float]  # AUROC of the weighted total, and its 95 % interval (bootstrap over problems)
+    terms: dict[str, float]  # AUROC of each term by itself
+    mean: float  # mean total of the spoiled problems
+    above: float  # share of them at or above the 10th percentile of real ones
+
+
+def separations(
+    build: Callable[[list[Problem]], Rewards], train: list[Problem], heldout: list[Problem], language: str = "en"
+) -> tuple[int, list[Separation]]:
+    """The number of real problems scored, and a row for each control.
+
+    Args:
+        build: makes rewards of training problems.
+        train, heldout: where fewer problems are held out than FOLDS x 40, all are scored in FOLDS folds, each by
+            rewards made of the other folds.
+    """
+    real: list[tuple[float, dict]] = []
+    spoiled: dict[str, list[tuple[float, dict]]] = {name: [] for name in CONTROLS}
+    for corpus, held in _folds(train, heldout):
+        rewards = build(corpus)
+        real += _scores(rewards, held, held, language)
+        for name, spoil in CONTROLS.items():
+            made = [spoil(p, corpus, random.Random(f"{name}/{p.statement}")) for p in held]
+            spoiled[name] += _scores(rewards, held, made, language)
+    tenth = float(np.quantile([total for total, _ in real], 0.1))
+    return len(real), [_separation(name, real, rows, tenth) for name, rows in spoiled.items()]
+
+
+def _folds(train: list[Problem], heldout: list[Problem]) -> Iterator[tuple[list[Problem], list[Problem]]]:
+    if len(heldout) >= FOLDS * 40:
+        yield train, random.Random(0).sample(heldout, min(PROBLEMS, len(heldout)))
+        return
+    problems = [*train, *heldout]
+    random.Random(0).shuffle(problems)
+    for k in range(FOLDS):
+        held = problems[k::FOLDS][: PROBLEMS // FOLDS]
+        yield [p for i, p in enumerate(problems) if i % FOLDS != k], held
+
+
+def _scores(rewards: Rewards, asked: list[Problem], written: list[Problem], language: str) -> list[tuple[float, dict]]:
+    """The total and the terms of each problem, written in answer to a request for another's topic and level."""
+    prompts = [p.statement for p in asked]
+    columns = {"topic": [p.topic for p in asked], "level": [p.level for p in asked]}
+    scores = rewards.score(prompts, [render(p, language) for p in written], **columns)
+    return [(total, scores.row(i)) for i, total in enumerate(scores.total)]
+
+
+def _separation(name: str, real: list, rows: list, tenth: float) -> Separation:
+    good, bad = (np.array([total for total, _ in part]) for part in (real, rows))
+    rng = np.random.default_rng(0)
+    drawn = [rng.integers(len(good), size=len(good)) for _ in range(500)]
+    low, high = np.quantile([_auroc(good[i], bad[i]) for i in drawn], [0.025, 0.975])
+    terms = {
+        term: _auroc(*(np.array([values[term] or 0.0 for _, values in part]) for part in (real, rows)))
+        for term in real[0][1]
+    }
+    total = (_auroc(good, bad), float(low), float(high))
+    return Separation(name, total, terms, float(bad.mean()), float((bad >= tenth).mean()))
+
+
+def _auroc(good: np.ndarray, bad: np.ndarray) -> float:
+    return float(roc_auc_score([1] * len(good) + [0] * len(bad), np.concatenate([good, bad])))
+
+
+def run(config: Config, out: Path, plain: dict) -> None:
+    """Print the table; raise RuntimeError where a control that must be told from real problems is not."""
+    from qgen import data
+    from qgen.runtime.quiet import quiet
+
+    check(config.reward)
+    corpus = data.load(config.data)
+    base = None
+    if config.reward.solver or "natural" in config.reward.terms:
+        quiet()
+        from qgen.model import load
+        from qgen.rewards.base import Base
+
+        config.model.backend = Backend.hf
+        model, tokenizer = load(config.model, None, config.seed)
+        base = Base(model, tokenizer, config.prompt, config.sampling.batch_size)
+    made: list[Rewards] = []
+
+    def build(problems: list[Problem]) -> Rewards:
+        made.append(Rewards(config.reward, problems, base))
+        return made[-1]
+
+    count, rows = separations(build, corpus.train, corpus.heldout, config.prompt.language.value)
+    show(separation_table(rows, count, GOAL), *made[0].notes())
+    if failed := [row.control for row in rows if row.control in ASKED and row.total[0] < GOAL]:
+        raise RuntimeError(f"these rewards do not tell real problems from: {', '.join(failed)} (AUROC below {GOAL})")
+
+
+def main() -> None:
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    given = (i for i, a in enumerate(sys.argv) if i and not a.startswith("-"))
+    first = next(given, len(sys.argv))
+    sys.argv[first:first] = ["hydra.run.dir=.", "hydra/job_logging=none", "hydra.job.name=check"]
+    entry(run)()
+
+
+if __name__ == "__main__":
+    main()
