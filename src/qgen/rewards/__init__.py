@@ -65,8 +65,8 @@ class Rewards:
         check(config)
         self.config = config
         self.weights = {name: enabled.weight for name, enabled in config.terms.items()}
-        solver = base.solver(config.solver, corpus) if base and config.solver else None
-        offered = {"corpus": corpus, "base": base, "solver": solver}
+        self.solver = base.solver(config.solver, corpus) if base and config.solver else None
+        offered = {"corpus": corpus, "base": base, "solver": self.solver}
         self.terms = {name: build(name, enabled.params, **offered) for name, enabled in config.terms.items()}
         self.zscore = ZScore(config.window) if config.normalize is Normalize.zscore else None
         self.sink: Sink | None = None

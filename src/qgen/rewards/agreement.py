@@ -4,11 +4,13 @@ Computer algebra on text that a model wrote can take for ever, and cannot be sto
 """
 
 import logging
+import os
 import re
-from concurrent.futures import TimeoutError
+from collections import Counter
+from concurrent.futures import Future, TimeoutError
 from multiprocessing import get_context
 
-from pebble import ProcessExpired, ProcessPool
+from pebble import ProcessPool
 
 from qgen.rewards.registry import JudgeError
 
@@ -58,20 +60,24 @@ class Agreement:
         if not keys:
             return []
         if self._pool is None:  # spawned: a fork of a process with threads and a GPU may hang
-            self._pool = ProcessPool(max_workers=1, context=get_context("spawn"))
-            self._call(_count, "1", ["1"], limit=120.0)  # importing takes seconds, which no problem should pay
-        results = []
-        for key, group in zip(keys, answers, strict=True):
-            given = [answer for answer in group if answer is not None]
-            results.append(self._call(_count, key, given, limit=self.time_out) or _literally(key, given))
-        return results
+            self._pool = ProcessPool(
+                max_workers=min(8, os.cpu_count() or 1), context=get_context("spawn"), initializer=_ready
+            )
+        groups = [[answer for answer in group if answer is not None] for group in answers]
+        tasks = [
+            self._pool.schedule(_count, args=(key, group), timeout=self.time_out)
+            for key, group in zip(keys, groups, strict=True)
+        ]
+        return [
+            self._result(task) or _literally(key, group) for task, key, group in zip(tasks, keys, groups, strict=True)
+        ]
 
-    def _call(self, function, *args, limit: float) -> tuple[int, int, str] | None:
+    def _result(self, task: Future) -> tuple[int, int, str] | None:
         try:
-            return self._pool.schedule(function, args=args, timeout=limit).result()
+            return task.result()
         except TimeoutError:
             return None
-        except (ProcessExpired, Exception) as error:
+        except Exception as error:
             raise JudgeError(f"the process that compares answers broke: {type(error).__name__}: {error}") from error
 
     def close(self) -> None:
@@ -84,32 +90,41 @@ class Agreement:
         self.close()
 
 
-def same(key: str, answer: str) -> bool:
-    """Whether an answer means the same as the key. To be called in a process that may be killed."""
-    if _plain(key) == _plain(answer):
-        return True
-    from math_verify import parse, verify
+def _ready() -> None:
+    """Import what takes seconds before the first problem's time begins."""
+    import math_verify  # noqa: F401
 
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that nobody stops it: the caller does
-    one, other = (parse(f"${a.strip().strip('$')}$", parsing_timeout=None) for a in (key, answer))
-    return bool(one and other) and bool(verify(one, other, timeout_seconds=None))
 
 
 def _count(key: str, answers: list[str]) -> tuple[int, int, str]:
-    kinds: list[tuple[str, int]] = []
-    agree = 0
-    for answer in answers:
-        if same(key, answer):
-            agree += 1
-            continue
-        for i, (kind, count) in enumerate(kinds):
-            if same(kind, answer):
-                kinds[i] = (kind, count + 1)
-                break
+    from math_verify import parse
+
+    written = Counter(map(_plain, answers))
+    meaning = {a: parse(f"${a.strip('$')}$", parsing_timeout=None) for a in {_plain(key), *written}}
+    agree, kinds = 0, Counter()
+    for answer, count in written.items():
+        if _same(_plain(key), answer, meaning):
+            agree += count
         else:
-            kinds.append((answer, 1))
-    other, runner = max(kinds, key=lambda kind: kind[1], default=("", 0))
+            kinds[next((kind for kind in kinds if _same(kind, answer, meaning)), answer)] += count
+    other, runner = next(iter(kinds.most_common(1)), ("", 0))
     return agree, runner, other
+
+
+def _same(key: str, answer: str, meaning: dict[str, list]) -> bool:
+    if key == answer:
+        return True
+    one, other = meaning[key], meaning[answer]
+    if not one or not other:
+        return False
+    unknowns = [getattr(m[0], "free_symbols", None) for m in (one, other)]
+    if unknowns == [set(), set()] and all(getattr(m[0], "is_number", False) for m in (one, other)):
+        a, b = (complex(m[0].evalf(15)) for m in (one, other))  # a thousand times faster than algebra
+        return abs(a - b) <= 1e-9 * max(1.0, abs(a))
+    from math_verify import verify
+
+    return bool(verify(one, other, timeout_seconds=None))
 
 
 def _literally(key: str, answers: list[str]) -> tuple[int, int, str]:
@@ -122,4 +137,6 @@ def _literally(key: str, answers: list[str]) -> tuple[int, int, str]:
 
 
 def _plain(answer: str) -> str:
-    return "".join(answer.split()).strip("$.").lower()
+    """An answer without spaces, dollars and a full stop; words in lower case, as 'No' is 'no'."""
+    bare = "".join(answer.split()).strip("$.")
+    return bare.lower() if bare.isalpha() else bare

@@ -1,25 +1,29 @@
 """Do the rewards tell real problems from spoiled ones? python -m qgen.rewards.check [reward=NAME] [key=value ...]
 
 Every real problem is scored by rewards that have not seen it, and so is what each control (metrics/controls.py) makes
-of it. The area under the ROC curve says how often a real problem scores higher than a spoiled one.
+of it. The area under the ROC curve says how often a real problem scores higher than a spoiled one. The figures are
+also written to check/separations.json in the run's directory.
 """
 
 import os
 import random
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
+from tqdm import tqdm
 
 from qgen.choices import Backend
 from qgen.cli import entry
 from qgen.config import Config
 from qgen.metrics.controls import CONTROLS
-from qgen.problem import Problem, render
+from qgen.problem import Problem, fault, render
 from qgen.rewards import Rewards, check
+from qgen.runtime.files import write_json
 from qgen.tables import separation_table, show
 
 PROBLEMS = 300  # real problems that are scored, at most
@@ -51,25 +55,30 @@ def separations(
     """
     real: list[tuple[float, dict]] = []
     spoiled: dict[str, list[tuple[float, dict]]] = {name: [] for name in CONTROLS}
-    for corpus, held in _folds(train, heldout):
+    for corpus, held in tqdm(_folds(train, heldout), desc="check", unit="fold", leave=False, disable=None):
         rewards = build(corpus)
+        made = {
+            name: [spoil(p, corpus, random.Random(f"{name}/{p.statement}")) for p in held]
+            for name, spoil in CONTROLS.items()
+        }
+        if rewards.solver:  # all at once: large batches keep a GPU busy
+            rewards.solver.votes([p for p in (*held, *chain(*made.values())) if fault(p) is None])
         real += _scores(rewards, held, held, language)
-        for name, spoil in CONTROLS.items():
-            made = [spoil(p, corpus, random.Random(f"{name}/{p.statement}")) for p in held]
-            spoiled[name] += _scores(rewards, held, made, language)
+        for name, problems in made.items():
+            spoiled[name] += _scores(rewards, held, problems, language)
     tenth = float(np.quantile([total for total, _ in real], 0.1))
     return len(real), [_separation(name, real, rows, tenth) for name, rows in spoiled.items()]
 
 
-def _folds(train: list[Problem], heldout: list[Problem]) -> Iterator[tuple[list[Problem], list[Problem]]]:
+def _folds(train: list[Problem], heldout: list[Problem]) -> list[tuple[list[Problem], list[Problem]]]:
     if len(heldout) >= FOLDS * 40:
-        yield train, random.Random(0).sample(heldout, min(PROBLEMS, len(heldout)))
-        return
+        return [(train, random.Random(0).sample(heldout, min(PROBLEMS, len(heldout))))]
     problems = [*train, *heldout]
     random.Random(0).shuffle(problems)
-    for k in range(FOLDS):
-        held = problems[k::FOLDS][: PROBLEMS // FOLDS]
-        yield [p for i, p in enumerate(problems) if i % FOLDS != k], held
+    return [
+        ([p for i, p in enumerate(problems) if i % FOLDS != k], problems[k::FOLDS][: PROBLEMS // FOLDS])
+        for k in range(FOLDS)
+    ]
 
 
 def _scores(rewards: Rewards, asked: list[Problem], written: list[Problem], language: str) -> list[tuple[float, dict]]:
@@ -98,7 +107,7 @@ def _auroc(good: np.ndarray, bad: np.ndarray) -> float:
 
 
 def run(config: Config, out: Path, plain: dict) -> None:
-    """Print the table; raise RuntimeError where a control that must be told from real problems is not."""
+    """Print the table and keep it; raise RuntimeError where a control that must be told from real problems is not."""
     from qgen import data
     from qgen.runtime.quiet import quiet
 
@@ -120,6 +129,7 @@ def run(config: Config, out: Path, plain: dict) -> None:
         return made[-1]
 
     count, rows = separations(build, corpus.train, corpus.heldout, config.prompt.language.value)
+    write_json(out / "separations.json", {"problems": count, "controls": [asdict(row) for row in rows]})
     show(separation_table(rows, count, GOAL), *made[0].notes())
     if failed := [row.control for row in rows if row.control in ASKED and row.total[0] < GOAL]:
         raise RuntimeError(f"these rewards do not tell real problems from: {', '.join(failed)} (AUROC below {GOAL})")
@@ -129,7 +139,7 @@ def main() -> None:
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
     given = (i for i, a in enumerate(sys.argv) if i and not a.startswith("-"))
     first = next(given, len(sys.argv))
-    sys.argv[first:first] = ["hydra.run.dir=.", "hydra/job_logging=none", "hydra.job.name=check"]
+    sys.argv[first:first] = ["hydra.run.dir=${output_dir}/${run_name}/check", "hydra.job.name=check"]
     entry(run)()
 
 

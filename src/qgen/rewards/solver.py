@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from qgen.rewards.base import Base
 
 
+KEPT = 4096  # problems whose votes are remembered
+
+
 @dataclass(frozen=True)
 class Votes:
     """How m attempts at a problem ended."""
@@ -57,7 +60,7 @@ class Solver:
         self.note = f"the base answers {self.rate:.0%} of real problems (reward.solver.usable={config.usable:.0%})"
 
     def votes(self, problems: list[Problem]) -> list[Votes]:
-        """The votes on each problem. Those of the last batch are kept, for every term that asks."""
+        """The votes on each problem. Those of the last KEPT problems are kept, for every term that asks."""
         keys = [(p.statement, p.answer) for p in problems]
         fresh = {key: p for key, p in zip(keys, problems, strict=True) if key not in self._known}
         if fresh:
@@ -71,5 +74,7 @@ class Solver:
                 for key, group, (agree, runner, other) in zip(fresh, answers, counted, strict=True)
                 for m in [len(group)]
             }
-            self._known = {key: self._known[key] for key in keys if key in self._known} | found
+            known = self._known | found
+            self._known = dict(list(known.items())[max(0, len(known) - max(KEPT, len(keys))) :])
+            return [known[key] for key in keys]
         return [self._known[key] for key in keys]
