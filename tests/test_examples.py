@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from conftest import TINY
 
 PLUGIN = Path(__file__).parents[1] / "examples" / "reward_plugin"
@@ -40,6 +41,8 @@ def test_the_example_is_installed_and_trained_with(tmp_path):
     out = tmp_path / "outputs" / "t" / "grpo"
     metrics = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert all(0 < row["terms/concise"] <= 1 and row["terms/on_topic"] == 0 for row in metrics)
+    assert all(row["rewards/concise/mean"] == pytest.approx(row["terms/concise"]) for row in metrics)  # TRL's own
+    assert all(row["rewards/novelty/mean"] == row["terms/novelty"] == 0 for row in metrics)
     samples = [json.loads(line) for line in (out / "samples.jsonl").read_text().splitlines()]
     assert all({"concise", "on_topic", "format"} <= set(row["terms"]) for row in samples)
 

@@ -4,7 +4,6 @@ import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qgen.choices import Normalize
@@ -118,7 +117,7 @@ class Rewards:
 
     def functions(self) -> list[Callable]:
         """One TRL reward function a term, in the order of `trl_weights`."""
-        return [_named(name, partial(self._value, name)) for name in self.terms]
+        return [TermFunction(self, name) for name in self.terms]
 
     def trl_weights(self) -> list[float]:
         return list(self.weights.values())
@@ -127,7 +126,7 @@ class Rewards:
         """TRL's multi_objective_aggregation for reward.normalize."""
         return "normalize_then_sum" if self.config.normalize is Normalize.group else "sum_then_normalize"
 
-    def _value(self, name: str, prompts: list, completions: list[Completion], **columns: Any) -> list[float | None]:
+    def value(self, name: str, prompts: list, completions: list[Completion], **columns: Any) -> list[float | None]:
         """What TRL gets of one term. It passes each the same list, so all are scored when the first is asked for."""
         if self._batch[0] is not completions:
             self._batch = (completions, self._train(prompts, completions, columns))
@@ -169,6 +168,11 @@ def _is_column(value: Any, count: int) -> bool:
     return isinstance(value, list) and len(value) == count
 
 
-def _named(name: str, function: Callable) -> Callable:
-    function.__name__ = name  # TRL's metric key
-    return function
+class TermFunction:
+    """One term as TRL calls it. TRL's metrics go by `__name__`, which it would not read off a partial."""
+
+    def __init__(self, rewards: Rewards, name: str):
+        self.rewards, self.__name__ = rewards, name
+
+    def __call__(self, prompts: list, completions: list[Completion], **columns: Any) -> list[float | None]:
+        return self.rewards.value(self.__name__, prompts, completions, **columns)
