@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from qgen.rewards.base import Base
 
 
-KEPT = 4096  # problems whose votes are remembered
-
-
 @dataclass(frozen=True)
 class Votes:
     """How m attempts at a problem ended."""
@@ -60,21 +57,21 @@ class Solver:
         self.note = f"the base answers {self.rate:.0%} of real problems (reward.solver.usable={config.usable:.0%})"
 
     def votes(self, problems: list[Problem]) -> list[Votes]:
-        """The votes on each problem. Those of the last KEPT problems are kept, for every term that asks."""
+        """The votes on each problem.
+
+        Those of the last batch are kept, for every term that asks. A batch that holds anything else is solved whole,
+        by a seed of its own: so a resumed run, which has nothing kept, solves as an uninterrupted one does.
+        """
         keys = [(p.statement, p.answer) for p in problems]
-        fresh = {key: p for key, p in zip(keys, problems, strict=True) if key not in self._known}
-        if fresh:
-            statements = [p.statement for p in fresh.values()]
+        if not all(key in self._known for key in keys):
+            asked = list(dict.fromkeys(keys))
+            statements = [statement for statement, _ in asked]
             seed = random.Random("\0".join(statements).encode(errors="surrogatepass")).randrange(2**31)
             attempts = self.base.solve(statements, self.config, seed)
             answers = [[final_answer(a.text) if a.finished else None for a in group] for group in attempts]
-            counted = self.agreement.count([p.answer for p in fresh.values()], answers)
-            found = {
-                key: Votes(agree / m, runner / m, sum(a is None for a in group) / m, other, m)
-                for key, group, (agree, runner, other) in zip(fresh, answers, counted, strict=True)
-                for m in [len(group)]
-            }
-            known = self._known | found
-            self._known = dict(list(known.items())[max(0, len(known) - max(KEPT, len(keys))) :])
-            return [known[key] for key in keys]
+            counted = self.agreement.count([answer for _, answer in asked], answers)
+            self._known = {}
+            for key, group, (agree, runner, other) in zip(asked, answers, counted, strict=True):
+                m = len(group)
+                self._known[key] = Votes(agree / m, runner / m, group.count(None) / m, other, m)
         return [self._known[key] for key in keys]
