@@ -182,10 +182,11 @@ class SolverConfig:
     usable: float = 0.1  # share of right attempts at those from which its votes count as a measure of difficulty
 
     def check(self) -> None:
-        for key, low, high in (("samples", 2, inf), ("max_new_tokens", 1, inf), ("temperature", 0, inf),
-                               ("time_out", 0, inf), ("calibrate", 0, inf), ("usable", 0, 1)):  # fmt: skip
+        for key, low, high in (("samples", 2, inf), ("max_new_tokens", 1, inf), ("temperature", 0.01, inf),
+                               ("time_out", 0.1, inf), ("calibrate", 0, inf), ("usable", 0, 1)):  # fmt: skip
             if not low <= getattr(self, key) <= high:
-                raise ValueError(f"reward.solver.{key}={getattr(self, key)} must be at least {low}")
+                bounds = f"at least {low}" if high == inf else f"between {low} and {high}"
+                raise ValueError(f"reward.solver.{key}={getattr(self, key)} must be {bounds}")
 
 
 @dataclass

@@ -108,4 +108,4 @@ _PART = {
     **dict.fromkeys(("answer", "final answer", "答案"), "answer"),
 }
 _LABEL = re.compile(r"^[ \t]*(?:\*\*)?(?P<label>(?:" + "|".join(_PART) + r")[ \t]*[:：])(?:\*\*)?", re.I | re.M)
-_COMPLETE = re.compile(r"""[.?!。？！:$)\]}"'”’]\s*$|\\\]\s*$|\[/?asy\]\s*$""")
+_COMPLETE = re.compile(r"""[.?!。？！:$)\]}"'”’]\s*$|\\\]\s*$""")

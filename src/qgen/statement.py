@@ -52,16 +52,22 @@ def leaked(statement: str, answer: str) -> bool:
 
     It does where the answer follows 'the answer is', 'so that x equals', '(hint: ' and the like; where the very
     thing that is asked for stands before '= answer'; and, for an answer of two characters or more, where it follows
-    any 'is', 'equals' or '=' outside of a condition.
+    any 'is', 'equals' or '=' outside of a condition, or stands in a sentence after the question.
     """
     if _SAID.search(latex.prose(statement)):
         return True
     said, sought = _tokens(statement), _core(answer)
     if not sought:
         return False
+    parts = sentences(statement)
+    end = next((n for n, part in enumerate(parts) if _MARK.search(latex.prose(part))), len(parts))
+    for part in parts[end + 1 :]:  # what is said after the question, but for how to write the answer
+        if len("".join(sought)) > 1 and not _INSTRUCTION.match(part) and _contains(_tokens(part), sought):
+            return True
     asked = _asked(statement)
     for i in range(len(said) - len(sought) + 1):
-        if said[i : i + len(sought)] != sought or said[i + len(sought) : i + len(sought) + 1] in (["+"], ["^"], ["/"]):
+        after = said[i + len(sought)] if i + len(sought) < len(said) else ""
+        if said[i : i + len(sought)] != sought or _GOES_ON.match(after):
             continue
         before = " ".join(said[max(0, i - 12) : i])
         if _TOLD.search(before):
@@ -116,10 +122,13 @@ def _asked(statement: str) -> list[str]:
     return []
 
 
+def _contains(said: list[str], sought: list[str]) -> bool:
+    return any(said[i : i + len(sought)] == sought for i in range(len(said) - len(sought) + 1))
+
+
 def _ends_with(said: list[str], asked: list[str]) -> bool:
     """Whether `asked = ... =` could be what `said` ends with: the asked tokens stand in its last equation chain."""
-    tail = said[-24:]
-    return any(tail[i : i + len(asked)] == asked for i in range(len(tail) - len(asked) + 1))
+    return _contains(said[-24:], asked)
 
 
 _BREAK = re.compile(r"(?<=[.?!])[\"'”’)]*\s+(?=[\"'“‘(]*[A-Z\x00])|(?<=[。？！])|(?<=\x01[.?!])\s+|\n{2,}")
@@ -141,7 +150,10 @@ _QUESTION = re.compile(  # where a question of its own begins, so that two of th
 )
 _MARK = re.compile(r"[?？]")
 _SEVERAL = re.compile(
-    r"\bas well as the\b|\b(?:two|three|four|several|following) (?:quantities|questions|things|parts)\b|\bboth parts\b",
+    r"\bas well as the\b|\btogether with the\b|, and (?:also )?the (?:\w+ ){0,2}(?:number|sum|product|value|"
+    r"area|remainder|"
+    r"probability|maximum|minimum|largest|smallest|length|volume|perimeter|coefficient) (?:\w+ )?(?:of|when|that)\b|"
+    r"\b(?:two|three|four|several|following) (?:quantities|questions|things|parts)\b|\bboth parts\b",
     re.I,
 )
 _INSTRUCTION = re.compile(
@@ -160,10 +172,11 @@ _TOLD = re.compile(
     r"|答案[是为：:]?\s*$|[=是为]\s*答案",
     re.I,
 )
+_GOES_ON = re.compile(r"[-+^/*(]$|\\[a-z]+$|[a-z]$")  # a number that is part of a larger expression
 _SAID = re.compile(  # something about the answer that is not about how to write it
-    r"\b(?:the|its|this|correct|right|your) (?:final |correct |right )?(?:answer|solution|result|"
-    r"choice)\b[^.?!]{0,40}\b(?:is|equals|will be|"
-    r"turns out)\b(?! (?:not|in|of|expressed|written|rounded|a common|an integer|a positive|an? \w+ of|closest|to be))",
+    r"\b(?:the|its|this|correct|right|your) (?:final |correct |right )?"
+    r"(?:(?:answer|choice)\b[^.?!]{0,40}|(?:solution|result)\s+)\b(?:is|equals|will be|turns out)\b"
+    r"(?! (?:not|in|of|expressed|written|rounded|a common|an integer|a positive|an? \w+ of|closest|to be))",
     re.I,
 )
 _VALUE = re.compile(r"(?:=|\b(?:is|are|equals?|equal to|be|exactly|namely|at most|at least))$", re.I)

@@ -1,9 +1,9 @@
 """Whether words stand in an order that means something, as far as a corpus shows it.
 
-Three views of a statement: how its words follow each other, how its skeleton does (function words, the endings of the
-others), and how long its longest run of words without a function word is. For neighbours the measure is the
-pointwise mutual information log p(b|a)/p(b) (Church and Hanks, 1990): above zero where b is likelier after a than
-elsewhere. What is learned is order; which words are used hardly counts.
+Four views of a statement: how its words follow each other, how its skeleton does (function words, the endings of the
+others), how long its longest run of words without a function word is, and how many of its words no real problem
+uses. For neighbours the measure is the pointwise mutual information log p(b|a)/p(b) (Church and Hanks, 1990): above
+zero where b is likelier after a than elsewhere.
 """
 
 import math

@@ -88,7 +88,7 @@ class Rewards:
             some = {k: [v[i] for i in passed] if _is_column(v, count) else v for k, v in columns.items()}
             if passed:
                 asked, written = ([items[i] for i in passed] for items in (prompts, completions))
-                values = call(name, function, written, prompts=asked, **some)
+                values = call(name, function, written, prompts=asked, batch_size=count, **some)
                 found = getattr(function, "facts", None) or [{}] * len(passed)
                 for i, value, fact in zip(passed, values, found, strict=True):
                     terms[name][i] = value
@@ -145,7 +145,7 @@ class Rewards:
         for function in self.terms.values():
             if hasattr(function, "observe"):
                 function.observe(everyone[1])
-        if self.sink:
+        if self.sink and ranks.rank() == 0:
             self.sink(*everyone, scores, columns)
         mine = slice(ranks.rank() * count, (ranks.rank() + 1) * count)
         scale = self.zscore or (lambda _, values: values)

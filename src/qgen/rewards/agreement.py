@@ -8,7 +8,8 @@ import os
 import re
 from collections import Counter
 from concurrent.futures import Future, TimeoutError
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 
 from pebble import ProcessPool
 
@@ -94,14 +95,26 @@ def _ready() -> None:
     """Import what takes seconds before the first problem's time begins."""
     import math_verify  # noqa: F401
 
+    Thread(target=_end_with_parent, daemon=True).start()
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that nobody stops it: the caller does
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone: killed in the middle of a sum, it would go on for ever."""
+    parent_process().join()
+    os._exit(1)
 
 
 def _count(key: str, answers: list[str]) -> tuple[int, int, str]:
     from math_verify import parse
 
     written = Counter(map(_plain, answers))
-    meaning = {a: parse(f"${a.strip('$')}$", parsing_timeout=None) for a in {_plain(key), *written}}
+    meaning = {}
+    for text in {_plain(key), *written}:
+        try:
+            meaning[text] = parse(f"${text.strip('$')}$", parsing_timeout=None)
+        except Exception:  # as in _same
+            meaning[text] = []
     agree, kinds = 0, Counter()
     for answer, count in written.items():
         if _same(_plain(key), answer, meaning):
@@ -118,13 +131,18 @@ def _same(key: str, answer: str, meaning: dict[str, list]) -> bool:
     one, other = meaning[key], meaning[answer]
     if not one or not other:
         return False
-    unknowns = [getattr(m[0], "free_symbols", None) for m in (one, other)]
-    if unknowns == [set(), set()] and all(getattr(m[0], "is_number", False) for m in (one, other)):
-        a, b = (complex(m[0].evalf(15)) for m in (one, other))  # a thousand times faster than algebra
-        return abs(a - b) <= 1e-9 * max(1.0, abs(a))
-    from math_verify import verify
+    try:
+        numbers = [m[0] for m in (one, other) if getattr(m[0], "is_number", False)]
+        if len(numbers) == 2 and all(number.is_Rational for number in numbers):
+            return bool(numbers[0] == numbers[1])
+        if len(numbers) == 2 and all(number.is_finite for number in numbers):
+            a, b = (complex(number.evalf(15)) for number in numbers)  # a thousand times faster than algebra
+            return abs(a - b) <= 1e-9 * max(1.0, abs(a))
+        from math_verify import verify
 
-    return bool(verify(one, other, timeout_seconds=None))
+        return bool(verify(one, other, timeout_seconds=None))
+    except Exception:  # sympy on what a model wrote: what it cannot make sense of means nothing else either
+        return False
 
 
 def _literally(key: str, answers: list[str]) -> tuple[int, int, str]:

@@ -62,10 +62,13 @@ def separations(
             for name, spoil in CONTROLS.items()
         }
         if rewards.solver:  # all at once: large batches keep a GPU busy
+            rewards.solver.keep = True
             rewards.solver.votes([p for p in (*held, *chain(*made.values())) if fault(p) is None])
         real += _scores(rewards, held, held, language)
         for name, problems in made.items():
             spoiled[name] += _scores(rewards, held, problems, language)
+        if rewards.solver:
+            rewards.solver.agreement.close()
     tenth = float(np.quantile([total for total, _ in real], 0.1))
     return len(real), [_separation(name, real, rows, tenth) for name, rows in spoiled.items()]
 
@@ -122,15 +125,16 @@ def run(config: Config, out: Path, plain: dict) -> None:
         config.model.backend = Backend.hf
         model, tokenizer = load(config.model, None, config.seed)
         base = Base(model, tokenizer, config.prompt, config.sampling.batch_size)
-    made: list[Rewards] = []
+    notes: list[str] = []
 
     def build(problems: list[Problem]) -> Rewards:
-        made.append(Rewards(config.reward, problems, base))
-        return made[-1]
+        rewards = Rewards(config.reward, problems, base)
+        notes[:] = rewards.notes()
+        return rewards
 
     count, rows = separations(build, corpus.train, corpus.heldout, config.prompt.language.value)
     write_json(out / "separations.json", {"problems": count, "controls": [asdict(row) for row in rows]})
-    show(separation_table(rows, count, GOAL), *made[0].notes())
+    show(separation_table(rows, count, GOAL), *notes)
     if failed := [row.control for row in rows if row.control in ASKED and row.total[0] < GOAL]:
         raise RuntimeError(f"these rewards do not tell real problems from: {', '.join(failed)} (AUROC below {GOAL})")
 

@@ -11,7 +11,7 @@ from qgen.rewards.registry import Completion, parsed, term
 
 @term("diversity")
 class Diversity:
-    """1 - min(1, copies / (n - 1)) for a batch of n completions. In [0, 1].
+    """1 - min(1, copies / (n - 1)) for a batch of n completions, those that the gate refused included. In [0, 1].
 
     Copies are the other problems of the batch, and those remembered, that are near-duplicates: the cosine similarity
     of their statements, numbers masked, exceeds `threshold`. So twenty copies cost twenty times as much as one
@@ -28,13 +28,13 @@ class Diversity:
         self.index = SimilarityIndex((mask(p.statement) for p in corpus), start=False)
         self.memory: list[str] = []
 
-    def __call__(self, completions: list[Completion], **_) -> list[float]:
+    def __call__(self, completions: list[Completion], batch_size: int = 0, **_) -> list[float]:
         problems = parsed(completions)
         good = [i for i, p in enumerate(problems) if isinstance(p, Problem)]
         scores = [0.0] * len(completions)
         if not good:
             return scores
-        others = max(1, len(completions) - 1)
+        others = max(1, max(batch_size, len(completions)) - 1)
         masked = [mask(problems[i].statement) for i in good]
         vectors = self.index.vectors(masked)
         copies = np.asarray(((vectors @ vectors.T) > self.threshold).sum(axis=1)).ravel() - 1

@@ -11,6 +11,9 @@ instances are called the same way:
     base      the frozen base model (rewards/base.py)
     solver    what the base makes of problems (rewards/solver.py); None where reward.solver is null
 
+Besides `prompts`, `completions` and the columns of the dataset, a call gets `batch_size`: how many completions there
+are, those included that the gate refused and the term never sees.
+
 An instance may also have `observe(completions)`, called with what was trained on; `state_dict()` and
 `load_state_dict()`, for checkpoints; `facts`, a dictionary a completion of the last call, for samples.jsonl; and
 `note`, a sentence printed when a stage starts. A package of someone else's adds terms through the entry-point

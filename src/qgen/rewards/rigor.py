@@ -147,7 +147,7 @@ _REWRITE = re.compile(
     r"coefficients?|roots?|zeros?|"
     r"divided|remainder|terms?|digits? of|degree|solve|solutions?|rationali[sz]e|denominator|inverse|"
     r"asymptotes?|graph|line|plane|"
-    r"curve|circle|parabola|matrix|matrices|base|simplified|domain|range|range|period|amplitude|letters?|grid|board|dimension\w*|axis|axes|"
+    r"curve|circle|parabola|matrix|matrices|base|simplified|domain|range|period|amplitude|letters?|grid|board|dimension\w*|axis|axes|"
     r"intercepts?|coordinates?|discriminant|vertices|median|triangle)\b",
     re.I,
 )

@@ -50,6 +50,7 @@ class Solver:
     def __init__(self, base: "Base", config: SolverConfig, corpus: list[Problem]):
         self.base, self.config = base, config
         self.agreement = Agreement(config.time_out)
+        self.keep = False  # True: parts of the last batch are not solved again (the check, which resumes nothing)
         self._known: dict[tuple[str, str], Votes] = {}
         tried = random.Random(0).sample(corpus, min(config.calibrate, len(corpus)))
         self.rate = sum(v.agree for v in self.votes(tried)) / len(tried) if tried else 0.0
@@ -59,12 +60,12 @@ class Solver:
     def votes(self, problems: list[Problem]) -> list[Votes]:
         """The votes on each problem.
 
-        Those of the last batch are kept, for every term that asks. A batch that holds anything else is solved whole,
-        by a seed of its own: so a resumed run, which has nothing kept, solves as an uninterrupted one does.
+        Those of the last batch are kept, for every term that asks. Any other batch is solved whole, by a seed of its
+        own: so a resumed run, which has nothing kept, solves as an uninterrupted one does.
         """
         keys = [(p.statement, p.answer) for p in problems]
-        if not all(key in self._known for key in keys):
-            asked = list(dict.fromkeys(keys))
+        asked = list(dict.fromkeys(keys))
+        if asked != list(self._known) and not (self.keep and all(key in self._known for key in asked)):
             statements = [statement for statement, _ in asked]
             seed = random.Random("\0".join(statements).encode(errors="surrogatepass")).randrange(2**31)
             attempts = self.base.solve(statements, self.config, seed)
