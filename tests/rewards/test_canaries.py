@@ -12,8 +12,10 @@ import pytest
 from conftest import composed
 
 from qgen import data
+from qgen.model import load
 from qgen.problem import render
 from qgen.rewards import Rewards
+from qgen.rewards.base import Base
 
 CANARIES = Path(__file__).parent / "canaries"
 CORPUS = data.load(composed().data)
@@ -65,6 +67,22 @@ def test_what_is_no_problem_at_all_gets_nothing(name):
 @pytest.mark.parametrize("name", MADE)
 def test_attacks_that_are_made_get_nothing(name):
     assert totals([{"completion": MADE[name], "topic": "Sequence", "level": 3}])[0] == 0.0
+
+
+def test_verified_scores_attacks_below_real_problems_too():
+    config = composed("reward=verified", "reward.solver.samples=2", "reward.solver.max_new_tokens=16",
+                      "reward.solver.calibrate=1", "reward.terms.natural.params.sample=48")  # fmt: skip
+    model, tokenizer = load(config.model, None, config.seed)
+    rewards = Rewards(config.reward, CORPUS.train, Base(model, tokenizer, config.prompt))
+
+    def mean_or_tenth(rows, of):
+        asked = {key: [row[key] for row in rows] for key in ("topic", "level")}
+        return of(rewards.score(["ask"] * len(rows), [row["completion"] for row in rows], **asked).total)
+
+    tenth = mean_or_tenth(REAL, lambda totals: float(np.quantile(totals, 0.1)))
+    for name in CLASSES:
+        if not name.endswith("condition_deleted"):
+            assert mean_or_tenth(rows(name), np.mean) < tenth, name
 
 
 def test_good_problems_pass():

@@ -43,6 +43,9 @@ def tiny():
         ("\\frac{4}{\\sqrt{3}}", ["\\frac{4\\sqrt{3}}{3}", "2.3", "4"], 1, 1),
         ("7", [None, None], 0, 0),
         ("", ["", "\ud800", "\x00{"], 1, 1),
+        ("\\infty", ["3", "\\infty", "10^{400}"], 1, 1),
+        ("2^{100}", ["2^{100}+1", "1267650600228229401496703205376"], 1, 1),
+        ("3", ["\\gcd(4,6)", "\\cot(0)", "(-1)!", "\\sum_{k=1}^{\\infty} 1", "3"], 1, 1),
     ],
 )
 def test_answers_are_counted_by_what_they_mean(agreement, key, answers, agree, runner_up):
@@ -154,6 +157,12 @@ def test_solving_is_asked_once_and_the_same_each_time(tiny):
     assert solver.votes(problems) == first
     assert Solver(tiny, QUICK, CORPUS.train).votes(problems) == first
     assert solver.votes([replace(problems[0], statement="Find \ud800 $x$.")])[0].samples == 2
+
+
+@pytest.mark.parametrize("key", ["samples=1", "temperature=0.0", "time_out=0.0", "usable=2.0"])
+def test_a_solver_out_of_range_is_refused(key):
+    with pytest.raises(ValueError, match=rf"reward\.solver\.{key} must be "):
+        composed("reward=verified", f"reward.solver.{key}")
 
 
 def test_natural_tells_real_problems_from_shuffled_ones():

@@ -48,22 +48,26 @@ class SimilarityIndex:
         counts = self._hash.transform(list(corpus))
         n, df = counts.shape[0], np.bincount(counts.indices, minlength=counts.shape[1])
         self._idf = np.where(df > max(20, n / 10), 0.0, np.log((1 + n) / (1 + df)) + 1.0)
-        self._corpus = self._weigh(counts if start else counts[:0])
+        self._corpus, lengths = _unit(self._weigh(counts if start else counts[:0]))
         self._recent: list[sparse.csr_matrix] = []  # what was added, a block of at most BLOCK rows each
         self._inverted = [self._corpus.T.tocsr()]  # of the corpus and of each block: a row a feature
+        self._lengths = lengths  # of the corpus's vectors before they were made units
 
     def __len__(self) -> int:
         return sum(block.shape[1] for block in self._inverted)
 
     def vectors(self, texts: list[str]) -> sparse.csr_matrix:
         """Unit vectors, one row a text (an empty text is the zero vector)."""
+        return _unit(self._raw(texts))[0]
+
+    def _raw(self, texts: list[str]) -> sparse.csr_matrix:
         return self._weigh(self._hash.transform(texts))
 
     def _weigh(self, counts: sparse.csr_matrix) -> sparse.csr_matrix:
-        """TF-IDF with sublinear term frequencies, of unit length."""
+        """TF-IDF with sublinear term frequencies."""
         counts.data = (1.0 + np.log(counts.data)) * self._idf[counts.indices]
         counts.eliminate_zeros()
-        return normalize(counts, copy=False) if counts.shape[0] else counts
+        return counts
 
     def add(self, texts: list[str]) -> None:
         if texts:
@@ -89,18 +93,27 @@ class SimilarityIndex:
                 self._inverted.insert(1, block[surplus:].T.tocsr())
             surplus -= block.shape[0]
 
-    def nearest(self, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Similarity to the nearest text of the index, and that text's number, both of shape (len(texts),)."""
-        rows = self.vectors(texts)
+    def nearest(self, texts: list[str], contained: float = np.inf) -> tuple[np.ndarray, np.ndarray]:
+        """Similarity to the nearest text of the index, and that text's number, both of shape (len(texts),).
+
+        Args:
+            contained: a text that holds at least this share of the weight of one of the corpus is as similar to it
+                as that share, however much else it holds: a copy in padding is a copy.
+        """
+        rows, lengths = _unit(self._raw(texts))
         best, where, offset = np.zeros(len(texts)), np.full(len(texts), -1), 0
-        for block in self._inverted:
+        for number, block in enumerate(self._inverted):
             product = rows @ block
             for i in range(len(texts)):  # scipy's own max and argmax would sort each row first
                 row = slice(product.indptr[i], product.indptr[i + 1])
                 if row.start < row.stop:
-                    at = row.start + int(product.data[row].argmax())
-                    if product.data[at] > best[i]:
-                        best[i], where[i] = product.data[at], offset + product.indices[at]
+                    values = product.data[row]
+                    if number == 0 and contained < np.inf:
+                        share = values * lengths[i] / self._lengths[product.indices[row]]
+                        values = np.where(share >= contained, np.minimum(share, 1.0), values)
+                    at = int(values.argmax())
+                    if values[at] > best[i]:
+                        best[i], where[i] = values[at], offset + product.indices[row.start + at]
             offset += block.shape[1]
         return np.clip(best, 0.0, 1.0), where
 
@@ -113,6 +126,14 @@ class SimilarityIndex:
             near = np.repeat(np.arange(len(texts)), np.diff(product.indptr))[product.data > threshold]
             counts += np.bincount(near, minlength=len(texts))
         return counts
+
+
+def _unit(rows: sparse.csr_matrix) -> tuple[sparse.csr_matrix, np.ndarray]:
+    """Rows of length 1, and the lengths that they had."""
+    if not rows.shape[0]:
+        return rows, np.zeros(0)
+    lengths = np.maximum(sparse.linalg.norm(rows, axis=1), 1e-9)
+    return normalize(rows, copy=False), lengths
 
 
 def leave_one_out(texts: list[str]) -> np.ndarray:

@@ -131,13 +131,15 @@ def _same(key: str, answer: str, meaning: dict[str, list]) -> bool:
     one, other = meaning[key], meaning[answer]
     if not one or not other:
         return False
+    from sympy import Float
+
     try:
         numbers = [m[0] for m in (one, other) if getattr(m[0], "is_number", False)]
-        if len(numbers) == 2 and all(number.is_Rational for number in numbers):
-            return bool(numbers[0] == numbers[1])
         if len(numbers) == 2 and all(number.is_finite for number in numbers):
             a, b = (complex(number.evalf(15)) for number in numbers)  # a thousand times faster than algebra
-            return abs(a - b) <= 1e-9 * max(1.0, abs(a))
+            near = abs(a - b) <= 1e-9 * max(1.0, abs(a))
+            exact = near and all(number.is_rational for number in numbers) and not any(n.has(Float) for n in numbers)
+            return bool(numbers[0].doit() == numbers[1].doit()) if exact else near
         from math_verify import verify
 
         return bool(verify(one, other, timeout_seconds=None))

@@ -33,8 +33,8 @@ class Format:
     """
 
     CHANCE = 1e-4
-    USUAL = 0.05  # any answer may be that frequent
-    LEAST = 5  # problems with one answer, before chance is asked
+    USUAL = 0.02  # any answer may be that frequent
+    LEAST = 4  # problems with one answer, before chance is asked
 
     def __init__(self, corpus: list[Problem], memory: int = 200):
         self.prose = Prose(corpus)

@@ -8,14 +8,17 @@ from qgen.metrics.similarity import SimilarityIndex, leave_one_out, mask
 from qgen.problem import Problem
 from qgen.rewards.registry import Completion, parsed, term
 
+CONTAINED = 0.95  # share of a known problem's weight that makes a problem hold it whole
+
 
 @term("novelty")
 class Novelty:
     """min(1, d / d50), times `penalty` where the similarity 1 - d exceeds `threshold`. In [0, 1].
 
     d is the smaller of two distances (1 - cosine, see metrics/similarity.py) to the nearest problem of the corpus
-    and of what was written so far: of the statements as they are, and with their numbers masked. d50 is the
-    median of that distance among real problems, so that being stranger than a real problem earns nothing more.
+    and of what was written so far: of the statements as they are, and with their numbers and letters masked. A
+    problem that holds one of the corpus whole has no distance to it, whatever stands around. d50 is the median of
+    that distance among real problems, so that being stranger than a real problem earns nothing more.
 
     Args:
         corpus: the training problems.
@@ -43,7 +46,8 @@ class Novelty:
     def similarity(self, statements: list[str]) -> np.ndarray:
         """Similarity (0 to 1) to the nearest known problem, plain or masked, of shape (len(statements),)."""
         plain, masked = self.indices
-        return np.maximum(plain.nearest(statements)[0], masked.nearest([mask(s) for s in statements])[0])
+        hidden = masked.nearest([mask(s) for s in statements], contained=CONTAINED)[0]
+        return np.maximum(plain.nearest(statements, contained=CONTAINED)[0], hidden)
 
     def observe(self, completions: list[Completion]) -> None:
         """Remember the problems among completions that were trained on."""
