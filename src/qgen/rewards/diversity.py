@@ -14,8 +14,8 @@ class Diversity:
     """1 - min(1, copies / (n - 1)) for a batch of n completions, those that the gate refused included. In [0, 1].
 
     Copies are the other problems of the batch, and those remembered, that are near-duplicates: the cosine similarity
-    of their statements, numbers and letters masked, exceeds `threshold`. So twenty copies cost twenty times as much as one
-    (R-Zero, arXiv:2508.05004, charges a cluster of near-duplicates its share of the batch).
+    of their statements, numbers and letters masked, exceeds `threshold`. So twenty copies cost twenty times as much as
+    one (R-Zero, arXiv:2508.05004, charges a cluster of near-duplicates its share of the batch).
 
     Args:
         corpus: the training problems, whose document frequencies weigh the words.
