@@ -24,8 +24,12 @@ from qgen.config import Config
 log = logging.getLogger("qgen")
 
 
-def entry(task: Callable[[Config, Path, dict], Any]) -> Callable[[], None]:
+def entry(task: Callable[[Any, Path, dict], Any], name: str = "config", schema: type = Config) -> Callable[[], None]:
     """Make a command of `task(config, output directory, config as plain data)`.
+
+    Args:
+        name: of the file in conf/ that composes the command's config.
+        schema: the dataclass that the config becomes; its `check()` says what is wrong with the values.
 
     Every exception ends the command with one message on standard error and exit code 1; the traceback goes to
     the log in the output directory. Ctrl-C ends it with exit code 130.
@@ -36,23 +40,27 @@ def entry(task: Callable[[Config, Path, dict], Any]) -> Callable[[], None]:
     def job(cfg: DictConfig) -> Any:
         try:
             config = resolve(cfg)
+        except Exception as error:
+            failed.append(explain(error, schema))
+            return None
+        try:
             out = Path(HydraConfig.get().runtime.output_dir)
             return task(config, out, OmegaConf.to_container(cfg, resolve=True))
         except Exception as error:  # kept from Hydra, which would print it its own way and end a sweep
             log.exception("the job failed")
-            failed.append(explain(error))
+            failed.append(explain(error, schema))
 
     def main() -> None:
-        register()
+        register(schema)
         logging.raiseExceptions = False  # a log that cannot be written must not hide why
         os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises what it finds wrong, instead of printing it
         try:
-            hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(job)()
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)()
         except KeyboardInterrupt:
             print("\nqgen: interrupted; what was written is kept, and resume=true goes on from it", file=sys.stderr)
             sys.exit(130)
         except Exception as error:
-            failed.append(explain(error))
+            failed.append(explain(error, schema))
         for message in failed:
             print(f"qgen: {message}", file=sys.stderr)
         sys.exit(1 if failed else 0)
@@ -60,20 +68,20 @@ def entry(task: Callable[[Config, Path, dict], Any]) -> Callable[[], None]:
     return main
 
 
-def explain(error: BaseException) -> str:
+def explain(error: BaseException, schema: type = Config) -> str:
     """One message for a person: what is wrong, and what to do about it."""
     text = str(error).strip() or type(error).__name__
     if _disk_full(error):
         return f"no space is left on the disk ({text.splitlines()[0]}): free some, then go on with resume=true"
     if isinstance(error, HydraException | OmegaConfBaseException):
-        return _explain_config(error)
+        return _explain_config(error, schema)
     known = isinstance(error, RuntimeError | ValueError | ImportError | NotImplementedError)
     where = _log_file()
     kind = "" if known else f"{type(error).__name__}: "
     return f"{kind}{text}" + (f"\nthe traceback is in {where}" if where else "")
 
 
-def _explain_config(error: BaseException) -> str:
+def _explain_config(error: BaseException, schema: type) -> str:
     """Hydra's and OmegaConf's errors, with the nearest key or choice that exists."""
     chain = [error]
     while chain[-1].__cause__ is not None:
@@ -91,7 +99,7 @@ def _explain_config(error: BaseException) -> str:
     named = re.search(r"Could not (?:override|append to config\.|delete from config\.) '([\w./-]+)'", message)
     if full or named:
         name = full[1] if full else named[1]
-        return f"{name}: there is no such key{nearest(name, keys())}"
+        return f"{name}: there is no such key{nearest(name, keys(schema))}"
     return message.splitlines()[0]
 
 
@@ -109,8 +117,5 @@ def _disk_full(error: BaseException | None) -> bool:
 
 
 def _log_file() -> Path | None:
-    if not HydraConfig.initialized():
-        return None
-    config = HydraConfig.get()
-    path = Path(config.runtime.output_dir) / f"{config.job.name}.log"
-    return path if path.is_file() else None
+    files = [h.baseFilename for h in logging.getLogger().handlers if isinstance(h, logging.FileHandler)]
+    return next((path for path in map(Path, files) if path.is_file()), None)

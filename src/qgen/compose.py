@@ -34,20 +34,20 @@ def folder(name: str) -> str:
     return name if len(name) <= 120 else f"{name[:100]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def register() -> None:
-    """Make the schema and the resolvers known to Hydra; calling it again changes nothing."""
-    ConfigStore.instance().store(name="schema", node=Config)
+def register(schema: type = Config) -> None:
+    """Make a command's schema and the resolvers known to Hydra; calling it again changes nothing."""
+    ConfigStore.instance().store(name="schema", node=schema)
     OmegaConf.register_new_resolver("by_stage", by_stage, replace=True)
     OmegaConf.register_new_resolver("folder", folder, replace=True)
 
 
-def resolve(cfg: DictConfig) -> Config:
-    """Turn a composed config into plain typed objects and check them.
+def resolve(cfg: DictConfig) -> Any:
+    """Turn a composed config into plain typed objects of its schema and check them.
 
     Raises omegaconf's MissingMandatoryValue or ValidationError, or ValueError; each names the key.
     """
     for key in _unknown(cfg):
-        raise ValueError(f"{key}: there is no such key{nearest(key, keys())}")
+        raise ValueError(f"{key}: there is no such key{nearest(key, keys(OmegaConf.get_type(cfg)))}")
     config = OmegaConf.to_object(cfg)
     config.check()
     return config
@@ -76,7 +76,7 @@ def keys(schema: type = Config, prefix: str = "") -> Iterator[str]:
         yield name
         if is_dataclass(item.type):
             yield from keys(item.type, f"{name}.")
-    if not prefix:
+    if schema is Config:
         for file in CONF.glob("*/*.yaml"):
             if file.parent.name != "experiment":
                 yield from (f"{file.parent.name}.{key}" for key in _dotted(OmegaConf.load(file)))

@@ -5,50 +5,16 @@ entries sees these plain objects. Importing this module must stay fast: nothing 
 """
 
 from dataclasses import dataclass, field
-from math import inf
-from operator import attrgetter
 from string import Formatter
 from typing import Any
 
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from qgen import trl_fields
+from qgen import ranges, trl_fields
 from qgen.choices import Backend, DType, Language, Normalize, Rollout, Schedule, Source, Teacher, Tracker, TrackerMode
 
 STAGES = ("sft", "grpo", "distill")  # in the order in which the pipeline runs them
-
-RANGES = {  # smallest and largest value of a key
-    "stage.max_steps": (1, inf),
-    "stage.per_device_train_batch_size": (1, inf),
-    "stage.gradient_accumulation_steps": (1, inf),
-    "stage.learning_rate": (0, inf),
-    "stage.warmup_steps": (0, inf),
-    "stage.num_generations": (1, inf),
-    "stage.num_prompts": (1, inf),
-    "stage.save_steps": (1, inf),
-    "stage.save_total_limit": (2, inf),  # one is whole while the next is written
-    "model.max_length": (16, inf),
-    "model.lora.r": (1, inf),
-    "model.lora.dropout": (0, 1),
-    "data.min_quality": (0, 1),
-    "data.near_duplicate": (0, 1),
-    "data.heldout": (0, 1),
-    "data.mix.problems": (0, inf),
-    "data.mix.variations": (0, inf),
-    "data.mix.chat": (0, inf),
-    "reward.window": (2, inf),
-    "sampling.max_new_tokens": (1, inf),
-    "sampling.temperature": (0, inf),
-    "sampling.top_p": (0, 1),
-    "sampling.batch_size": (1, inf),
-    "validation.every": (0, inf),
-    "validation.prompts": (1, inf),
-    "validation.problems": (1, inf),
-    "runtime.memory.clean_above": (0, 1),
-    "runtime.memory.every": (1, inf),
-}
-OPEN = {"stage.learning_rate", "sampling.temperature", "data.heldout"}  # ends excluded
 
 
 @dataclass
@@ -136,8 +102,6 @@ class DataConfig:
         for part in ("variations", "chat"):
             if getattr(self.mix, part) > 0 and not getattr(self, f"{part}_path"):
                 raise ValueError(f"data.mix.{part} is above 0, so data.{part}_path must say where they are")
-        if self.limit is not None and self.limit < 1:
-            raise ValueError(f"data.limit={self.limit} must be at least 1, or null")
         if self.source is Source.jsonl and not self.path:
             raise ValueError("data=jsonl needs data.path=FILE")
 
@@ -181,13 +145,6 @@ class SolverConfig:
     calibrate: int = 32  # real problems solved at start, to learn whether the base can
     usable: float = 0.1  # share of right attempts at those from which its votes count as a measure of difficulty
 
-    def check(self) -> None:
-        for key, low, high in (("samples", 2, inf), ("max_new_tokens", 1, inf), ("temperature", 0.01, inf),
-                               ("time_out", 0.1, inf), ("calibrate", 0, inf), ("usable", 0, 1)):  # fmt: skip
-            if not low <= getattr(self, key) <= high:
-                bounds = f"at least {low}" if high == inf else f"between {low} and {high}"
-                raise ValueError(f"reward.solver.{key}={getattr(self, key)} must be {bounds}")
-
 
 @dataclass
 class RewardConfig:
@@ -203,8 +160,6 @@ class RewardConfig:
     def check(self) -> None:
         if not self.terms:
             raise ValueError("reward.terms is empty: enable at least one term")
-        if self.solver:
-            self.solver.check()
 
 
 @dataclass
@@ -232,9 +187,14 @@ class SamplingConfig:
 
 @dataclass
 class ValidationConfig:
+    """The policy writes problems for held-out prompts while it trains; their mean reward is its quality."""
+
     every: int = 20  # optimizer steps; 0 validates only before the first and after the last
-    prompts: int = 32  # held-out prompts, the same at every validation
+    prompts: int = 32  # held-out prompts, spread over topics and levels, the same at every validation
     problems: int = 32  # held-out problems whose loss is measured
+    keep_best: bool = True  # the adapter that a stage leaves is that of its best validation, not of its last step
+    stop_below: float | None = None  # quality below which a stage ends
+    patience: int | None = None  # validations in a row without a new best after which a stage ends
 
 
 @dataclass
@@ -269,12 +229,7 @@ class Config:
 
     def check(self) -> None:
         """Raise ValueError, naming the key, where a value is out of range or two contradict each other."""
-        for key, (low, high) in RANGES.items():
-            value = attrgetter(key)(self)
-            if not low <= value <= high or (key in OPEN and value in (low, high)):
-                edge = "above" if key in OPEN else "at least"
-                bounds = f"{edge} {low}" if high == inf else f"between {low} and {high}"
-                raise ValueError(f"{key}={value} must be {bounds}")
+        ranges.check(self)
         if not self.strict:
             raise ValueError("strict=false permits nothing: qgen substitutes neither a model nor data nor scores")
         if self.resume and self.overwrite:
@@ -289,6 +244,11 @@ class Config:
 def to_yaml(config: Config) -> str:
     """The resolved config as YAML, keys in the schema's order."""
     return OmegaConf.to_yaml(OmegaConf.structured(config))
+
+
+def from_yaml(text: str) -> Config:
+    """The config that `to_yaml` wrote; what it did not know yet has today's default. Raises as OmegaConf does."""
+    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.create(text)))
 
 
 def _term(name: str, given: Any) -> TermConfig:

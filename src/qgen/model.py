@@ -5,7 +5,8 @@ import importlib.util
 import os
 import shutil
 import tempfile
-from contextlib import redirect_stderr
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
 from io import StringIO
 from pathlib import Path
 
@@ -50,6 +51,25 @@ def load(config: ModelConfig, adapter: Path | None, seed: int) -> tuple[PeftMode
         task_type="CAUSAL_LM",
     )
     return get_peft_model(base, lora), tokenizer
+
+
+def load_plain(config: ModelConfig, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The base model as it is, for judging and for writing with one adapter after another; by backend hf."""
+    tokenizer = load_tokenizer(config)
+    return load_base(config, tokenizer, seed), tokenizer
+
+
+@contextmanager
+def adapted(base: PreTrainedModel, adapter: Path | None) -> Iterator[PreTrainedModel]:
+    """The base model with an adapter on, which is taken off again; None leaves it as it is."""
+    if adapter is None:
+        yield base
+        return
+    policy = PeftModel.from_pretrained(base, str(adapter))
+    try:
+        yield policy
+    finally:
+        policy.unload()
 
 
 def load_tokenizer(config: ModelConfig) -> PreTrainedTokenizerBase:

@@ -12,7 +12,7 @@ from qgen.compose import composed
 from qgen.config import STAGES, Config
 from qgen.runtime import rundir
 from qgen.tables import samples, show, stage_table
-from qgen.train import child
+from qgen.train import child, page
 
 
 def pipeline(config: Config, out: Path, plain: dict) -> None:
@@ -36,7 +36,10 @@ def run(overrides: list[str]) -> list[Path]:
 def show_run(homes: list[Path]) -> None:
     summaries = [json.loads((home / rundir.SUMMARY).read_text(encoding="utf-8")) for home in homes]
     show(
-        stage_table(summaries), samples(summaries[-1]), f"the run's files lie in {homes[0].parent}, a directory a stage"
+        stage_table(summaries),
+        samples(summaries[-1]),
+        f"the run's files lie in {homes[0].parent}, a directory a stage",
+        page([homes[0].parent], homes[0].parent),
     )
 
 

@@ -1,6 +1,7 @@
 """How a problem is asked for, and the chat rows that this makes. Templates stand in conf/prompt/."""
 
 import random
+from collections import Counter
 from typing import Any
 
 from qgen.config import PromptConfig
@@ -39,6 +40,28 @@ def ask_like(prompt: PromptConfig, problem: Problem) -> list[Message]:
 def request(prompt: PromptConfig, problem: Problem) -> dict[str, Any]:
     """A row that only asks: the prompt, and the columns that rewards may read."""
     return {"prompt": ask_like(prompt, problem), "topic": problem.topic, "level": problem.level}
+
+
+def requests(prompt: PromptConfig, problems: list[Problem], count: int, seed: int) -> list[dict[str, Any]]:
+    """`count` requests for problems like these, spread evenly over topics and levels: the same for the same seed.
+
+    Where there are fewer problems than that they are asked like again, each time on the next of their knowledge
+    points, so that as few requests as can be are repeated.
+    """
+    cells: dict[tuple[str, int | None], list[Problem]] = {}
+    rng = random.Random(seed)
+    for problem in rng.sample(problems, len(problems)):
+        cells.setdefault((problem.topic, problem.level), []).append(problem)
+    turns, rows = Counter(), []
+    for i in range(count):
+        cell = list(cells.values())[i % len(cells)]
+        problem = cell[i // len(cells) % len(cell)]
+        row, turn = request(prompt, problem), turns[problem.id]
+        if turn:
+            row["prompt"] = ask(prompt, problem.topic, problem.level, problem.points[turn - 1 : turn])
+        turns[problem.id] += 1
+        rows.append(row)
+    return rows
 
 
 def lesson(prompt: PromptConfig, problem: Problem) -> dict[str, Any]:

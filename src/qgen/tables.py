@@ -49,11 +49,15 @@ def stage_table(summaries: list[dict]) -> Table:
         "held-out reward": [_pair(s["reward"], "{:.3f}") for s in summaries],
         "held-out format yield": [_pair(s["format_yield"], "{:.0%}") for s in summaries],
         "optimizer steps": [str(s["steps"]) for s in summaries],
+        "the step kept": [str(s["kept_step"]) for s in summaries],
         "seconds": [f"{s['seconds']:.0f}" for s in summaries],
+        "of them validating": [f"{s['validation_seconds'] / s['seconds']:.0%}" for s in summaries],
         "peak memory, GiB": [f"{s['peak_memory'] / 2**30:.1f}" for s in summaries],
     }
     for name, cells in rows.items():
         table.add_row(name, *cells)
+    if stopped := [f"{s['stage']} ended early: {s['stopped']}" for s in summaries if s.get("stopped")]:
+        table.caption, table.caption_justify = "\n".join(stopped), "left"
     return table
 
 
@@ -80,6 +84,97 @@ def separation_table(rows: list["Separation"], count: int, goal: float) -> Table
         table.add_row(name, *cells)
     table.caption = f"<: below {goal}. reach p10: share at or above real problems' 10th percentile"
     table.caption_justify = "left"
+    return table
+
+
+def evaluation_table(result: dict) -> Table:
+    """Models beside real problems, a column each: every metric's value, and below it its 95 % interval.
+
+    Args:
+        result: what evaluation.json holds.
+    """
+    rows = [row for row in result["rows"] if row["kind"] != "control"]
+    times = f"{len(result['seeds'])} x " if len(result["seeds"]) > 1 else ""
+    table = _table(f"{times}{result['n']} outputs a model, unfiltered, to {result['prompts']} held-out prompts")
+    for column in ("", *(row["name"] for row in rows)):
+        table.add_column(column, justify="right" if column else "left")
+    for metric in result["metrics"]:
+        found = [row["values"][metric["name"]] for row in rows]
+        if any(found):
+            cells = [f"{_number(v[0], metric)}\n[dim]{_range(v[1:], metric)}[/dim]" if v else "–" for v in found]
+            table.add_row(_label(metric), *cells)
+    return _marked(table, result)
+
+
+def test_table(result: dict) -> Table:
+    """Each metric's own test: how well it tells real problems from the control that it is meant to catch."""
+    rows = {row["name"]: row["values"] for row in result["rows"]}
+    table = _table("can the metrics be believed? each against the control that it tells from real problems worst")
+    for column in ("", "AUROC", "", "control", "of real", "of control"):
+        table.add_column(column, justify="left" if column in ("", "control") else "right", no_wrap=True)
+    for metric in result["metrics"]:
+        name, control = metric["name"], metric["control"]
+        if control:
+            values = [_number(v[0], metric) if (v := rows[row][name]) else "–" for row in ("real", control)]
+            table.add_row(metric["label"], f"{metric['auroc']:.2f}", " " if metric["passed"] else "✗", control, *values)
+    return _marked(table, result)
+
+
+def control_table(result: dict) -> Table:
+    """Where the controls land, a row each beside real problems."""
+    shown = ("format_yield", "usable", "copies", "copies_masked", "novelty", "naturalness", "difficulty", "topic")
+    metrics = [m for m in result["metrics"] if m["name"] in shown]
+    table = _table("where real problems and the controls made of them land")
+    for column in ("", *(m["label"].replace(" ", "\n") for m in metrics)):
+        table.add_column(column, justify="right" if column else "left")
+    for row in result["rows"]:
+        if row["kind"] != "model":
+            cells = [_number(v[0], m) if (v := row["values"][m["name"]]) else "–" for m in metrics]
+            table.add_row(row["name"], *cells, style="bold" if row["kind"] == "real" else "")
+    return table
+
+
+def difference_table(result: dict) -> Table:
+    """What differs by more than chance, a column a pair of models."""
+    table = _table("differences, with 95 % intervals; * where larger than chance")
+    for column in ("", *(f"{pair['after']} − {pair['before']}" for pair in result["differences"])):
+        table.add_column(column, justify="right" if column else "left")
+    for metric in result["metrics"]:
+        found = [pair["values"][metric["name"]] for pair in result["differences"]]
+        if any(found):
+            cells = [
+                "–" if v is None else f"{_number(v[0], metric, '+')}{_star(v)}\n[dim]{_range(v[1:], metric, '+')}[/dim]"
+                for v in found
+            ]
+            table.add_row(_label(metric), *cells)
+    return _marked(table, result)
+
+
+def _star(value: list[float]) -> str:
+    return " " if value[1] <= 0 <= value[2] else "*"
+
+
+def _label(metric: dict) -> str:
+    arrow = {"higher": "↑", "lower": "↓", "real": "≈"}[metric["better"]]
+    return f"{metric['label']} {arrow}" + (" ✗" if metric["passed"] is False else "")
+
+
+def _number(value: float, metric: dict, sign: str = "") -> str:
+    return f"{100 * value:{sign}.0f}%" if metric["unit"] == "share" else f"{value:{sign}.2f}"
+
+
+def _range(values: list[float], metric: dict, sign: str = "") -> str:
+    low, high = (_number(value, metric, sign) for value in values)
+    return f"{low.rstrip('%')} to {high}" if sign else f"{low.rstrip('%')}–{high}"
+
+
+def _marked(table: Table, result: dict) -> Table:
+    """Says below a table what its marks mean."""
+    if any(metric["passed"] is False for metric in result["metrics"]):
+        table.caption = (
+            "✗: it fails to tell real problems from the control that it is meant to catch: not to be relied on"
+        )
+        table.caption_justify = "left"
     return table
 
 

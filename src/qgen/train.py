@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -16,6 +17,9 @@ from qgen.runtime import rundir
 from qgen.runtime.quiet import quiet
 from qgen.runtime.strict import require
 from qgen.tables import corpus_table, samples, show, stage_table
+
+if TYPE_CHECKING:
+    from qgen.data import Corpus
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +53,18 @@ def train(config: Config, out: Path, plain: dict) -> None:
         from qgen.stages.run import run  # imports torch, which takes seconds: after all that can fail without it
 
         summary = run(config, corpus, out, adapter, claimed, plain)
-        show(stage_table([summary]), samples(summary), f"this run's files lie in {out}")
+        show(stage_table([summary]), samples(summary), f"this run's files lie in {out}", page([out], out, corpus))
+
+
+def page(homes: list[Path], out: Path, corpus: "Corpus | None" = None) -> str:
+    """Write report.html into a directory and say where it lies, or why there is none: a run is not lost by that."""
+    from qgen.page import write
+
+    try:
+        return f"its report is {write(homes, out / 'report.html', corpus)}"
+    except Exception as error:
+        log.exception("the report could not be written")
+        return f"its report could not be written ({error}): python -m qgen.report paths=[{out}] tries again"
 
 
 def child(overrides: list[str], *more: str) -> None:

@@ -187,5 +187,5 @@ def test_a_path_without_an_adapter_is_refused(tmp_path):
 
 
 def test_differences_name_keys():
-    assert rundir.differences("a: {b: 1, c: 2}", "a: {b: 1, c: 3}\nd: 4") == ["a.c: 2 -> 3", "d: absent -> 4"]
-    assert rundir.differences("resume: true", "resume: false") == []
+    assert rundir.differences("a: {b: 1, c: 2}", "a: {b: 1, c: 3}\nd: 4") == {"a.c": ("2", "3"), "d": ("absent", "4")}
+    assert rundir.differences("resume: true", "resume: false") == {}

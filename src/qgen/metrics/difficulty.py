@@ -18,6 +18,11 @@ from qgen.problem import Problem
 LEVELS = np.arange(1, 6)
 
 
+def ease(level: np.ndarray | int) -> np.ndarray | float:
+    """The share of solvers that a problem of a level from 1 to 5 is meant for: .9, .7, .5, .3, .1."""
+    return 1.1 - 0.2 * level
+
+
 class DifficultyModel:
     """Ridge regression on word TF-IDF and six counts of a statement.
 

@@ -61,6 +61,8 @@ class SimilarityIndex:
         return _unit(self._raw(texts))[0]
 
     def _raw(self, texts: list[str]) -> sparse.csr_matrix:
+        if not texts:  # of which scikit-learn makes an error
+            return sparse.csr_matrix((0, self._idf.size))
         return self._weigh(self._hash.transform(texts))
 
     def _weigh(self, counts: sparse.csr_matrix) -> sparse.csr_matrix:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qgen.metrics.difficulty import LEVELS, DifficultyModel
+from qgen.metrics.difficulty import LEVELS, DifficultyModel, ease
 from qgen.problem import Problem
 from qgen.rewards.registry import Completion, parsed, term
 
@@ -53,11 +53,6 @@ class Difficulty:
         for i, value in zip(good, values, strict=True):
             scores[i] = float(np.clip(value, 0.0, 1.0))
         return scores
-
-
-def ease(level: np.ndarray | int) -> np.ndarray | float:
-    """The share of solvers that a problem of a level from 1 to 5 is meant for: .9, .7, .5, .3, .1."""
-    return 1.1 - 0.2 * level
 
 
 def _match(ease: np.ndarray | float, target: float) -> np.ndarray | float:

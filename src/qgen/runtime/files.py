@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,22 @@ def write_whole(path: Path, text: str) -> None:
     fresh = path.with_name(f".{path.name}.new")
     fresh.write_bytes(text.encode("utf-8", "backslashreplace"))
     fresh.replace(path)
+
+
+def link_tree(source: Path, target: Path) -> None:
+    """Make a directory a copy of another, replacing what it was: of hard links, or of bytes where there are none."""
+    fresh = target.with_name(f".{target.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    shutil.copytree(source, fresh, copy_function=_link)
+    shutil.rmtree(target, ignore_errors=True)
+    fresh.rename(target)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target)
 
 
 def _plain(value: Any) -> Any:

@@ -1,6 +1,7 @@
-"""One progress bar a stage, with loss, reward and time left."""
+"""One progress bar a stage, with loss, reward, the last validation and time left."""
 
 import sys
+from collections.abc import Callable
 
 from tqdm import tqdm
 from transformers import TrainerCallback
@@ -9,10 +10,15 @@ _SHOWN = {"loss": "loss", "reward": "reward", "learning_rate": "lr"}
 
 
 class ProgressBar(TrainerCallback):
-    """Shows a stage's optimizer steps. In a log file it prints a line every half minute rather than ten a second."""
+    """Shows a stage's optimizer steps. In a log file it prints a line every half minute rather than ten a second.
 
-    def __init__(self, stage: str):
-        self.stage = stage
+    Args:
+        stage: its name.
+        quality: the last validation's, where there is one.
+    """
+
+    def __init__(self, stage: str, quality: Callable[[], float | None]):
+        self.stage, self.quality = stage, quality
         self.bar: tqdm | None = None
 
     def on_train_begin(self, args, state, control, **_):
@@ -30,6 +36,8 @@ class ProgressBar(TrainerCallback):
 
     def on_log(self, args, state, control, logs=None, **_):
         shown = {name: f"{logs[key]:.3g}" for key, name in _SHOWN.items() if logs and logs.get(key) is not None}
+        if self.quality() is not None:
+            shown["val"] = f"{self.quality():.3f}"
         if self.bar is not None and shown:
             self.bar.set_postfix(shown, refresh=False)
 

@@ -13,14 +13,17 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
-from qgen.config import STAGES, Config, to_yaml
+from qgen.config import STAGES, Config, from_yaml, to_yaml
 from qgen.runtime.files import write_whole
 
 CONFIG = "config.yaml"
 SUMMARY = "summary.json"  # written last: a stage that has one is complete
 ENVIRONMENT = "environment.json"
 ADAPTER = "adapter"
+BEST = "best"  # holds the adapter of the best validation so far
 STATE = "qgen_state.json"  # written last into a checkpoint, with the sizes of the other files
 WINNERS = "winners.jsonl"  # what distillation trains on
 _ROWS = ("metrics.jsonl", "validation.jsonl", "memory.jsonl", "samples.jsonl", WINNERS)
@@ -45,7 +48,8 @@ def claim(config: Config, out: Path) -> Claim:
     """
     if config.overwrite or not started(out):
         return Claim()
-    changed = differences((out / CONFIG).read_text(encoding="utf-8"), to_yaml(config))
+    changes = differences((out / CONFIG).read_text(encoding="utf-8"), to_yaml(config))
+    changed = [f"{key}: {old} -> {new}" for key, (old, new) in changes.items()]
     if changed and not config.resume:
         raise RuntimeError(
             f"{out} holds the run of another config ({'; '.join(changed[:4])}{'; ...' if len(changed) > 4 else ''}). "
@@ -79,7 +83,7 @@ def begin(config: Config, out: Path, claim: Claim) -> None:
     if config.overwrite and (out / CONFIG).exists():
         for name in (ENVIRONMENT, *_ROWS):
             (out / name).unlink(missing_ok=True)
-        for folder in (out / ADAPTER, *_checkpoints(out)):
+        for folder in (out / ADAPTER, out / BEST, *_checkpoints(out)):
             shutil.rmtree(folder, ignore_errors=True)
     elif (out / CONFIG).exists() and claim.checkpoint is None:
         for name in _ROWS:
@@ -178,6 +182,26 @@ def adapter_at(path: Path) -> Path:
     raise RuntimeError(f"stage.init_from: {path} {what}")
 
 
+def finished_stages(path: Path) -> list[Path]:
+    """The directories of a run's finished stages, in their order; or the one, where the path is a stage's.
+
+    Raises RuntimeError where there is none.
+    """
+    homes = [home for home in (path, *(path / stage for stage in STAGES)) if (home / SUMMARY).is_file()]
+    if not homes:
+        what = "holds no finished stage" if path.exists() else "does not exist"
+        raise RuntimeError(f"{path} {what}: give a run's directory (outputs/NAME) or a stage's (outputs/NAME/sft)")
+    return homes
+
+
+def config_at(home: Path) -> Config:
+    """The config of a stage's directory. Raises RuntimeError where it cannot be read."""
+    try:
+        return from_yaml((home / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, YAMLError, OmegaConfBaseException, ValueError) as error:
+        raise RuntimeError(f"{home / CONFIG} cannot be read: {str(error).splitlines()[0]}") from error
+
+
 def fingerprint(adapter: Path | None) -> str:
     """A hash of an adapter's weights; 'base' where a stage starts from the base model."""
     if adapter is None:
@@ -200,14 +224,16 @@ def same_origin(out: Path, adapter: Path | None, data: str | None = None) -> Non
         raise RuntimeError(f"{out} was trained on other problems than the data holds now: overwrite=true starts again")
 
 
-def differences(before: str, after: str) -> list[str]:
-    """The keys in which two configs differ, as 'key: before -> after'."""
+def differences(before: str, after: str) -> dict[str, tuple[str, str]]:
+    """The keys in which two configs (YAML) differ, with both values; 'absent' where one has no such key."""
     old, new = (_flat(OmegaConf.to_container(OmegaConf.create(text))) for text in (before, after))
     for key in _NOT_COMPARED:
         old.pop(key, None), new.pop(key, None)
-    return [
-        f"{k}: {old.get(k, 'absent')} -> {new.get(k, 'absent')}" for k in sorted(old | new) if old.get(k) != new.get(k)
-    ]
+    return {
+        key: (str(old.get(key, "absent")), str(new.get(key, "absent")))
+        for key in sorted(old | new)
+        if old.get(key) != new.get(key)
+    }
 
 
 def _flat(node: object, prefix: str = "") -> dict[str, object]:

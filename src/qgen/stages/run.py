@@ -1,5 +1,6 @@
 """One stage from config to adapter: what the three stages share stands here, once."""
 
+import shutil
 import time
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from qgen.rewards.base import Base
 from qgen.runtime import attention, rundir
 from qgen.runtime.checkpoints import StateCallback, read_state
 from qgen.runtime.environment import environment
-from qgen.runtime.files import rows, steps, write_json
+from qgen.runtime.files import link_tree, rows, steps, write_json
 from qgen.runtime.memory import MemoryMonitor, measure
 from qgen.runtime.progress import ProgressBar
 from qgen.runtime.tracking import Tracker, tracking
@@ -68,7 +69,7 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
     with tracking(config, out, plain) as tracker:
         monitor = MemoryMonitor(config.runtime.memory, lambda row: tracker.write("memory", row))
         context = Context(config, out, model, tokenizer, corpus, rewards, tracker)
-        validation = Validation(context, adapter)
+        validation = Validation(context, adapter, checkpoint)
         build = BUILD[config.stage.name]
         early = build is not distill.build and not finished  # which writes files itself
         trainer = build(context) if early else None
@@ -92,35 +93,48 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
             keep = StateCallback(
                 lambda: {"rewards": rewards.state_dict(), "seconds": round(before + time.monotonic() - began, 3)}
             )
-            for callback in (validation, ProgressBar(config.stage.name), Metrics(tracker), monitor, keep):
+            for callback in (
+                validation,
+                ProgressBar(config.stage.name, lambda: validation.quality),
+                Metrics(tracker),
+                monitor,
+                keep,
+            ):
                 trainer.add_callback(callback)
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        model.save_pretrained(out / rundir.ADAPTER)
+        if config.validation.keep_best:
+            link_tree(out / rundir.BEST / rundir.ADAPTER, out / rundir.ADAPTER)
+        else:
+            model.save_pretrained(out / rundir.ADAPTER)
         tokenizer.save_pretrained(out / rundir.ADAPTER)
         monitor.report("adapter saved")
-    summary = summarise(out, config.stage.name)
+    summary = summarise(out, config.stage.name, validation.best.step)
+    summary["stopped"] = validation.stopped
     summary["seconds"] = round(before + time.monotonic() - began, 1)
-    summary["validation_seconds"] = round(validation.seconds, 1)
     summary["peak_memory"] = measure().peak
     write_json(out / rundir.SUMMARY, summary)
+    shutil.rmtree(out / rundir.BEST, ignore_errors=True)  # adapter/ and the checkpoints have it
     return summary
 
 
-def summarise(out: Path, stage: str) -> dict:
+def summarise(out: Path, stage: str, kept: int | None) -> dict:
     """What the table at the end of a run says of a stage, read from the files that the stage wrote.
 
-    `loss` is [first, last], each the mean of a tenth of the steps; the validation figures are [before, after].
+    `loss` is [first, last], each the mean of a tenth of the steps; the validation figures are [before, after], after
+    being the step whose adapter is kept (None: the last).
     """
     losses = [row["loss"] for row in steps(out / "metrics.jsonl") if row.get("loss") is not None]
     tenth = max(1, len(losses) // 10)
     history = steps(out / "validation.jsonl")
-    last = history[-1]["step"]
-    shown = [row for row in rows(out / "samples.jsonl") if (row["mode"], row["step"]) == ("validation", last)]
+    after = next((row for row in history if row["step"] == kept), history[-1])
+    shown = [r for r in rows(out / "samples.jsonl") if (r["mode"], r["step"]) == ("validation", after["step"])]
     texts = [row["completion"] for row in shown]
     return {
         "stage": stage,
-        "steps": last,
+        "steps": history[-1]["step"],
+        "kept_step": after["step"],
         "loss": [sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth] if losses else None,
-        **{key: [history[0][key], history[-1][key]] for key in ("reward", "format_yield", "heldout_loss")},
+        **{key: [history[0][key], after[key]] for key in ("reward", "format_yield", "heldout_loss")},
+        "validation_seconds": round(sum(row["seconds"] for row in history), 1),
         "samples": sorted(texts, key=lambda t: not isinstance(parse(t), Problem))[:3],
     }

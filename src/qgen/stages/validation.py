@@ -1,6 +1,7 @@
 """Validation while training: problems written for a fixed set of held-out requests, and loss on held-out problems."""
 
 import hashlib
+import json
 import random
 import time
 from pathlib import Path
@@ -10,59 +11,78 @@ from transformers import TrainerCallback
 from qgen.data import fingerprint
 from qgen.metrics.loss import completion_loss
 from qgen.problem import Problem
-from qgen.prompts import lesson, request
+from qgen.prompts import lesson, requests
 from qgen.rewards import parsed
 from qgen.runtime.files import Row, steps
 from qgen.runtime.rollout import generate
-from qgen.runtime.rundir import ADAPTER, SUMMARY
+from qgen.runtime.rundir import ADAPTER, SUMMARY, step_of
+from qgen.stages.best import Best
 from qgen.stages.context import Context
 
 
 class Validation(TrainerCallback):
     """Validates before the first step, every validation.every steps, and after the last.
 
-    A row of validation.jsonl holds the step, `format_yield` (share of completions that parse), `reward` (mean of
-    the weighted total), `terms/NAME` (means), `trust/NAME` (rank correlation of an estimate with the truth),
-    `heldout_loss` (nats a token) and `seconds`. The requests, problems
-    and seed are the same each time; training's random numbers are left as they were.
+    A row of validation.jsonl holds the step, `reward` (the quality: mean of the weighted total), `terms/NAME` (means),
+    `trust/NAME` (rank correlation of an estimate with the truth), `format_yield` (share of completions that parse),
+    `heldout_loss` (nats a token) and `seconds`. The requests, problems and seed are the same each time; training's
+    random numbers are left as they were.
 
     Args:
         context: the stage.
-        adapter: what the stage starts from. Where the stage that wrote it ended with the same validation, that
-            row is taken over as the first instead of measured again.
+        adapter: what the stage starts from. Where the stage that wrote it has validated it in the same way, that row
+            is taken over as the first instead of measured again.
+        checkpoint: what a resumed stage goes on from.
+
+    Attributes:
+        best: the adapter of the best validation.
+        quality: the last validation's.
+        stopped: why the stage ends before its last step; None while it does not.
     """
 
-    def __init__(self, context: Context, adapter: Path | None):
+    def __init__(self, context: Context, adapter: Path | None, checkpoint: Path | None):
         self.context = context
         config = context.config
-        problems = list(context.corpus.heldout)
-        random.Random(config.data.split_seed).shuffle(problems)
-        asked = [problems[i % len(problems)] for i in range(config.validation.prompts)]
-        self.requests = [request(config.prompt, p) for p in asked]
-        self.lessons = [lesson(config.prompt, p) for p in problems[: config.validation.problems]]
-        what = (
-            fingerprint(context.corpus.train),
-            self.requests,
-            self.lessons,
-            config.sampling,
-            config.model,
-            config.reward,
-            config.data,
-        )
+        heldout, seed = context.corpus.heldout, config.data.split_seed
+        self.requests = requests(config.prompt, heldout, config.validation.prompts, seed)
+        count = min(config.validation.problems, len(heldout))
+        self.lessons = [lesson(config.prompt, p) for p in random.Random(seed).sample(heldout, count)]
+        what = (fingerprint(context.corpus.train), self.requests, self.lessons, config.sampling, config.model,
+                config.reward, config.data)  # fmt: skip
         self.fingerprint = hashlib.sha256(repr(what).encode(errors="surrogatepass")).hexdigest()[:16]
-        # a finished stage's, and no checkpoint's, which was never validated
-        final = adapter is not None and adapter.name == ADAPTER and (adapter.parent / SUMMARY).exists()
-        self.before = steps(adapter.parent / "validation.jsonl")[-1:] if final else []
+        self.before = _of_finished(adapter)
         self.rewards = context.rewards.frozen()  # one ruler for all steps and stages: no memory of what was written
-        self.seconds = 0.0
+        self.best = Best(context.out, context.model)
+        self.quality: float | None = None
+        self.stopped: str | None = None
+        self.history: list[Row] = []  # the rows up to the present step
+        if checkpoint is not None:
+            reached = step_of(checkpoint)
+            self.history = [row for row in steps(context.out / "validation.jsonl") if row["step"] <= reached]
+            self.best.restore(checkpoint)
 
     def validate(self, step: int) -> None:
         """Measure the policy as it is now and write a row."""
         began = time.perf_counter()
-        row = self.measure(step)
-        seconds = time.perf_counter() - began
-        self.seconds += seconds
-        self.context.tracker.validation(step, {**row, "fingerprint": self.fingerprint, "seconds": round(seconds, 2)})
+        row = {**self.measure(step), "fingerprint": self.fingerprint}
+        self.take(step, row, began)
+
+    def take(self, step: int, row: Row, began: float) -> None:
+        """Write a row, keep the adapter if it is the best, and decide whether to go on."""
+        config = self.context.config.validation
+        self.quality = row["reward"]
+        if config.keep_best:
+            self.best.offer(step, self.quality)
+        row = {**row, "step": step, "seconds": round(time.perf_counter() - began, 2)}
+        self.context.tracker.validation(step, row)
+        self.history = [*(past for past in self.history if past["step"] != step), row]
+        qualities = [past["reward"] for past in self.history]
+        since = qualities[::-1].index(max(qualities))  # validations since the best
+        if step and config.stop_below is not None and self.quality < config.stop_below:
+            self.stopped = f"quality {self.quality:.3f} is under validation.stop_below={config.stop_below}"
+        elif config.patience and since >= config.patience:
+            best = self.history[-1 - since]["step"]
+            self.stopped = f"no better quality since step {best} (validation.patience={config.patience})"
 
     def measure(self, step: int) -> Row:
         context = self.context
@@ -74,18 +94,18 @@ class Validation(TrainerCallback):
         scores = self.rewards.score(prompts, texts, **columns)
         context.keep("validation", step, columns, texts, scores)
         return {
-            "format_yield": sum(isinstance(p, Problem) for p in parsed(texts)) / len(texts),
             "reward": sum(scores.total) / len(scores.total),
             **{f"terms/{name}": mean for name, mean in scores.means().items()},
             **{f"trust/{name}": round(value, 4) for name, value in self.rewards.trust().items()},
+            "format_yield": sum(isinstance(p, Problem) for p in parsed(texts)) / len(texts),
             "heldout_loss": completion_loss(context.model, context.tokenizer, self.lessons),
         }
 
     def on_train_begin(self, args, state, control, **_):
         if state.global_step:
             return
-        if self.before and self.before[0].get("fingerprint") == self.fingerprint:
-            self.context.tracker.validation(0, {**self.before[0], "step": 0, "seconds": 0.0, "taken_over": True})
+        if self.before and self.before.get("fingerprint") == self.fingerprint:
+            self.take(0, {**self.before, "taken_over": True}, time.perf_counter())
         else:
             self.validate(0)
 
@@ -93,6 +113,20 @@ class Validation(TrainerCallback):
         every = self.context.config.validation.every
         if every and state.global_step % every == 0 and state.global_step < state.max_steps:
             self.validate(state.global_step)
+            control.should_training_stop = control.should_training_stop or bool(self.stopped)
+
+    def on_save(self, args, state, control, **_):
+        self.best.keep_in(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
     def on_train_end(self, args, state, control, **_):
-        self.validate(state.global_step)
+        if not self.history or self.history[-1]["step"] != state.global_step:
+            self.validate(state.global_step)
+
+
+def _of_finished(adapter: Path | None) -> Row | None:
+    """The validation of the adapter that a finished stage left; None for a checkpoint's, which may have had none."""
+    if adapter is None or adapter.name != ADAPTER or not (adapter.parent / SUMMARY).exists():
+        return None
+    kept = json.loads((adapter.parent / SUMMARY).read_text(encoding="utf-8")).get("kept_step")
+    found = [row for row in steps(adapter.parent / "validation.jsonl") if row["step"] == kept]
+    return found[0] if found else None

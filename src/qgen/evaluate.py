@@ -1,0 +1,229 @@
+"""What are the problems worth that a run's model writes? python -m qgen.evaluate run=outputs/NAME [key=value ...]
+
+The base model and each finished stage answer the same held-out requests, and their first n outputs are measured,
+unfiltered, beside real problems and controls (metrics/protocol.py). The outputs are kept in evaluation/outputs.jsonl of
+the run's directory, so that nothing is written twice, and the figures in evaluation/evaluation.json.
+"""
+
+import hashlib
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tqdm import tqdm
+
+from qgen import ranges
+from qgen.cli import entry
+from qgen.config import Config, ModelConfig, SamplingConfig, SolverConfig
+from qgen.prompts import requests
+from qgen.runtime import rundir
+from qgen.runtime.files import append, rows, write_json
+from qgen.runtime.quiet import quiet
+from qgen.tables import control_table, difference_table, evaluation_table, show, test_table
+
+if TYPE_CHECKING:
+    from qgen.data import Corpus
+    from qgen.metrics.written import Written
+    from qgen.rewards.solver import Solver
+
+FOLDER, RESULT, OUTPUTS = "evaluation", "evaluation.json", "outputs.jsonl"
+CONTROLS = 100  # real problems that are spoiled, at most
+
+
+@dataclass
+class Options:
+    solver: str | None = None  # a hub model or a local directory that solves the problems; null leaves that out
+    samples: int = 8  # its attempts at each problem
+    max_new_tokens: int = 512  # of an attempt
+
+
+@dataclass
+class EvaluateConfig:
+    """The keys of qgen.evaluate; whatever else it needs, it reads from the run."""
+
+    run: str | None = None  # a run's directory, or a stage's
+    n: int = 200  # problems that each model writes for a seed
+    seeds: list[int] = field(default_factory=lambda: [0])
+    compare: str | None = None  # another run: the last stages of both answer the same prompts
+    max_new_tokens: int | None = None  # of a problem; null: as many as the run was trained with
+    batch_size: int = 64  # problems written at once
+    evaluate: Options = field(default_factory=Options)
+
+    def check(self) -> None:
+        ranges.check(self, {"n": (2, 10**6), "max_new_tokens": (1, 10**6), "batch_size": (1, 10**6),
+                            "evaluate.samples": (2, 10**6), "evaluate.max_new_tokens": (1, 10**6)})  # fmt: skip
+        if not self.run:
+            raise ValueError("run says whose problems are measured: python -m qgen.evaluate run=outputs/NAME")
+        for key in ("run", "compare"):
+            if (path := getattr(self, key)) and not Path(path).is_dir():
+                raise ValueError(f"{key}={path}: there is no such directory")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds={self.seeds} must be different numbers, at least one")
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A model whose problems are measured: a run's base, or one of its stages."""
+
+    name: str
+    home: Path  # of the stage
+    config: Config
+    adapter: Path | None
+
+
+def evaluate(config: EvaluateConfig, out: Path, plain: dict) -> None:
+    """Write what is missing, measure everything, keep the figures and print them."""
+    began = time.monotonic()
+    writers, pairs = _writers(config)
+    run = writers[0].config
+    sampling = SamplingConfig(**vars(run.sampling) | {"batch_size": config.batch_size})
+    sampling.max_new_tokens = config.max_new_tokens or sampling.max_new_tokens
+    from qgen import data
+
+    corpus = data.load(run.data)
+    asked = requests(run.prompt, corpus.heldout, config.n, run.data.split_seed)
+    quiet()
+    from qgen.metrics.written import Written
+    from qgen.model import load_plain
+    from qgen.runtime.memory import measure
+
+    home = Path(config.run) / FOLDER
+    home.mkdir(exist_ok=True)
+    loaded = load_plain(run.model, run.seed)
+    blocks = _blocks(writers, loaded, asked, sampling, config.seeds, home / OUTPUTS)
+    ids = {prompt: i for i, prompt in enumerate(dict.fromkeys(json.dumps(r["prompt"]) for r in asked))}
+    prompts = np.array([ids[json.dumps(r["prompt"])] for r in asked])
+    times = len(config.seeds)
+    written = [
+        Written(name, "model", asked * times, np.tile(prompts, times), [text for b in own for text in b["texts"]])
+        for name, own in blocks.items()
+    ]
+    seconds = {name: round(sum(block["seconds"] for block in own), 1) for name, own in blocks.items()}
+    result = {
+        "run": str(config.run), "n": config.n, "seeds": list(config.seeds),
+        "prompts": len(ids), "max_new_tokens": sampling.max_new_tokens,
+        "solver": config.evaluate.solver,
+        "device": measure().device, **_measure(config, run, corpus, loaded, written, pairs),
+        "seconds": {"writing": seconds},
+    }  # fmt: skip
+    result["seconds"]["all"] = round(time.monotonic() - began, 1)
+    other = Path(config.compare).resolve().name if config.compare else None
+    target = home / (f"against-{other}.json" if other else RESULT)
+    write_json(target, result)
+    show(evaluation_table(result), test_table(result), control_table(result))
+    if result["differences"]:
+        show(difference_table(result))
+    took = ", ".join(f"{name} {value:.0f} s" for name, value in seconds.items())
+    show(*result["notes"], f"writing took: {took}; all of it {result['seconds']['all']:.0f} s. kept in {target}")
+
+
+def _writers(config: EvaluateConfig) -> tuple[list[Writer], list[tuple[str, str]]]:
+    """Who writes, and which of them are compared: each stage with the one before, or two runs' last stages."""
+    run = rundir.finished_stages(Path(config.run))
+    if not config.compare:
+        writers = [Writer("base", run[0], rundir.config_at(run[0]), None)]
+        writers += [Writer(home.name, home, rundir.config_at(home), rundir.adapter_at(home)) for home in run]
+        names = [writer.name for writer in writers]
+        return writers, list(pairwise(names))
+    last, other = run[-1], rundir.finished_stages(Path(config.compare))[-1]
+    ours, theirs = (f"{home.resolve().parent.name}/{home.name}" for home in (last, other))
+    if ours == theirs:
+        ours, theirs = str(last), str(other)
+    mine, yours = rundir.config_at(last), rundir.config_at(other)
+    for key in ("data", "prompt"):
+        if getattr(mine, key) != getattr(yours, key):
+            raise RuntimeError(f"{config.run} and {config.compare} differ in {key}=..., so that they cannot answer the "
+                               "same prompts beside the same real problems")  # fmt: skip
+    writers = [
+        Writer("base", last, mine, None),
+        Writer(theirs, other, yours, rundir.adapter_at(other)),
+        Writer(ours, last, mine, rundir.adapter_at(last)),
+    ]
+    return writers, [(theirs, ours)]
+
+
+def _blocks(
+    writers: list[Writer], loaded: tuple, asked: list[dict], sampling: SamplingConfig, seeds: list[int], path: Path
+) -> dict[str, list[dict]]:
+    """For each writer its outputs, a block a seed, with the seconds that writing them took.
+
+    Blocks are known by the weights, the requests, the sampling and the seed; those that nobody asks for any more, and
+    one that was cut short, are left out of the file.
+    """
+    from qgen.model import adapted, load_plain
+    from qgen.runtime.rollout import generate
+
+    keys = {(w.name, s): _key(w, asked, sampling, s) for w in writers for s in seeds}
+    known = {row["key"]: row for row in rows(path) if row["key"] in keys.values()}
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    append(fresh, known.values())
+    fresh.replace(path)
+    found: dict[str, list[dict]] = {}
+    for writer in writers:
+        for seed in seeds:
+            key = keys[writer.name, seed]
+            if key not in known:
+                same = writer.config.model == writers[0].config.model
+                base, tokenizer = loaded if same else load_plain(writer.config.model, writer.config.seed)
+                began = time.monotonic()
+                bar = tqdm(total=len(asked), desc=f"{writer.name} writes", unit="problem", leave=False, disable=None)
+                with bar, adapted(base, writer.adapter) as policy:
+                    prompts = [r["prompt"] for r in asked]
+                    texts = [c.text for c in generate(policy, tokenizer, prompts, sampling, seed, wrote=bar.update)]
+                took = round(time.monotonic() - began, 2)
+                known[key] = {"key": key, "writer": writer.name, "seed": seed, "seconds": took, "texts": texts}
+                append(path, [known[key]])
+            found.setdefault(writer.name, []).append(known[key])
+    return found
+
+
+def _key(writer: Writer, asked: list[dict], sampling: SamplingConfig, seed: int) -> str:
+    environment = json.loads((writer.home / rundir.ENVIRONMENT).read_text(encoding="utf-8"))
+    what = (environment["model"], rundir.fingerprint(writer.adapter), [r["prompt"] for r in asked], sampling, seed)
+    return hashlib.sha256(repr(what).encode(errors="surrogatepass")).hexdigest()[:16]
+
+
+def _measure(
+    config: EvaluateConfig, run: Config, corpus: "Corpus", loaded: tuple, written: list["Written"], pairs: list
+) -> dict:
+    """The protocol's figures for what was written, beside real problems and controls."""
+    from qgen.metrics.protocol import Protocol
+    from qgen.metrics.written import controls, real
+    from qgen.rewards.base import Base
+
+    language = run.prompt.language.value
+    base = Base(*loaded, run.prompt, config.batch_size)
+    solver = _solver(config, run, corpus) if config.evaluate.solver else None
+    authors = real(corpus.heldout[: config.n], language)
+    spoiled = controls(corpus.heldout[: min(config.n, CONTROLS)], corpus.train, language)
+    print(f"measuring {len(written)} models, real problems and {len(spoiled)} controls")
+    protocol = Protocol(corpus.train, authors, base.losses, solver.votes if solver else None)
+    result = protocol.evaluate([*written, authors, *spoiled], pairs)
+    if solver:
+        result["notes"].append(f"solver {config.evaluate.solver}: {solver.note}")
+    return result
+
+
+def _solver(config: EvaluateConfig, run: Config, corpus: "Corpus") -> "Solver":
+    from qgen.model import load_plain
+    from qgen.rewards.base import Base
+
+    options = config.evaluate
+    model, tokenizer = load_plain(ModelConfig(name=options.solver), run.seed)
+    settings = SolverConfig(samples=options.samples, max_new_tokens=options.max_new_tokens)
+    return Base(model, tokenizer, run.prompt, config.batch_size).solver(settings, corpus.train)
+
+
+def main() -> None:
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    entry(evaluate, "evaluate", EvaluateConfig)()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""Line charts as inline SVG, drawn here.
+
+A charting library would put megabytes of script into every page (plotly's bundle is 4.7 MB), draw nothing without it,
+and bring a theme of its own. These are a few kilobytes each, take their colours from the page's stylesheet (so dark
+mode and print work), and carry their values for the hover that page.js adds.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from markupsafe import Markup, escape
+
+from qgen.page.mathematics import clean
+
+WIDTH, HEIGHT = 300, 176
+LEFT, RIGHT, TOP, BOTTOM = 42, 10, 8, 24
+MAX_POINTS = 400  # a series; more cannot be seen on so few pixels
+DOTTED = 12  # a line of at most so many points shows them
+LEAST = 0.05  # share of its largest value that a y axis spans at least, so that nothing is made to look like a change
+Value = float | None
+
+
+@dataclass
+class Series:
+    """One line: values at steps. What is None or not finite breaks the line.
+
+    `colour` counts the page's series colours from 0; `low` and `high` bound a band around the line.
+    """
+
+    name: str
+    steps: list[float]
+    values: list[Value]
+    colour: int = 0
+    dashed: bool = False
+    points: bool = False
+    low: list[Value] = field(default_factory=list)
+    high: list[Value] = field(default_factory=list)
+
+
+@dataclass
+class Chart:
+    """A titled chart of series over one x axis. `unit` says what y is."""
+
+    title: str
+    unit: str
+    series: list[Series]
+    percent: bool = False  # values are shares, to be written as per cent
+    floor: float | None = None  # the y axis reaches down to this, and up to `ceiling`
+    ceiling: float | None = None
+    note: str = ""
+    x: str = "step"
+
+    def svg(self) -> Markup:
+        return draw(self)
+
+    @property
+    def known(self) -> bool:
+        """Whether there is anything to draw."""
+        return any(_known(y) for s in self.series for y in s.values)
+
+    def form(self, value: float) -> str:
+        return f"{value:.1%}" if self.percent else short(value)
+
+
+def short(value: float) -> str:
+    """A number as people write it: three decimals, fewer where it is large."""
+    size = abs(value)
+    if size == 0:
+        return "0"
+    if not 1e-3 <= size < 1e6:
+        return f"{value:.2e}".replace("e-0", "e-").replace("e+0", "e")
+    return f"{value:,.{3 if size < 10 else 1 if size < 1000 else 0}f}"
+
+
+def ticks(low: float, high: float, count: int = 4) -> list[float]:
+    """Round numbers, about `count` of them, from one at or below `low` to one at or above `high`."""
+    if not high > low:
+        pad = abs(low) * 0.1 or 1.0
+        low, high = low - pad, high + pad
+    rough = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * m for m in (1, 2, 2.5, 5, 10) if power * m >= rough * 0.999)
+    first = math.floor(low / step + 1e-9)
+    last = math.ceil(high / step - 1e-9)
+    return [round(i * step, 12) for i in range(first, last + 1)]
+
+
+def thin(series: Series, limit: int = MAX_POINTS) -> Series:
+    """At most `limit` points of a series, evenly spread, its first and last among them."""
+    count = len(series.steps)
+    if count <= limit:
+        return series
+    chosen = [round(i * (count - 1) / (limit - 1)) for i in range(limit)]
+
+    def pick(values: list) -> list:
+        return [values[i] for i in chosen] if values else []
+
+    return Series(series.name, pick(series.steps), pick(series.values), series.colour, series.dashed, series.points,
+                  pick(series.low), pick(series.high))  # fmt: skip
+
+
+def draw(chart: Chart) -> Markup:
+    """The chart as an SVG element; a sentence where no series has a value."""
+    limit = max(20, min(MAX_POINTS, 4000 // max(1, len(chart.series))))  # twenty jobs on one chart stay small too
+    series = [thin(s, limit) for s in chart.series]
+    xs = [x for s in series for x, y in zip(s.steps, s.values, strict=True) if _known(y)]
+    ys = [y for s in series for y in (*s.values, *s.low, *s.high) if _known(y)]
+    if not ys:
+        return Markup('<p class="quiet">no values</p>')
+    ends = [v for v in (chart.floor, chart.ceiling) if v is not None]
+    low, high = min(ys + ends), max(ys + ends)
+    least = LEAST * max(abs(low), abs(high))
+    if high - low < least:
+        low, high = (low + high - least) / 2, (low + high + least) / 2
+    marks = ticks(low, high)
+    left, right = (min(xs), max(xs)) if max(xs) > min(xs) else (min(xs) - 1, max(xs) + 1)
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        across, up = (x - left) / (right - left), (y - marks[0]) / (marks[-1] - marks[0])
+        return (
+            round(LEFT + across * (WIDTH - LEFT - RIGHT), 1),
+            round(HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM), 1),
+        )
+
+    parts = []
+    for mark in marks:
+        _, y = at(left, mark)
+        parts.append(f'<path class="grid" d="M{LEFT} {y}H{WIDTH - RIGHT}"/>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y + 3.5}" text-anchor="end">{_tick(chart, mark)}</text>')
+    for mark in _whole_ticks(left, right):
+        x, _ = at(mark, marks[0])
+        parts.append(f'<text x="{x}" y="{HEIGHT - 8}" text-anchor="middle">{mark:g}</text>')
+    parts.append(f'<text x="2" y="{HEIGHT - 8}">{escape(chart.x)}</text>')
+    for s in series:
+        parts += _series(s, at, chart.form)
+    summary = "; ".join(filter(None, (_summary(s, chart.form) for s in series)))
+    label = escape(clean(f"{chart.title} ({chart.unit}) by {chart.x}: {summary}")[:600])
+    return Markup(
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+    )
+
+
+def _series(s: Series, at: Callable, form: Callable[[float], str]) -> Iterable[str]:
+    """One series: its band, its line in as many pieces as gaps leave, its points, and its values for the hover."""
+    known = [(*at(x, y), f"{x:g}|{form(y)}") for x, y in zip(s.steps, s.values, strict=True) if _known(y)]
+    if not known:
+        return
+    colour = f"s{s.colour % 8}"
+    if s.low and s.high:
+        edge = [(x, a, b) for x, a, b in zip(s.steps, s.low, s.high, strict=True) if _known(a) and _known(b)]
+        around = [at(x, b) for x, _, b in edge] + [at(x, a) for x, a, _ in reversed(edge)]
+        yield f'<polygon class="band {colour}" points="{" ".join(f"{x},{y}" for x, y in around)}"/>'
+    path, pen = [], "M"
+    for x, y in zip(s.steps, s.values, strict=True):
+        if _known(y):
+            path.append("{}{} {}".format(pen, *at(x, y)))
+        pen = "L" if _known(y) else "M"
+    dashed = " dashed" if s.dashed else ""
+    values = escape(";".join(text for _, _, text in known))
+    name = escape(clean(s.name))
+    yield f'<path class="line {colour}{dashed}" d="{"".join(path)}" data-name="{name}" data-v="{values}"/>'
+    if s.points or len(known) <= DOTTED:
+        for x, y, _ in known:
+            yield f'<circle class="{colour}" cx="{x}" cy="{y}" r="3"/>'
+
+
+def _tick(chart: Chart, mark: float) -> str:
+    return f"{mark * 100:.6g}%" if chart.percent else f"{mark:.6g}"
+
+
+def _whole_ticks(left: float, right: float) -> list[float]:
+    """Ticks of the x axis inside its ends: steps are whole numbers."""
+    return [mark for mark in ticks(left, right, 4) if left <= mark <= right and mark == int(mark)]
+
+
+def _summary(s: Series, form: Callable[[float], str]) -> str:
+    known = [y for y in s.values if _known(y)]
+    return f"{s.name} from {form(known[0])} to {form(known[-1])}" if known else ""
+
+
+def _known(value: Value) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

@@ -1,0 +1,52 @@
+"""The adapter of a stage's best validation so far, kept beside the one that is being trained."""
+
+import json
+import shutil
+from pathlib import Path
+
+from peft import PeftModel
+
+from qgen.runtime.files import link_tree, write_json
+from qgen.runtime.rundir import ADAPTER, BEST
+
+
+class Best:
+    """Saves the adapter whenever a validation's quality is at least the best before, in out/best/adapter.
+
+    Of equal qualities the later wins, so that a measure which says nothing keeps the last step. Checkpoints hold a
+    copy (hard links, which take no room), so that a resumed run knows what an uninterrupted one would. The adapter
+    lies one folder down: the Trainer loads any that lies directly in a checkpoint's folders.
+
+    Attributes:
+        step: the best validation's; None before the first.
+        quality: its mean reward.
+    """
+
+    def __init__(self, out: Path, model: PeftModel):
+        self.folder, self.model = out / BEST, model
+        self.step: int | None = None
+        self.quality = float("-inf")
+
+    def offer(self, step: int, quality: float) -> None:
+        """Take note of a validation of the adapter as it is now."""
+        if quality < self.quality:
+            return
+        fresh = self.folder.with_name(f".{BEST}.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        self.model.save_pretrained(fresh / ADAPTER)
+        write_json(fresh / "best.json", {"step": step, "quality": quality})
+        shutil.rmtree(self.folder, ignore_errors=True)
+        fresh.rename(self.folder)
+        self.step, self.quality = step, quality
+
+    def keep_in(self, checkpoint: Path) -> None:
+        if self.step is not None:
+            link_tree(self.folder, checkpoint / BEST)
+
+    def restore(self, checkpoint: Path) -> None:
+        """Take up what a checkpoint held."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if (checkpoint / BEST).is_dir():
+            link_tree(checkpoint / BEST, self.folder)
+            best = json.loads((self.folder / "best.json").read_text(encoding="utf-8"))
+            self.step, self.quality = best["step"], best["quality"]
