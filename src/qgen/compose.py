@@ -25,7 +25,9 @@ CONF = _HERE / "conf" if (_HERE / "conf").is_dir() else _HERE.parents[1] / "conf
 
 def by_stage(sft: Any, grpo: Any, distill: Any, *, _root_: DictConfig) -> Any:
     """The resolver behind ${by_stage:200,100,80}: the value for the stage that is being composed."""
-    return dict(zip(STAGES, (sft, grpo, distill), strict=True))[_root_.stage.name]
+    if _root_.stage.name not in STAGES:
+        raise ValueError(f"stage.name={_root_.stage.name} is none of {', '.join(STAGES)}")
+    return (sft, grpo, distill)[STAGES.index(_root_.stage.name)]
 
 
 def folder(name: str) -> str:
