@@ -93,6 +93,8 @@ def _explain_config(error: BaseException, schema: type) -> str:
         group, _, choice = (error.missing_cfg_file or "").rpartition("/")
         options = ", ".join(error.options)
         return f"{group}={choice}: there is no such {group}{nearest(choice, error.options)} (there are: {options})"
+    if told := re.search(r"ValueError raised while resolving interpolation: (.+)", message):
+        return told[1]
     full = re.search(r"full_key: (\S+)", message)
     if isinstance(chain[-1], ValidationError) and full:
         return f"{full[1]}: {str(chain[-1]).splitlines()[0]}"

@@ -13,10 +13,12 @@ def test_the_entry_says_where_the_page_lies(tmp_path, capsys):
     home = specimen.stage(tmp_path / "r" / "sft")
     config = ReportConfig([str(home)], str(tmp_path / "out.html"))
     config.check()
-    report(config)
+    report(config, tmp_path, {})
     assert str(tmp_path / "out.html") in capsys.readouterr().out
-    with pytest.raises(ValueError, match="paths is empty"):
+    with pytest.raises(ValueError, match="paths says which runs"):
         ReportConfig([]).check()
+    with pytest.raises(ValueError, match="there is no directory"):
+        ReportConfig([str(tmp_path / "nowhere")]).check()
 
 
 def test_the_page_needs_no_torch():

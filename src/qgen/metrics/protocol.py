@@ -7,6 +7,7 @@ under the ROC curve of .8) says nothing, and is marked wherever it is shown.
 
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from qgen.problem import Problem
 
 GOAL = 0.8  # AUROC at which a metric is believed
 FEWEST = 10  # outputs with a value from which a mean is taken; twice as many for measures of a whole set
+COLLAPSE = "collapse"  # the control that measures of a whole set are tested against
+SOLVED = ("answers", "levels")  # controls that a solver's metrics are tested against
 DRAWS = 40  # halves of a set that they are averaged over
 REPEAT = 0.85  # cosine similarity, numbers masked, above which an output repeats an earlier one
 
@@ -50,6 +53,7 @@ class Protocol:
         self.topics, self.levels = TopicModel(train), _levels(train)
         self.losses, self.votes = losses, votes
         self._known: dict[str, float] = {}  # losses
+        self._voted: dict[tuple[str, str], Any] = {}
         self._graded: dict[str, dict[str, np.ndarray]] = {}
         self.real = real
         graded = self.grade(real)
@@ -87,8 +91,8 @@ class Protocol:
                 float(number[r["topic"]] == t) if r["topic"] in number else np.nan
                 for t, r in zip(found["topic"], asked, strict=True)
             ]
-        if self.votes:
-            votes = self.votes([written.parsed[i] for i in good])
+        if self.votes and (written.kind != "control" or written.name in SOLVED):
+            votes = self._votes([written.parsed[i] for i in good])
             found["agree"] = [v.agree for v in votes]
             found["solvable"] = [float(v.solvable) for v in votes]
             found["ease error"] = [abs(v.agree - ease(r["level"])) for v, r in zip(votes, asked, strict=True)]
@@ -115,7 +119,7 @@ class Protocol:
             "naturalness": natural * is_problem,
             "difficulty": g.get("level error"),
             "topic": g.get("on topic"),
-            "solvable": np.nan_to_num(g["solvable"]) if self.votes else None,
+            "solvable": np.nan_to_num(g["solvable"]) if "solvable" in g else None,
             "key": g.get("agree"),
             "solver_difficulty": g.get("ease error"),
         }
@@ -137,7 +141,7 @@ class Protocol:
 
     def wholes(self, written: Written, size: int) -> dict[str, np.ndarray]:
         """Each metric of a whole set, of DRAWS subsets of `size` problems drawn without replacement; or nothing."""
-        if len(written.good) < 2 * size:
+        if len(written.good) < 2 * size or (written.kind == "control" and written.name != COLLAPSE):
             return {}
         rng, topics = np.random.default_rng(0), self.grade(written).get("topic")
         vectors = self.near[1].vectors([mask(s) for s in written.statements])
@@ -162,9 +166,7 @@ class Protocol:
             pairs: names of models to compare, the one before first; both must have answered the same prompts.
         """
         rows = {w.name: w for w in written}
-        counted = [
-            len(w.good) for w in written if w.kind == "real" or w.name == "collapse" or len(w.good) >= 2 * FEWEST
-        ]
+        counted = [len(w.good) for w in written if w.kind == "real" or w.name == COLLAPSE or len(w.good) >= 2 * FEWEST]
         size = min(100, min(counted) // 2)
         wholes = {name: self.wholes(w, size) if size >= FEWEST else {} for name, w in rows.items()}
         reference = wholes[self.real.name].get("diversity")
@@ -226,6 +228,12 @@ class Protocol:
                     areas[name] = auroc(good, bad)
         worst = min(areas, key=areas.get, default=None)
         return worst, areas.get(worst)
+
+    def _votes(self, problems: list[Problem]) -> list:
+        keys = [(p.statement, p.answer) for p in problems]
+        if new := {key: p for key, p in zip(keys, problems, strict=True) if key not in self._voted}:
+            self._voted |= zip(new, self.votes(list(new.values())), strict=True)
+        return [self._voted[key] for key in keys]
 
     def _losses(self, statements: list[str]) -> np.ndarray:
         if new := [s for s in dict.fromkeys(statements) if s not in self._known]:

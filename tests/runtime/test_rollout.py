@@ -1,0 +1,60 @@
+"""Completions are transformers' own, token for token, whichever rows have left the batch."""
+
+import pytest
+import torch
+from conftest import composed
+
+from qgen import data, model
+from qgen.prompts import requests
+from qgen.runtime import rollout
+from qgen.runtime.rollout import decode, draw, generate
+
+
+@pytest.fixture(scope="module")
+def policy():
+    return model.load_plain(composed().model, 0)
+
+
+@pytest.fixture(scope="module")
+def prompts():
+    config = composed()
+    return [row["prompt"] for row in requests(config.prompt, data.load(config.data).heldout, 6, 0)]
+
+
+def test_greedy_decoding_is_that_of_transformers(policy, prompts):
+    base, tokenizer = policy
+    base.eval()
+    texts = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=False)
+    inputs = tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=False)
+    sampling = composed("sampling.temperature=1e-6", "sampling.max_new_tokens=48").sampling
+    end = tokenizer.convert_tokens_to_ids("Ġthe")  # so that rows end at different steps, and leave the batch
+    with torch.no_grad():
+        mine = decode(base, inputs, sampling, end)
+        theirs = base.generate(**inputs, max_new_tokens=48, do_sample=False, eos_token_id=end)
+    theirs = theirs[:, inputs["input_ids"].shape[1] :].tolist()
+    assert len({len(row) for row in mine}) > 3
+    for row, reference in zip(mine, theirs, strict=True):
+        assert row == reference[: len(row)]
+        assert row[-1] == end or len(row) == 48
+
+
+def test_a_seed_gives_the_same_completions_and_leaves_trainings_numbers_alone(policy, prompts, monkeypatch):
+    sampling = composed("sampling.max_new_tokens=12", "sampling.top_p=0.9").sampling
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    first = generate(*policy, prompts, sampling, seed=1)
+    assert torch.equal(torch.get_rng_state(), before)
+    monkeypatch.setattr(rollout, "STAY", 0.0)  # nobody leaves
+    assert generate(*policy, prompts, sampling, seed=1) == first
+    assert generate(*policy, prompts, sampling, seed=2) != first
+
+
+def test_tokens_are_drawn_as_often_as_they_are_likely():
+    sampling = composed("sampling.temperature=0.5").sampling
+    logits = torch.tensor([[0.0, 0.5, 1.0, -torch.inf]]).expand(20_000, -1)
+    chance = torch.rand(20_000, generator=torch.Generator().manual_seed(0))
+    drawn = torch.bincount(draw(logits, chance, sampling), minlength=4) / 20_000
+    likely = (logits[0] / 0.5).softmax(-1)
+    assert torch.allclose(drawn, likely, atol=0.015)
+    sampling.top_p = 0.6
+    assert set(draw(logits, chance, sampling).tolist()) == {2}

@@ -1,0 +1,88 @@
+"""The adapter of the best validation is what a stage leaves, and a stage that gets worse can be ended."""
+
+import shutil
+
+import pytest
+from conftest import TINY, composed
+
+from qgen import data
+from qgen.rewards import registry, term
+from qgen.runtime.files import rows, steps
+from qgen.runtime.rundir import Claim
+from qgen.stages import run as stages
+
+SIZE = ("stage.per_device_train_batch_size=2", "stage.gradient_accumulation_steps=1", "stage.max_steps=6",
+        "stage.save_steps=1", "stage.save_total_limit=9", "validation.every=1")  # fmt: skip
+REWARD = ("reward.gate=null", "~reward.terms.difficulty", "+reward.terms.course.weight=1")
+
+
+@pytest.fixture
+def course(monkeypatch):
+    """A term that gives what the test says at each validation, in their order."""
+    monkeypatch.setattr(registry, "TERMS", dict(registry.TERMS))
+    values: list[float] = []
+
+    @term("course")
+    def course(completions, **columns):
+        value = values.pop(0)
+        return [value for _ in completions]
+
+    return values
+
+
+def train(out, *overrides, claim=None):
+    config = composed("stage=sft", *SIZE, *TINY, *REWARD, *overrides)
+    out.mkdir(exist_ok=True)
+    return stages.run(config, data.load(config.data), out, None, claim or Claim(), {})
+
+
+def weights(folder):
+    return (folder / "adapter_model.safetensors").read_bytes()
+
+
+def test_the_best_validation_is_kept_also_after_a_resume(tmp_path, course):
+    course[:] = [0.1, 0.4, 0.3, 0.9, 0.2, 0.2, 0.5]
+    whole = tmp_path / "whole"
+    summary = train(whole)
+    assert [row["reward"] for row in steps(whole / "validation.jsonl")] == [0.1, 0.4, 0.3, 0.9, 0.2, 0.2, 0.5]
+    assert summary["kept_step"] == 3
+    assert summary["steps"] == 6
+    assert summary["reward"] == [0.1, 0.9]
+    assert weights(whole / "adapter") == weights(whole / "checkpoint-3") != weights(whole / "checkpoint-6")
+    assert not (whole / "best").exists()
+
+    resumed = tmp_path / "resumed"  # killed after step 4 and its checkpoint
+    shutil.copytree(whole, resumed, ignore=shutil.ignore_patterns("summary.json", "checkpoint-[56]"))
+    shutil.rmtree(resumed / "adapter")
+    kept = (resumed / "validation.jsonl").read_text().splitlines(True)[:5]
+    (resumed / "validation.jsonl").write_text("".join(kept))
+    course[:] = [0.2, 0.5]
+    again = train(resumed, claim=Claim(checkpoint=resumed / "checkpoint-4"))
+    assert again["kept_step"] == 3
+    assert weights(resumed / "adapter") == weights(whole / "adapter")
+    assert [row["step"] for row in rows(resumed / "validation.jsonl")] == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_the_last_step_is_kept_where_that_is_asked_for_or_nothing_tells_them_apart(tmp_path, course):
+    course[:] = [0.1, 0.4, 0.3, 0.9, 0.2, 0.2, 0.5]
+    last = train(tmp_path / "last", "validation.keep_best=false")
+    assert last["kept_step"] == 6
+    assert weights(tmp_path / "last/adapter") == weights(tmp_path / "last/checkpoint-6")
+    course[:] = [0.5] * 7
+    assert train(tmp_path / "same")["kept_step"] == 6
+
+
+@pytest.mark.parametrize(
+    ("override", "course_of", "steps_done", "says"),
+    [
+        ("validation.patience=2", [0.1, 0.5, 0.4, 0.4], 3, "no better quality since step 1 (validation.patience=2)"),
+        ("validation.stop_below=0.3", [0.1, 0.5, 0.4, 0.2], 3, "quality 0.200 is under validation.stop_below=0.3"),
+        ("validation.patience=5", [0.1, 0.5, 0.4, 0.4, 0.3, 0.6, 0.5], 6, None),
+    ],
+)
+def test_a_stage_that_gets_worse_ends(tmp_path, course, override, course_of, steps_done, says):
+    course[:] = list(course_of)
+    summary = train(tmp_path / "out", override)
+    assert summary["stopped"] == says
+    assert summary["steps"] == steps_done
+    assert course == []  # the last step's validation is not made twice

@@ -1,0 +1,142 @@
+"""The evaluation as a command, and the metrics' own tests on real problems under the embedded model."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import TINY, composed, qgen
+
+from qgen import data, model
+from qgen.metrics.protocol import Protocol
+from qgen.metrics.written import Written, controls, real
+from qgen.problem import render
+from qgen.rewards.base import Base
+from qgen.runtime.files import rows
+
+SIZE = ("stage.per_device_train_batch_size=2", "stage.gradient_accumulation_steps=1", "stage.max_steps=1",
+        "reward.gate=null")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Two runs of one step each, of a model with random weights."""
+    home = tmp_path_factory.mktemp("evaluate")
+    for name in ("a", "b"):
+        done = qgen(*TINY[:-1], *SIZE, f"run_name={name}", f"seed={ord(name)}", cwd=home)
+        assert done.returncode == 0, done.stderr
+    return home
+
+
+def evaluate(home, *arguments):
+    done = qgen(*arguments, cwd=home, module="evaluate")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_command_measures_what_a_run_writes_once(home):
+    said = evaluate(home, "run=outputs/a", "n=12", "seeds=[0,1]", "max_new_tokens=6")
+    result = json.loads((home / "outputs/a/evaluation/evaluation.json").read_text())
+    found = {row["name"]: row for row in result["rows"]}
+    assert list(found)[:3] == ["base", "sft", "real"]
+    assert found["sft"]["outputs"] == 24
+    assert found["sft"]["values"]["format_yield"][0] == 0.0  # random weights write no problems
+    assert 0.1 < found["sft"]["values"]["format_yield"][2] < 0.35
+    assert found["real"]["values"]["format_yield"][0] == 1.0
+    assert found["copy"]["values"]["copies"][0] == 1.0
+    assert found["numbers"]["values"]["copies_masked"][0] == 1.0
+    tests = {metric["name"]: metric for metric in result["metrics"]}
+    assert tests["copies"]["passed"]
+    assert tests["format_yield"]["passed"]
+    assert tests["naturalness"]["passed"] is False  # random weights are no judge, and that is told
+    assert "natural ↑ ✗" in said
+    assert max(map(len, said.splitlines())) <= 80
+    assert "can the metrics be believed?" in said
+
+    path = home / "outputs/a/evaluation/outputs.jsonl"
+    before = path.read_text()
+    assert [(row["writer"], row["seed"]) for row in rows(path)] == [("base", 0), ("base", 1), ("sft", 0), ("sft", 1)]
+    path.write_text(before[:-40])  # a kill in the middle of the last block
+    again = evaluate(home, "run=outputs/a/sft", "n=12", "seeds=[0,1]", "max_new_tokens=6")
+    assert "written" not in again or "sft" in again
+    fresh = rows(home / "outputs/a/sft/evaluation/outputs.jsonl")
+    texts = {(row["writer"], row["seed"]): row["texts"] for row in fresh}
+    whole = {(row["writer"], row["seed"]): row["texts"] for row in map(json.loads, before.splitlines())}
+    assert texts == whole  # the same seed writes the same problems
+    marked = before.replace(json.dumps(whole["base", 0][0])[1:-1], "kept as it was", 1)
+    path.write_text(marked[: marked.rindex("{")])
+    evaluate(home, "run=outputs/a", "n=12", "seeds=[0,1]", "max_new_tokens=6")
+    reread = {(row["writer"], row["seed"]): row["texts"] for row in rows(path)}
+    assert reread["base", 0][0] == "kept as it was"  # a whole block is not written twice
+    assert reread["sft", 1] == whole["sft", 1]  # one that was cut short is
+
+
+def test_two_runs_are_compared_on_the_same_prompts(home):
+    said = evaluate(home, "run=outputs/b", "compare=outputs/a", "n=12", "max_new_tokens=6")
+    result = json.loads((home / "outputs/b/evaluation/against-a.json").read_text())
+    (pair,) = result["differences"]
+    assert (pair["before"], pair["after"]) == ("a/sft", "b/sft")
+    assert pair["values"]["format_yield"] == [0.0, 0.0, 0.0]
+    assert "b/sft − a/sft" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "run says whose problems are measured"),
+        (["run=nowhere"], "run=nowhere: there is no such directory"),
+        (["run=outputs"], "holds no finished stage"),
+        (["run=outputs/a", "n=0"], "n=0 must be"),
+        (["run=outputs/a", "seeds=[1,1]"], "must be different numbers"),
+        (["run=outputs/a", "evaluate.solvr=x"], "did you mean evaluate.solver?"),
+        (["run=outputs/a", "evaluate.solver=/no/model", "n=2"], "/no/model"),
+    ],
+)
+def test_mistakes_are_named(home, arguments, says):
+    done = qgen(*arguments, cwd=home, module="evaluate")
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_solver_adds_its_metrics(home):
+    for part in model.load_plain(composed("model=tiny").model, 0):
+        part.save_pretrained(home / "solver")
+    evaluate(home, "run=outputs/a", "n=10", "max_new_tokens=6", "evaluate.solver=solver", "evaluate.max_new_tokens=4")
+    result = json.loads((home / "outputs/a/evaluation/evaluation.json").read_text())
+    found = {row["name"]: row["values"] for row in result["rows"]}
+    assert found["real"]["solvable"][0] == 0.0  # random weights solve nothing
+    assert found["real"]["key"] == [0.0, 0.0, 0.0]
+    assert any("answers 0% of real problems" in note for note in result["notes"])
+
+
+def test_each_metric_tells_its_control_from_real_problems_or_is_marked():
+    config = composed()
+    corpus = data.load(config.data)
+    judge = Base(*model.load_plain(config.model, 0), config.prompt)
+    authors = real(corpus.heldout[:26], "en")
+    spoiled = controls(corpus.heldout[:26], corpus.train, "en")
+    rng = np.random.default_rng(0)
+    half = [render(p, "en") if rng.random() < 0.5 else "no problem" for p in corpus.heldout[:26]]
+    writer = Written("half", "model", authors.requests, authors.prompts, half)
+    result = Protocol(corpus.train, authors, judge.losses).evaluate([writer, authors, *spoiled], [("real", "half")])
+    tests = {metric["name"]: metric for metric in result["metrics"]}
+    failed = {name for name, metric in tests.items() if metric["passed"] is False}
+    assert failed <= {"difficulty"}
+    assert tests["difficulty"]["auroc"] < 0.8  # a regressor of rank correlation .26: it must not be believed
+    found = {row["name"]: row["values"] for row in result["rows"]}
+    low, high = found["half"]["format_yield"][1:]
+    assert low < 0.5 < high
+    assert result["differences"][0]["values"]["format_yield"][2] < 0
+    assert found["collapse"]["diversity"][0] < 0.7 < found["real"]["diversity"][0]
+    assert found["topics"]["topic"][0] < 0.3 < found["real"]["topic"][0]
+
+
+def test_evaluate_answers_help_without_torch(tmp_path):
+    code = "import sys; import qgen.evaluate; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], env=os.environ, check=False).returncode == 0
+    done = qgen("--help", cwd=tmp_path, module="evaluate")
+    assert done.returncode == 0
+    assert "python -m qgen.evaluate run=outputs/quickstart" in done.stdout
