@@ -58,3 +58,25 @@ def test_tokens_are_drawn_as_often_as_they_are_likely():
     assert torch.allclose(drawn, likely, atol=0.015)
     sampling.top_p = 0.6
     assert set(draw(logits, chance, sampling).tolist()) == {2}
+
+
+def test_merging_the_adapter_changes_neither_the_words_nor_afterwards_the_weights(prompts):
+    config = composed("sampling.temperature=1e-6", "sampling.max_new_tokens=24")
+    trained, tokenizer = model.load(config.model, None, 0)
+    with torch.no_grad():
+        for name, parameter in trained.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(0.0, 0.02)
+    before = {name: parameter.clone() for name, parameter in trained.named_parameters()}
+    merged = generate(trained, tokenizer, prompts[:3], config.sampling, 0)
+    assert all(torch.equal(parameter, before[name]) for name, parameter in trained.named_parameters())
+    assert not any(getattr(module, "merged", False) for module in trained.modules())
+    texts = tokenizer.apply_chat_template(prompts[:3], add_generation_prompt=True, tokenize=False)
+    inputs = tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=False)
+    trained.eval()
+    with torch.no_grad():
+        apart = decode(trained, inputs, config.sampling, tokenizer.eos_token_id)
+    assert [c.text for c in merged] == [tokenizer.decode(row, skip_special_tokens=True) for row in apart]
+    with trained.disable_adapter():
+        bare = generate(trained, tokenizer, prompts[:3], config.sampling, 0)
+    assert bare != merged

@@ -8,7 +8,10 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import psutil
 import torch
+from peft.tuners.lora.layer import Linear as LoraLinear
+from peft.tuners.lora.layer import LoraLayer
 from transformers import BatchEncoding, DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.generation import TopPLogitsWarper
 
@@ -43,7 +46,7 @@ def generate(
     texts = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=False)
     order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))
     found: dict[int, Completion] = {}
-    with _writing(model), torch.random.fork_rng():
+    with _writing(model), _merged(model), torch.random.fork_rng():
         torch.manual_seed(seed)
         for start in range(0, len(order), sampling.batch_size):
             batch = order[start : start + sampling.batch_size]
@@ -97,6 +100,36 @@ def draw(logits: torch.Tensor, chance: torch.Tensor, sampling: SamplingConfig) -
         logits = TopPLogitsWarper(sampling.top_p)(None, logits)
     total = logits.softmax(-1).cumsum(-1)
     return torch.searchsorted(total, chance[:, None] * total[:, -1:], right=True)[:, 0].clamp(max=logits.shape[-1] - 1)
+
+
+@contextmanager
+def _merged(model: PreTrainedModel):
+    """The adapter added into the weights while the model writes, which halves what is launched for a token.
+
+    Afterwards the weights are what they were to the bit, which subtracting the adapter again would not promise. That
+    takes a copy of them: quantized weights, and weights whose copy does not fit, stay as they are.
+    """
+    layers = [m for m in model.modules() if isinstance(m, LoraLayer) and not m.disable_adapters]
+    weights = [layer.get_base_layer().weight for layer in layers]
+    plain = all(type(layer) is LoraLinear and w.is_floating_point() for layer, w in zip(layers, weights, strict=True))
+    if not plain or sum(w.nbytes for w in weights) > _room(model.device):
+        yield
+        return
+    before = [weight.detach().clone() for weight in weights]
+    try:
+        for layer in layers:
+            layer.merge()
+        yield
+    finally:
+        for layer, weight, was in zip(layers, weights, before, strict=True):
+            weight.data.copy_(was)
+            layer.merged_adapters.clear()
+
+
+def _room(device: torch.device) -> int:
+    """Bytes that may be taken for a moment: half of what is free."""
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    return free // 2
 
 
 @contextmanager
