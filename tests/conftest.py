@@ -1,6 +1,10 @@
 """What the tests share: composed configs, hand-written problems, and qgen as a command."""
 
 import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # a process a core: torch's threads of two would wait for one another
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import subprocess
 import sys
 from pathlib import Path

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from qgen import ranges
 from qgen.cli import entry
 from qgen.config import Config, ModelConfig, SamplingConfig, SolverConfig
-from qgen.prompts import requests
+from qgen.prompts import requests, spread
 from qgen.runtime import rundir
 from qgen.runtime.files import append, rows, write_json
 from qgen.runtime.quiet import quiet
@@ -200,8 +200,9 @@ def _measure(
     language = run.prompt.language.value
     base = Base(*loaded, run.prompt, config.batch_size)
     solver = _solver(config, run, corpus) if config.evaluate.solver else None
-    authors = real(corpus.heldout[: config.n], language)
-    spoiled = controls(corpus.heldout[: min(config.n, CONTROLS)], corpus.train, language)
+    problems = spread(corpus.heldout, min(config.n, len(corpus.heldout)), run.data.split_seed)  # those asked like
+    authors = real(problems, language)
+    spoiled = controls(problems[:CONTROLS], corpus.train, language)
     print(f"measuring {len(written)} models, real problems and {len(spoiled)} controls")
     protocol = Protocol(corpus.train, authors, base.losses, solver.votes if solver else None)
     result = protocol.evaluate([*written, authors, *spoiled], pairs)

@@ -42,20 +42,25 @@ def request(prompt: PromptConfig, problem: Problem) -> dict[str, Any]:
     return {"prompt": ask_like(prompt, problem), "topic": problem.topic, "level": problem.level}
 
 
-def requests(prompt: PromptConfig, problems: list[Problem], count: int, seed: int) -> list[dict[str, Any]]:
-    """`count` requests for problems like these, spread evenly over topics and levels: the same for the same seed.
-
-    Where there are fewer problems than that they are asked like again, each time on the next of their knowledge
-    points, so that as few requests as can be are repeated.
-    """
+def spread(problems: list[Problem], count: int, seed: int) -> list[Problem]:
+    """`count` of the problems, as evenly as can be from each topic and level, in an order that is the seed's; some of
+    them again where there are fewer."""
     cells: dict[tuple[str, int | None], list[Problem]] = {}
-    rng = random.Random(seed)
-    for problem in rng.sample(problems, len(problems)):
+    for problem in random.Random(seed).sample(problems, len(problems)):
         cells.setdefault((problem.topic, problem.level), []).append(problem)
+    rows = list(cells.values())
+    once = [p for turn in range(max(map(len, rows), default=0)) for cell in rows for p in cell[turn : turn + 1]]
+    return [once[i % len(once)] for i in range(count)]
+
+
+def requests(prompt: PromptConfig, problems: list[Problem], count: int, seed: int) -> list[dict[str, Any]]:
+    """`count` requests for problems like these, spread over topics and levels.
+
+    A problem that is asked like again is asked for on the next of its knowledge points, so that as few requests as
+    can be are the same.
+    """
     turns, rows = Counter(), []
-    for i in range(count):
-        cell = list(cells.values())[i % len(cells)]
-        problem = cell[i // len(cells) % len(cell)]
+    for problem in spread(problems, count, seed):
         row, turn = request(prompt, problem), turns[problem.id]
         if turn:
             row["prompt"] = ask(prompt, problem.topic, problem.level, problem.points[turn - 1 : turn])

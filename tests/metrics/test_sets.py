@@ -34,7 +34,7 @@ def test_copies_are_found_and_real_problems_are_not():
 
 def test_sets():
     assert vendi_share(np.eye(5)) == pytest.approx(1.0)
-    assert vendi_share(np.ones((5, 1))) == pytest.approx(0.2)
+    assert vendi_share(np.ones((5, 5))) == pytest.approx(0.2)
     statements = [p.statement for p in data.load(composed().data).heldout[:24]]
     repeated = [statements[0].replace("2", str(i)) for i in range(24)]
     assert self_bleu(repeated) > 0.9 > 0.5 > self_bleu(statements)

@@ -9,13 +9,13 @@ from qgen.metrics.similarity import mask, tokens
 REFERENCES = 10  # texts that a text's self-BLEU is taken against
 
 
-def vendi_share(vectors: np.ndarray) -> float:
+def vendi_share(similarities: np.ndarray) -> float:
     """The Vendi score (arXiv:2210.02410), the effective number of different texts, as a share of their number.
 
     Args:
-        vectors: unit vectors of the texts, of shape (texts, features), dense.
+        similarities: of each text to each, 1 on the diagonal, of shape (texts, texts).
     """
-    return float(vendi.score_K(vectors @ vectors.T)) / len(vectors)
+    return float(vendi.score_K(similarities)) / len(similarities)
 
 
 def self_bleu(texts: list[str]) -> float:

@@ -144,12 +144,12 @@ class Protocol:
         if len(written.good) < 2 * size or (written.kind == "control" and written.name != COLLAPSE):
             return {}
         rng, topics = np.random.default_rng(0), self.grade(written).get("topic")
-        vectors = self.near[1].vectors([mask(s) for s in written.statements])
+        alike = self._alike(written.statements)
         found: dict[str, list[float]] = {m.name: [] for m in self.metrics if m.whole}
         for _ in range(DRAWS):
             drawn = rng.choice(len(written.good), size, replace=False)
             texts = [written.statements[i] for i in drawn]
-            found["diversity"].append(diversity.vendi_share(vectors[drawn].toarray()))
+            found["diversity"].append(diversity.vendi_share(alike[np.ix_(drawn, drawn)]))
             found["self_bleu"].append(diversity.self_bleu(texts))
             found["distinct"].append(diversity.distinct(texts))
             if topics is not None:
@@ -241,9 +241,12 @@ class Protocol:
         return np.array([self._known[s] for s in statements])
 
     def _repeats(self, statements: list[str]) -> np.ndarray:
+        return np.tril(self._alike(statements) > REPEAT, k=-1).any(axis=1).astype(float)
+
+    def _alike(self, statements: list[str]) -> np.ndarray:
+        """The similarity of each to each, numbers and letters masked, of shape (statements, statements)."""
         vectors = self.near[1].vectors([mask(s) for s in statements])
-        earlier = np.tril((vectors @ vectors.T).toarray() > REPEAT, k=-1) if statements else np.zeros((0, 0))
-        return earlier.any(axis=1).astype(float)
+        return (vectors @ vectors.T).toarray()
 
     def _notes(self, size: int, wholes: bool) -> list[str]:
         notes = [
