@@ -11,6 +11,7 @@ from conftest import TINY, composed, qgen
 
 from qgen import data, model
 from qgen.metrics.protocol import Protocol
+from qgen.metrics.results import results
 from qgen.metrics.written import Written, controls, real
 from qgen.problem import render
 from qgen.rewards.base import Base
@@ -75,10 +76,11 @@ def test_the_command_measures_what_a_run_writes_once(home):
 
 def test_two_runs_are_compared_on_the_same_prompts(home):
     said = evaluate(home, "run=outputs/b", "compare=outputs/a", "n=12", "max_new_tokens=6")
-    result = json.loads((home / "outputs/b/evaluation/against-a.json").read_text())
+    result = json.loads((home / "outputs/b/evaluation/against-a-sft.json").read_text())
     (pair,) = result["differences"]
     assert (pair["before"], pair["after"]) == ("a/sft", "b/sft")
-    assert pair["values"]["format_yield"] == [0.0, 0.0, 0.0]
+    value, low, high = pair["values"]["format_yield"]
+    assert low < value == 0.0 < high
     assert "b/sft − a/sft" in said
 
 
@@ -90,6 +92,7 @@ def test_two_runs_are_compared_on_the_same_prompts(home):
         (["run=outputs"], "holds no finished stage"),
         (["run=outputs/a", "n=0"], "n=0 must be"),
         (["run=outputs/a", "seeds=[1,1]"], "must be different numbers"),
+        (["run=outputs/a", "compare=outputs/a"], "is the run itself"),
         (["run=outputs/a", "evaluate.solvr=x"], "did you mean evaluate.solver?"),
         (["run=outputs/a", "evaluate.solver=/no/model", "n=2"], "/no/model"),
     ],
@@ -109,7 +112,7 @@ def test_a_solver_adds_its_metrics(home):
     found = {row["name"]: row["values"] for row in result["rows"]}
     assert found["real"]["solvable"][0] == 0.0  # random weights solve nothing
     assert found["real"]["key"] == [0.0, 0.0, 0.0]
-    assert any("answers 0% of real problems" in note for note in result["notes"])
+    assert any("solver answers 0% of real problems: too few" in note for note in result["notes"])
 
 
 def test_each_metric_tells_its_control_from_real_problems_or_is_marked():
@@ -121,7 +124,8 @@ def test_each_metric_tells_its_control_from_real_problems_or_is_marked():
     rng = np.random.default_rng(0)
     half = [render(p, "en") if rng.random() < 0.5 else "no problem" for p in corpus.heldout[:26]]
     writer = Written("half", "model", authors.requests, authors.prompts, half)
-    result = Protocol(corpus.train, authors, judge.losses).evaluate([writer, authors, *spoiled], [("real", "half")])
+    protocol = Protocol(corpus.train, authors, judge.losses)
+    result = results(protocol, [writer, authors, *spoiled], [("real", "half")])
     tests = {metric["name"]: metric for metric in result["metrics"]}
     failed = {name for name, metric in tests.items() if metric["passed"] is False}
     assert failed <= {"difficulty"}

@@ -57,7 +57,7 @@ def entry(task: Callable[[Any, Path, dict], Any], name: str = "config", schema: 
         try:
             hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)()
         except KeyboardInterrupt:
-            print("\nqgen: interrupted; what was written is kept, and resume=true goes on from it", file=sys.stderr)
+            print(f"\nqgen: interrupted; what was written is kept, and {_again(schema)}", file=sys.stderr)
             sys.exit(130)
         except Exception as error:
             failed.append(explain(error, schema))
@@ -72,13 +72,17 @@ def explain(error: BaseException, schema: type = Config) -> str:
     """One message for a person: what is wrong, and what to do about it."""
     text = str(error).strip() or type(error).__name__
     if _disk_full(error):
-        return f"no space is left on the disk ({text.splitlines()[0]}): free some, then go on with resume=true"
+        return f"no space is left on the disk ({text.splitlines()[0]}): free some; {_again(schema)}"
     if isinstance(error, HydraException | OmegaConfBaseException):
         return _explain_config(error, schema)
     known = isinstance(error, RuntimeError | ValueError | ImportError | NotImplementedError)
     where = _log_file()
     kind = "" if known else f"{type(error).__name__}: "
     return f"{kind}{text}" + (f"\nthe traceback is in {where}" if where else "")
+
+
+def _again(schema: type) -> str:
+    return "resume=true goes on from it" if schema is Config else "the same command goes on from it"
 
 
 def _explain_config(error: BaseException, schema: type) -> str:

@@ -10,7 +10,6 @@ import json
 import os
 import time
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +35,7 @@ CONTROLS = 100  # real problems that are spoiled, at most
 
 
 @dataclass
-class Options:
+class SolverOptions:
     solver: str | None = None  # a hub model or a local directory that solves the problems; null leaves that out
     samples: int = 8  # its attempts at each problem
     max_new_tokens: int = 512  # of an attempt
@@ -52,7 +51,7 @@ class EvaluateConfig:
     compare: str | None = None  # another run: the last stages of both answer the same prompts
     max_new_tokens: int | None = None  # of a problem; null: as many as the run was trained with
     batch_size: int = 64  # problems written at once
-    evaluate: Options = field(default_factory=Options)
+    evaluate: SolverOptions = field(default_factory=SolverOptions)
 
     def check(self) -> None:
         ranges.check(self, {"n": (2, 10**6), "max_new_tokens": (1, 10**6), "batch_size": (1, 10**6),
@@ -62,6 +61,8 @@ class EvaluateConfig:
         for key in ("run", "compare"):
             if (path := getattr(self, key)) and not Path(path).is_dir():
                 raise ValueError(f"{key}={path}: there is no such directory")
+        if self.compare and Path(self.compare).resolve() == Path(self.run).resolve():
+            raise ValueError(f"compare={self.compare} is the run itself: name another")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds={self.seeds} must be different numbers, at least one")
 
@@ -86,16 +87,20 @@ def evaluate(config: EvaluateConfig, out: Path, plain: dict) -> None:
     from qgen import data
 
     corpus = data.load(run.data)
+    for writer in writers:
+        _same_problems(writer, run, corpus)
     asked = requests(run.prompt, corpus.heldout, config.n, run.data.split_seed)
     quiet()
     from qgen.metrics.written import Written
-    from qgen.model import load_plain
+    from qgen.model import load_plain, load_tokenizer
     from qgen.runtime.memory import measure
 
+    if config.evaluate.solver:
+        load_tokenizer(ModelConfig(name=config.evaluate.solver))  # a mistake is told before anything is written
     home = Path(config.run) / FOLDER
-    home.mkdir(exist_ok=True)
     loaded = load_plain(run.model, run.seed)
-    blocks = _blocks(writers, loaded, asked, sampling, config.seeds, home / OUTPUTS)
+    with rundir.locked(home):
+        blocks = _blocks(writers, loaded, asked, sampling, config.seeds, home / OUTPUTS)
     ids = {prompt: i for i, prompt in enumerate(dict.fromkeys(json.dumps(r["prompt"]) for r in asked))}
     prompts = np.array([ids[json.dumps(r["prompt"])] for r in asked])
     times = len(config.seeds)
@@ -112,8 +117,7 @@ def evaluate(config: EvaluateConfig, out: Path, plain: dict) -> None:
         "seconds": {"writing": seconds},
     }  # fmt: skip
     result["seconds"]["all"] = round(time.monotonic() - began, 1)
-    other = Path(config.compare).resolve().name if config.compare else None
-    target = home / (f"against-{other}.json" if other else RESULT)
+    target = home / (f"against-{pairs[0][0].replace('/', '-')}.json" if config.compare else RESULT)
     write_json(target, result)
     show(evaluation_table(result), test_table(result), control_table(result))
     if result["differences"]:
@@ -127,18 +131,15 @@ def _writers(config: EvaluateConfig) -> tuple[list[Writer], list[tuple[str, str]
     run = rundir.finished_stages(Path(config.run))
     if not config.compare:
         writers = [Writer("base", run[0], rundir.config_at(run[0]), None)]
-        writers += [Writer(home.name, home, rundir.config_at(home), rundir.adapter_at(home)) for home in run]
-        names = [writer.name for writer in writers]
-        return writers, list(pairwise(names))
+        for home in run:
+            config_there = rundir.config_at(home)
+            writers.append(Writer(config_there.stage.name, home, config_there, rundir.adapter_at(home)))
+        return writers, [(_origin(writer, writers), writer.name) for writer in writers[1:]]
     last, other = run[-1], rundir.finished_stages(Path(config.compare))[-1]
-    ours, theirs = (f"{home.resolve().parent.name}/{home.name}" for home in (last, other))
+    mine, yours = rundir.config_at(last), rundir.config_at(other)
+    ours, theirs = (f"{home.resolve().parent.name}/{c.stage.name}" for home, c in ((last, mine), (other, yours)))
     if ours == theirs:
         ours, theirs = str(last), str(other)
-    mine, yours = rundir.config_at(last), rundir.config_at(other)
-    for key in ("data", "prompt"):
-        if getattr(mine, key) != getattr(yours, key):
-            raise RuntimeError(f"{config.run} and {config.compare} differ in {key}=..., so that they cannot answer the "
-                               "same prompts beside the same real problems")  # fmt: skip
     writers = [
         Writer("base", last, mine, None),
         Writer(theirs, other, yours, rundir.adapter_at(other)),
@@ -147,30 +148,60 @@ def _writers(config: EvaluateConfig) -> tuple[list[Writer], list[tuple[str, str]
     return writers, [(theirs, ours)]
 
 
+def _origin(writer: Writer, writers: list[Writer]) -> str:
+    """The writer that a stage started from, as far as it is measured too; else the base."""
+    started = Path(_environment(writer).get("started_from", ""))
+    return next((w.name for w in writers if w.adapter and w.adapter.resolve() == started.resolve()), "base")
+
+
+def _environment(writer: Writer) -> dict:
+    try:
+        return json.loads((writer.home / rundir.ENVIRONMENT).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RuntimeError(f"{writer.home} has no {rundir.ENVIRONMENT}: it cannot be told what was trained") from error
+
+
+def _same_problems(writer: Writer, run: Config, corpus: "Corpus") -> None:
+    """Raise RuntimeError where a writer knows other problems than those that it would be measured with."""
+    from qgen.data import fingerprint
+
+    for key in ("data", "prompt"):
+        if getattr(writer.config, key) != getattr(run, key):
+            raise RuntimeError(
+                f"{writer.home} was trained with another {key}=..., so that it cannot be measured beside the others: "
+                f"evaluate it by itself, with run={writer.home}"
+            )
+    was = _environment(writer)
+    for part, problems in (("data", corpus.train), ("heldout", corpus.heldout)):
+        if was.get(part) != fingerprint(problems):
+            raise RuntimeError(
+                f"{writer.home}: the problems that data.source={run.data.source.value} holds now are not those that it "
+                f"was trained with, so that what was held out may have been trained on: restore them"
+            )
+
+
 def _blocks(
     writers: list[Writer], loaded: tuple, asked: list[dict], sampling: SamplingConfig, seeds: list[int], path: Path
 ) -> dict[str, list[dict]]:
     """For each writer its outputs, a block a seed, with the seconds that writing them took.
 
-    Blocks are known by the weights, the requests, the sampling and the seed; those that nobody asks for any more, and
-    one that was cut short, are left out of the file.
+    Blocks are known by the weights, the requests, the sampling and the seed, and kept in a file that only grows.
     """
     from qgen.model import adapted, load_plain
     from qgen.runtime.rollout import generate
 
     keys = {(w.name, s): _key(w, asked, sampling, s) for w in writers for s in seeds}
-    known = {row["key"]: row for row in rows(path) if row["key"] in keys.values()}
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    append(fresh, known.values())
-    fresh.replace(path)
+    known = {row["key"]: row for row in rows(path)}  # without a last line that was cut short
+    bases = {str(writers[0].config.model): loaded}
     found: dict[str, list[dict]] = {}
     for writer in writers:
         for seed in seeds:
             key = keys[writer.name, seed]
             if key not in known:
-                same = writer.config.model == writers[0].config.model
-                base, tokenizer = loaded if same else load_plain(writer.config.model, writer.config.seed)
+                which = str(writer.config.model)
+                if which not in bases:
+                    bases[which] = load_plain(writer.config.model, writer.config.seed)
+                base, tokenizer = bases[which]
                 began = time.monotonic()
                 bar = tqdm(total=len(asked), desc=f"{writer.name} writes", unit="problem", leave=False, disable=None)
                 with bar, adapted(base, writer.adapter) as policy:
@@ -184,8 +215,13 @@ def _blocks(
 
 
 def _key(writer: Writer, asked: list[dict], sampling: SamplingConfig, seed: int) -> str:
-    environment = json.loads((writer.home / rundir.ENVIRONMENT).read_text(encoding="utf-8"))
-    what = (environment["model"], rundir.fingerprint(writer.adapter), [r["prompt"] for r in asked], sampling, seed)
+    what = (
+        _environment(writer)["model"],
+        rundir.fingerprint(writer.adapter),
+        [r["prompt"] for r in asked],
+        sampling,
+        seed,
+    )
     return hashlib.sha256(repr(what).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
@@ -194,6 +230,7 @@ def _measure(
 ) -> dict:
     """The protocol's figures for what was written, beside real problems and controls."""
     from qgen.metrics.protocol import Protocol
+    from qgen.metrics.results import results
     from qgen.metrics.written import controls, real
     from qgen.rewards.base import Base
 
@@ -205,9 +242,10 @@ def _measure(
     spoiled = controls(problems[:CONTROLS], corpus.train, language)
     print(f"measuring {len(written)} models, real problems and {len(spoiled)} controls")
     protocol = Protocol(corpus.train, authors, base.losses, solver.votes if solver else None)
-    result = protocol.evaluate([*written, authors, *spoiled], pairs)
+    result = results(protocol, [*written, authors, *spoiled], pairs)
     if solver:
-        result["notes"].append(f"solver {config.evaluate.solver}: {solver.note}")
+        rate = f"{config.evaluate.solver} answers {solver.rate:.0%} of real problems"
+        result["notes"].append(rate if solver.usable else f"{rate}: too few for its figures to say much")
     return result
 
 

@@ -18,6 +18,8 @@ class ReportConfig:
     def check(self) -> None:
         if not self.paths:
             raise ValueError("paths says which runs the page is about: python -m qgen.report paths=[outputs/NAME]")
+        if not self.out or Path(self.out).is_dir():
+            raise ValueError(f"out={self.out} must be a file, such as report.html")
         if absent := [path for path in self.paths if not Path(path).is_dir()]:
             raise ValueError(f"paths: there is no directory {', '.join(absent)}")
 

@@ -7,6 +7,7 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from qgen.data import Corpus
@@ -19,7 +20,7 @@ def show(*things: object) -> None:
     if not console.is_terminal:
         console = Console(highlight=False, width=80)
     for thing in things:
-        console.print(thing)
+        console.print(thing, markup=False)  # a path may hold brackets
 
 
 def corpus_table(corpus: "Corpus") -> Table:
@@ -40,7 +41,7 @@ def corpus_table(corpus: "Corpus") -> Table:
 def stage_table(summaries: list[dict]) -> Table:
     """What each stage changed, a column a stage: first → last tenth of its steps for the training loss, before → after
     for what was measured on the same held-out problems and requests."""
-    table = _table("before → after each stage, on the same held-out problems and requests")
+    table = _table("before each stage → at the step that it kept, on the same held-out problems and requests")
     for column in ("", *(s["stage"] for s in summaries)):
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
     rows = {
@@ -49,7 +50,7 @@ def stage_table(summaries: list[dict]) -> Table:
         "held-out reward": [_pair(s["reward"], "{:.3f}") for s in summaries],
         "held-out format yield": [_pair(s["format_yield"], "{:.0%}") for s in summaries],
         "optimizer steps": [str(s["steps"]) for s in summaries],
-        "the step kept": [str(s["kept_step"]) for s in summaries],
+        "the step kept": [str(s.get("kept_step", "–")) for s in summaries],
         "seconds": [f"{s['seconds']:.0f}" for s in summaries],
         "of them validating": [f"{s['validation_seconds'] / s['seconds']:.0%}" for s in summaries],
         "peak memory, GiB": [f"{s['peak_memory'] / 2**30:.1f}" for s in summaries],
@@ -61,12 +62,14 @@ def stage_table(summaries: list[dict]) -> Table:
     return table
 
 
-def samples(summary: dict) -> str:
+def samples(summary: dict) -> Text:
     """Problems that a stage wrote at its last validation, as they were written."""
     texts = "\n\n".join(
         f"[bold]{i}.[/bold] {escape(text.strip())}" for i, text in enumerate(summary["samples"], start=1)
     )
-    return f"\nwritten by {summary['stage']} for held-out requests, those that parse first:\n\n{texts}\n"
+    return Text.from_markup(
+        f"\nwritten by {summary['stage']} for held-out requests, those that parse first:\n\n{texts}\n"
+    )
 
 
 def separation_table(rows: list["Separation"], count: int, goal: float) -> Table:
@@ -96,7 +99,7 @@ def evaluation_table(result: dict) -> Table:
     rows = [row for row in result["rows"] if row["kind"] != "control"]
     times = f"{len(result['seeds'])} x " if len(result["seeds"]) > 1 else ""
     table = _table(f"{times}{result['n']} outputs a model, unfiltered, to {result['prompts']} held-out prompts")
-    for column in ("", *(row["name"] for row in rows)):
+    for column in ("", *(escape(row["name"]) for row in rows)):
         table.add_column(column, justify="right" if column else "left")
     for metric in result["metrics"]:
         found = [row["values"][metric["name"]] for row in rows]
@@ -110,13 +113,15 @@ def test_table(result: dict) -> Table:
     """Each metric's own test: how well it tells real problems from the control that it is meant to catch."""
     rows = {row["name"]: row["values"] for row in result["rows"]}
     table = _table("can the metrics be believed? each against the control that it tells from real problems worst")
-    for column in ("", "AUROC", "", "control", "of real", "of control"):
+    for column in ("", "AUROC", "95 %", "", "control", "of real", "of control"):
         table.add_column(column, justify="left" if column in ("", "control") else "right", no_wrap=True)
     for metric in result["metrics"]:
         name, control = metric["name"], metric["control"]
         if control:
             values = [_number(v[0], metric) if (v := rows[row][name]) else "–" for row in ("real", control)]
-            table.add_row(metric["label"], f"{metric['auroc']:.2f}", " " if metric["passed"] else "✗", control, *values)
+            between = "–".join(f"{v:.2f}" for v in metric["auroc_interval"] or [])
+            mark = " " if metric["passed"] else "✗"
+            table.add_row(metric["label"], f"{metric['auroc']:.2f}", between, mark, control, *values)
     return _marked(table, result)
 
 
@@ -136,8 +141,8 @@ def control_table(result: dict) -> Table:
 
 def difference_table(result: dict) -> Table:
     """What differs by more than chance, a column a pair of models."""
-    table = _table("differences, with 95 % intervals; * where larger than chance")
-    for column in ("", *(f"{pair['after']} − {pair['before']}" for pair in result["differences"])):
+    table = _table("differences, with 95 % intervals, shares in points; * where larger than chance")
+    for column in ("", *(escape(f"{pair['after']} − {pair['before']}") for pair in result["differences"])):
         table.add_column(column, justify="right" if column else "left")
     for metric in result["metrics"]:
         found = [pair["values"][metric["name"]] for pair in result["differences"]]
@@ -160,7 +165,8 @@ def _label(metric: dict) -> str:
 
 
 def _number(value: float, metric: dict, sign: str = "") -> str:
-    return f"{100 * value:{sign}.0f}%" if metric["unit"] == "share" else f"{value:{sign}.2f}"
+    mark = "" if sign else "%"  # differences of shares are points
+    return f"{100 * value:{sign}.0f}{mark}" if metric["unit"] == "share" else f"{value:{sign}.2f}"
 
 
 def _range(values: list[float], metric: dict, sign: str = "") -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from qgen.metrics.intervals import Interval, auroc, difference, mean, proportion
+from qgen.metrics.intervals import Interval, auroc, mean, mean_difference, proportion, proportion_difference
 
 
 @pytest.mark.parametrize(("ones", "of"), [(0, 30), (1, 30), (15, 30), (30, 30), (140, 200)])
@@ -30,7 +30,7 @@ def test_outputs_without_a_value_do_not_count():
     assert proportion(values, np.arange(6)).value == mean(values, np.arange(6)).value == 0.75
     assert proportion(np.full(3, np.nan), np.arange(3)) is None
     assert mean(np.full(3, np.nan), np.arange(3)) is None
-    assert difference(values, np.full(6, np.nan), np.arange(6)) is None
+    assert mean_difference(values, np.full(6, np.nan), np.arange(6)) is None
 
 
 def test_nineteen_of_twenty_intervals_hold_the_truth():
@@ -47,14 +47,33 @@ def test_a_paired_difference_is_surer_than_two_means():
     rng = np.random.default_rng(2)
     hard = rng.normal(0.0, 2.0, 50)
     before, after = hard + rng.normal(0.0, 0.1, 50), hard + 0.2 + rng.normal(0.0, 0.1, 50)
-    found = difference(before, after, np.arange(50))
+    found = mean_difference(before, after, np.arange(50))
     assert found.value == pytest.approx(0.2, abs=0.06)
-    assert not found.chance
+    assert found.low > 0
     assert mean(after, np.arange(50)).low < mean(before, np.arange(50)).high
-    assert Interval(0.1, -0.1, 0.3).chance
-    assert difference(before, before, np.arange(50)) == Interval(0.0, 0.0, 0.0)
+    assert mean_difference(before, before, np.arange(50)) == Interval(0.0, 0.0, 0.0)
+
+
+def test_a_handful_of_outputs_is_rarely_more_than_chance():
+    rng, starred = np.random.default_rng(3), 0
+    for _ in range(400):  # 12 outputs and 140 of the same true share
+        few, many = ((rng.random(n) < 0.08).astype(float) for n in (12, 140))
+        found = proportion_difference(proportion(few, np.arange(12)), proportion(many, np.arange(140)))
+        starred += not found.low <= 0 <= found.high
+    assert starred <= 24
+    clear = proportion_difference(Interval(0.0, 0.0, 0.02), Interval(0.5, 0.43, 0.57))
+    assert clear.value == 0.5
+    assert 0.4 < clear.low < 0.5 < clear.high < 0.6
+
+
+def test_outputs_that_are_all_alike_count_by_their_prompts():
+    found = proportion(np.zeros(600), np.arange(600) % 44)
+    assert found.high == pytest.approx(proportion(np.zeros(44), np.arange(44)).high)
 
 
 def test_auroc():
-    assert auroc(np.array([2.0, 3.0, np.nan]), np.array([0.0, 1.0])) == 1.0
-    assert auroc(np.array([1.0, 1.0]), np.array([1.0])) == 0.5
+    assert auroc(np.array([2.0, 3.0, np.nan]), np.array([0.0, 1.0])).value == 1.0
+    assert auroc(np.array([1.0, 1.0]), np.array([1.0])).value == 0.5
+    rng = np.random.default_rng(4)
+    areas = [auroc(rng.normal(1, 1, 36), rng.normal(0, 1, 36)) for _ in range(200)]  # the truth is .760
+    assert 180 <= sum(a.low <= 0.760 <= a.high for a in areas) <= 199

@@ -29,7 +29,7 @@ def test_greedy_decoding_is_that_of_transformers(policy, prompts):
     sampling = composed("sampling.temperature=1e-6", "sampling.max_new_tokens=48").sampling
     end = tokenizer.convert_tokens_to_ids("Ġthe")  # so that rows end at different steps, and leave the batch
     with torch.no_grad():
-        mine = decode(base, inputs, sampling, end)
+        mine = decode(base, inputs, sampling, {end})
         theirs = base.generate(**inputs, max_new_tokens=48, do_sample=False, eos_token_id=end)
     theirs = theirs[:, inputs["input_ids"].shape[1] :].tolist()
     assert len({len(row) for row in mine}) > 3
@@ -75,7 +75,7 @@ def test_merging_the_adapter_changes_neither_the_words_nor_afterwards_the_weight
     inputs = tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=False)
     trained.eval()
     with torch.no_grad():
-        apart = decode(trained, inputs, config.sampling, tokenizer.eos_token_id)
+        apart = decode(trained, inputs, config.sampling, {tokenizer.eos_token_id})
     assert [c.text for c in merged] == [tokenizer.decode(row, skip_special_tokens=True) for row in apart]
     with trained.disable_adapter():
         bare = generate(trained, tokenizer, prompts[:3], config.sampling, 0)

@@ -108,7 +108,7 @@ def test_a_directory_is_one_processs(tmp_path):
             f"from pathlib import Path; from qgen.runtime import rundir\nwith rundir.locked(Path({str(tmp_path)!r})): 0"
         )
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "another process is training in" in other.stderr
+    assert "another process is at work in" in other.stderr
     with rundir.locked(tmp_path):
         pass
 

@@ -190,7 +190,7 @@ print([str(p) for p in QuestionsGenTrainer(*sys.argv[1:]).train_full_pipeline()]
 
     again = run(home, *arguments, module="pipeline")
     assert again.count("is complete; overwrite=true trains it again") == 3
-    assert "before → after each stage" in again
+    assert "at the step that it kept" in again
     assert "written by distill" in again
 
 

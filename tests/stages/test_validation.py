@@ -86,3 +86,47 @@ def test_a_stage_that_gets_worse_ends(tmp_path, course, override, course_of, ste
     assert summary["stopped"] == says
     assert summary["steps"] == steps_done
     assert course == []  # the last step's validation is not made twice
+
+
+def test_a_stop_survives_a_kill_and_another_config_goes_on(tmp_path, course):
+    course[:] = [0.1, 0.5, 0.4, 0.4]
+    whole = tmp_path / "whole"
+    train(whole, "validation.patience=2")
+    (whole / "summary.json").unlink()
+    shutil.rmtree(whole / "adapter")
+    course[:] = [0.4]
+    again = train(whole, "validation.patience=2", claim=Claim(checkpoint=whole / "checkpoint-3"))
+    assert again["steps"] == 3
+    assert again["stopped"] == "no better quality since step 1 (validation.patience=2)"
+    course[:] = [0.6, 0.7, 0.3]
+    (whole / "summary.json").unlink()
+    more = train(whole, claim=Claim(checkpoint=whole / "checkpoint-3", changed=True))
+    assert more["steps"] == 6
+    assert more["kept_step"] == 5
+
+
+def test_qualities_of_another_ruler_do_not_count(tmp_path, course):
+    course[:] = [0.1, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1]
+    whole = tmp_path / "whole"
+    assert train(whole)["kept_step"] == 1
+    (whole / "summary.json").unlink()
+    course[:] = [0.1, 0.4, 0.3]
+    claim = Claim(checkpoint=whole / "checkpoint-4", changed=True)
+    again = train(whole, "reward.terms.course.weight=0.5", claim=claim)
+    assert again["kept_step"] == 5  # of steps 4, 5 and 6, measured anew
+    assert again["reward"][1] == 0.2
+
+
+def test_a_stage_that_changes_nothing_for_the_better_leaves_what_it_started_from(tmp_path, course):
+    course[:] = [0.1, 0.4, 0.3, 0.9, 0.2, 0.2, 0.5]
+    config = composed("stage=sft", *SIZE, *TINY, *REWARD)
+    corpus = data.load(config.data)
+    for name in ("sft", "next"):
+        (tmp_path / name).mkdir()
+    stages.run(config, corpus, tmp_path / "sft", None, Claim(), {})
+    course[:] = [0.1] * 6  # the first validation is taken over
+    summary = stages.run(config, corpus, tmp_path / "next", tmp_path / "sft" / "adapter", Claim(), {})
+    assert summary["kept_step"] == 0
+    assert summary["reward"] == [0.9, 0.9]
+    assert len(summary["samples"]) == 3
+    assert weights(tmp_path / "next/adapter") == weights(tmp_path / "sft/adapter")

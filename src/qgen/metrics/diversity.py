@@ -1,5 +1,7 @@
 """How different the problems of a set are. Every measure depends on the set's size: compare equal ones."""
 
+import warnings
+
 import numpy as np
 from sacrebleu.metrics import BLEU
 from vendi_score import vendi
@@ -15,7 +17,9 @@ def vendi_share(similarities: np.ndarray) -> float:
     Args:
         similarities: of each text to each, 1 on the diagonal, of shape (texts, texts).
     """
-    return float(vendi.score_K(similarities)) / len(similarities)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a name in SciPy that vendi-score asks for
+        return float(vendi.score_K(similarities)) / len(similarities)
 
 
 def self_bleu(texts: list[str]) -> float:

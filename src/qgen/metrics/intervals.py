@@ -4,7 +4,7 @@ Outputs to one prompt resemble each other, so that prompts, not outputs, are wha
 """
 
 from dataclasses import dataclass
-from math import sqrt
+from math import hypot, sqrt
 
 import numpy as np
 from scipy.stats import norm
@@ -20,17 +20,13 @@ class Interval:
     low: float
     high: float
 
-    @property
-    def chance(self) -> bool:
-        """Whether a difference may be one of chance: its interval holds 0."""
-        return self.low <= 0.0 <= self.high
-
 
 def proportion(values: np.ndarray, prompts: np.ndarray) -> Interval | None:
     """The share of ones, with Wilson's interval for as many independent outputs as the prompts' likeness leaves.
 
     That is the number of outputs divided by the design effect: the variance of the share over resampled prompts, by
-    that of independent outputs (Kish 1965; Dean & Pagano, Survey Methodology 41, 2015), at least 1.
+    that of independent outputs (Kish 1965; Dean & Pagano, Survey Methodology 41, 2015), at least 1. Where all outputs
+    are alike there is no variance to tell, and the prompts are what counts.
 
     Args:
         values: 0, 1, or NaN where an output has none, of shape (outputs,).
@@ -43,14 +39,25 @@ def proportion(values: np.ndarray, prompts: np.ndarray) -> Interval | None:
     share = float(values.mean())
     sums, counts = _by_prompt(values - share, prompts)
     groups = np.count_nonzero(counts)
-    effect = 1.0
-    if 0 < share < 1 and 1 < groups < len(values):
+    count = groups
+    if 0 < share < 1 and groups > 1:
         variance = groups / (groups - 1) * float((sums**2).sum()) / len(values) ** 2
-        effect = max(1.0, variance / (share * (1 - share) / len(values)))
-    count = len(values) / effect
+        count = len(values) / max(1.0, variance / (share * (1 - share) / len(values)))
     centre = (share + _Z**2 / (2 * count)) / (1 + _Z**2 / count)
     half = _Z / (1 + _Z**2 / count) * sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2))
     return Interval(share, min(share, centre - half), max(share, centre + half))
+
+
+def proportion_difference(before: Interval, after: Interval) -> Interval:
+    """after - before, by Newcombe's method 10 from the two shares' own intervals (Statistics in Medicine 17, 1998).
+
+    A bootstrap would find no spread in a share of 0 or 1, and call a handful of outputs more than chance. That both
+    answered the same prompts is not made use of: the interval is wider than it need be.
+    """
+    value = after.value - before.value
+    down = hypot(after.value - after.low, before.high - before.value)
+    up = hypot(after.high - after.value, before.value - before.low)
+    return Interval(value, max(-1.0, value - down), min(1.0, value + up))
 
 
 def mean(values: np.ndarray, prompts: np.ndarray) -> Interval | None:
@@ -58,7 +65,7 @@ def mean(values: np.ndarray, prompts: np.ndarray) -> Interval | None:
     return _bootstrap([(values, 1.0)], prompts)
 
 
-def difference(before: np.ndarray, after: np.ndarray, prompts: np.ndarray) -> Interval | None:
+def mean_difference(before: np.ndarray, after: np.ndarray, prompts: np.ndarray) -> Interval | None:
     """mean(after) - mean(before), both answers to the same prompts, by a bootstrap over prompts."""
     return _bootstrap([(after, 1.0), (before, -1.0)], prompts)
 
@@ -85,7 +92,14 @@ def _by_prompt(values: np.ndarray, prompts: np.ndarray, groups: int = 0) -> tupl
     return np.bincount(prompts, values, minlength=groups), np.bincount(prompts, minlength=groups)
 
 
-def auroc(good: np.ndarray, bad: np.ndarray) -> float:
-    """How often a good one's score exceeds a bad one's, ties counting half; without those that have none."""
+def auroc(good: np.ndarray, bad: np.ndarray) -> Interval:
+    """How often a good one's score exceeds a bad one's, ties counting half; without those that are NaN.
+
+    The interval is Hanley & McNeil's (Radiology 143, 1982).
+    """
     good, bad = good[~np.isnan(good)], bad[~np.isnan(bad)]
-    return float(roc_auc_score([1] * len(good) + [0] * len(bad), np.concatenate([good, bad])))
+    area = float(roc_auc_score([1] * len(good) + [0] * len(bad), np.concatenate([good, bad])))
+    one, two = area / (2 - area), 2 * area**2 / (1 + area)
+    spread = (len(good) - 1) * (one - area**2) + (len(bad) - 1) * (two - area**2) + area * (1 - area)
+    half = _Z * sqrt(max(0.0, spread) / (len(good) * len(bad)))
+    return Interval(area, max(0.0, area - half), min(1.0, area + half))

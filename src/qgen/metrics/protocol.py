@@ -6,27 +6,33 @@ under the ROC curve of .8) says nothing, and is marked wherever it is shown.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from qgen.metrics import diversity
-from qgen.metrics.catalogue import BY_SOLVER, METRICS, Metric
+from qgen.metrics.catalogue import BY_SOLVER, METRICS
 from qgen.metrics.copies import JACCARD, Copies
 from qgen.metrics.difficulty import DifficultyModel, ease
-from qgen.metrics.intervals import Interval, auroc, difference, mean, proportion
 from qgen.metrics.similarity import SimilarityIndex, mask
 from qgen.metrics.topics import TopicModel
 from qgen.metrics.written import Written
 from qgen.problem import Problem
 
-GOAL = 0.8  # AUROC at which a metric is believed
-FEWEST = 10  # outputs with a value from which a mean is taken; twice as many for measures of a whole set
 COLLAPSE = "collapse"  # the control that measures of a whole set are tested against
 SOLVED = ("answers", "levels")  # controls that a solver's metrics are tested against
 DRAWS = 40  # halves of a set that they are averaged over
 REPEAT = 0.85  # cosine similarity, numbers masked, above which an output repeats an earlier one
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A metric of a whole set: its values on subsets, and the standard error of their mean by the delete-d jackknife
+    (Shao & Wu, Annals of Statistics 17, 1989)."""
+
+    values: np.ndarray
+    error: float
 
 
 class Protocol:
@@ -139,8 +145,11 @@ class Protocol:
         signs = {m.name: -1.0 if m.better == "lower" else 1.0 for m in self.metrics}
         return {name: graded.get(name, signs[name] * found) for name, found in values.items()}
 
-    def wholes(self, written: Written, size: int) -> dict[str, np.ndarray]:
-        """Each metric of a whole set, of DRAWS subsets of `size` problems drawn without replacement; or nothing."""
+    def wholes(self, written: Written, size: int) -> dict[str, Whole]:
+        """Each metric of a whole set, of DRAWS subsets of `size` problems drawn without replacement.
+
+        Nothing where there are fewer than twice as many, and for the controls that no such metric is tested against.
+        """
         if len(written.good) < 2 * size or (written.kind == "control" and written.name != COLLAPSE):
             return {}
         rng, topics = np.random.default_rng(0), self.grade(written).get("topic")
@@ -156,78 +165,12 @@ class Protocol:
                 labels = topics[written.good[drawn]]
                 found["topic_coverage"].append(len(set(labels)) / len(self.topics.topics))
                 found["topic_entropy"].append(diversity.entropy(labels, len(self.topics.topics)))
-        return {name: np.array(values) for name, values in found.items() if values}
-
-    def evaluate(self, written: list[Written], pairs: list[tuple[str, str]]) -> dict:
-        """Everything, as evaluation.json holds it.
-
-        Args:
-            written: models, real problems and controls.
-            pairs: names of models to compare, the one before first; both must have answered the same prompts.
-        """
-        rows = {w.name: w for w in written}
-        counted = [len(w.good) for w in written if w.kind == "real" or w.name == COLLAPSE or len(w.good) >= 2 * FEWEST]
-        size = min(100, min(counted) // 2)
-        wholes = {name: self.wholes(w, size) if size >= FEWEST else {} for name, w in rows.items()}
-        reference = wholes[self.real.name].get("diversity")
-        if reference is not None:
-            scale = reference.mean()
-            for found in wholes.values():
-                if "diversity" in found:
-                    found["diversity"] = found["diversity"] / scale
-        tests = {m.name: self._test(m, rows, wholes) for m in self.metrics}
+        share = size / (len(written.good) - size)
         return {
-            "subset": size,
-            "metrics": [
-                {"name": m.name, "label": m.label, "unit": m.unit, "better": m.better, "explain": m.explain,
-                 "control": control, "auroc": area, "passed": None if area is None else area >= GOAL}
-                for m in self.metrics for control, area in [tests[m.name]]
-            ],
-            "rows": [
-                {"name": w.name, "kind": w.kind, "outputs": len(w.texts), "problems": len(w.good),
-                 "values": {m.name: _plain(self._interval(m, w, wholes[w.name])) for m in self.metrics}}
-                for w in written
-            ],
-            "differences": [
-                {"before": a, "after": b,
-                 "values": {m.name: _plain(self._difference(m, rows[a], rows[b], wholes)) for m in self.metrics}}
-                for a, b in pairs
-            ],
-            "notes": self._notes(size, any(wholes.values())),
-        }  # fmt: skip
-
-    def _interval(self, metric: Metric, written: Written, wholes: dict[str, np.ndarray]) -> Interval | None:
-        if metric.whole:
-            found = _spread(wholes[metric.name]) if metric.name in wholes else None
-            return _clipped(found) if found and metric.unit == "share" else found
-        values = self.values(written)[metric.name]
-        if np.count_nonzero(~np.isnan(values)) < FEWEST:
-            return None
-        return (proportion if metric.unit == "share" else mean)(values, written.prompts)
-
-    def _difference(self, metric: Metric, a: Written, b: Written, wholes: dict) -> Interval | None:
-        if not metric.whole:
-            before, after = (self.values(w)[metric.name] for w in (a, b))
-            few = min(np.count_nonzero(~np.isnan(values)) for values in (before, after)) < FEWEST
-            return None if few else difference(before, after, a.prompts)
-        if metric.name not in wholes[a.name] or metric.name not in wholes[b.name]:
-            return None
-        return _spread(wholes[b.name][metric.name], wholes[a.name][metric.name])
-
-    def _test(self, metric: Metric, rows: dict[str, Written], wholes: dict) -> tuple[str | None, float | None]:
-        """The control that a metric tells from real problems worst, and the area under the ROC curve there."""
-        real, areas = rows[self.real.name], {}
-        for name in metric.controls:
-            if metric.whole:
-                if metric.name in wholes[real.name] and metric.name in wholes[name]:
-                    sign = -1.0 if metric.better == "lower" else 1.0
-                    areas[name] = auroc(*(sign * wholes[row][metric.name] for row in (real.name, name)))
-            else:
-                good, bad = (self.scores(row)[metric.name] for row in (real, rows[name]))
-                if not np.isnan(good).all() and not np.isnan(bad).all():
-                    areas[name] = auroc(good, bad)
-        worst = min(areas, key=areas.get, default=None)
-        return worst, areas.get(worst)
+            name: Whole(np.array(values), float(np.std(values) * np.sqrt(share)))
+            for name, values in found.items()
+            if values
+        }
 
     def _votes(self, problems: list[Problem]) -> list:
         keys = [(p.statement, p.answer) for p in problems]
@@ -248,44 +191,9 @@ class Protocol:
         vectors = self.near[1].vectors([mask(s) for s in statements])
         return (vectors @ vectors.T).toarray()
 
-    def _notes(self, size: int, wholes: bool) -> list[str]:
-        notes = [
-            "naturalness is judged by the run's own frozen base: of the row 'base' it is the model's view of itself",
-        ]
-        if self.levels:
-            notes.append(
-                "level error rests on a regressor whose rank correlation with real levels is "
-                f"{self.levels.spearman:.2f} in cross-validation"
-            )
-        if len(self.topics.topics) > 1:
-            notes.append(
-                f"topics are found by a classifier that is right on {self.topics.accuracy:.0%} of real problems"
-            )
-        if wholes:
-            notes.append(f"diversity, self-BLEU, distinct and topics are means over {DRAWS} subsets of {size} problems")
-        else:
-            notes.append(f"too few problems ({2 * size}) for the measures of a whole set")
-        return notes
-
 
 def _levels(problems: list[Problem]) -> DifficultyModel | None:
     try:
         return DifficultyModel(problems)
-    except RuntimeError:  # too few problems or levels to learn from: the metric is left empty, and says so
+    except RuntimeError:  # too few problems or levels to learn from: the metric is left out, and a note says so
         return None
-
-
-def _spread(after: np.ndarray, before: np.ndarray | None = None) -> Interval:
-    """A mean over subsets, or the difference of two, with the delete-half jackknife's standard error (Shao & Wu 1989):
-    where a set is more than twice the subsets, that is wider than it need be."""
-    value = after.mean() - (0.0 if before is None else before.mean())
-    error = 1.96 * np.sqrt(after.var() + (0.0 if before is None else before.var()))
-    return Interval(float(value), float(value - error), float(value + error))
-
-
-def _clipped(share: Interval) -> Interval:
-    return Interval(share.value, max(0.0, share.low), min(1.0, share.high))
-
-
-def _plain(interval: Interval | None) -> list[float] | None:
-    return None if interval is None else [round(v, 4) for v in asdict(interval).values()]

@@ -112,7 +112,12 @@ def _run(name: str, home: Path, stages: list[Path]) -> Run:
     run = Run(name, home, [_stage(path) for path in stages])
     for place in dict.fromkeys((home, *stages)):
         evaluation = _json(place / EVALUATION)
-        if isinstance(evaluation.get("metrics"), list) and isinstance(evaluation.get("rows"), list):
+        rows_there = evaluation.get("rows")
+        if (
+            isinstance(evaluation.get("metrics"), list)
+            and isinstance(rows_there, list)
+            and all(isinstance(row, dict) and isinstance(row.get("values"), dict) for row in rows_there)
+        ):
             run.evaluations.append(("" if place == home else f"/{place.name}", evaluation))
     return run
 

@@ -38,6 +38,8 @@ def steps(path: Path) -> list[Row]:
     """Rows of a file with a row a step; of rows with the same step, which a resume leaves, the last."""
     found: dict[int, Row] = {}
     for row in rows(path):
+        if not isinstance(row, dict) or not isinstance(row.get("step"), int):
+            continue  # half a line may be JSON too
         found.pop(row["step"], None)  # so that the last that was written comes last
         found[row["step"]] = row
     return list(found.values())

@@ -45,23 +45,22 @@ def generate(
     """
     texts = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=False)
     order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))
+    ends = _ends(model, tokenizer)
     found: dict[int, Completion] = {}
     with _writing(model), _merged(model), torch.random.fork_rng():
         torch.manual_seed(seed)
         for start in range(0, len(order), sampling.batch_size):
             batch = order[start : start + sampling.batch_size]
             inputs = tokenizer([texts[i] for i in batch], return_tensors="pt", padding=True, add_special_tokens=False)
-            for i, row in zip(
-                batch, decode(model, inputs.to(model.device), sampling, tokenizer.eos_token_id), strict=True
-            ):
+            for i, row in zip(batch, decode(model, inputs.to(model.device), sampling, ends), strict=True):
                 text = tokenizer.decode(row, skip_special_tokens=True)
-                found[i] = Completion(text, len(row), row[-1] == tokenizer.eos_token_id)
+                found[i] = Completion(text, len(row), row[-1] in ends)
             wrote(len(batch))
     return [found[i] for i in range(len(prompts))]
 
 
-def decode(model: PreTrainedModel, inputs: BatchEncoding, sampling: SamplingConfig, end: int) -> list[list[int]]:
-    """The tokens written after each row of a batch that is padded on the left, up to and with `end`."""
+def decode(model: PreTrainedModel, inputs: BatchEncoding, sampling: SamplingConfig, ends: set[int]) -> list[list[int]]:
+    """The tokens written after each row of a batch that is padded on the left, up to and with one of `ends`."""
     ids, mask = inputs["input_ids"], inputs["attention_mask"]
     position = (mask.cumsum(-1) - 1).clamp(min=0)
     cache = DynamicCache(config=model.config)
@@ -74,9 +73,9 @@ def decode(model: PreTrainedModel, inputs: BatchEncoding, sampling: SamplingConf
         chance = torch.rand(len(written), device=logits.device)[rows.to(logits.device)]  # a row's own, whoever has left
         ids = draw(logits.float(), chance, sampling)[:, None]
         for row, token in zip(rows.tolist(), ids[:, 0].tolist(), strict=True):
-            if not written[row] or written[row][-1] != end:
+            if not written[row] or written[row][-1] not in ends:
                 written[row].append(token)
-        going = torch.tensor([written[row][-1] != end for row in rows.tolist()])
+        going = torch.tensor([written[row][-1] not in ends for row in rows.tolist()])
         if not going.any():
             break
         position, mask = position[:, -1:] + 1, torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
@@ -107,7 +106,8 @@ def _merged(model: PreTrainedModel):
     """The adapter added into the weights while the model writes, which halves what is launched for a token.
 
     Afterwards the weights are what they were to the bit, which subtracting the adapter again would not promise. That
-    takes a copy of them: quantized weights, and weights whose copy does not fit, stay as they are.
+    takes a copy of them: quantized weights, and weights whose copy does not fit, stay as they are. In bfloat16 the sum
+    is rounded, so that what is written differs from the adapter beside the weights by that much.
     """
     layers = [m for m in model.modules() if isinstance(m, LoraLayer) and not m.disable_adapters]
     weights = [layer.get_base_layer().weight for layer in layers]
@@ -124,6 +124,12 @@ def _merged(model: PreTrainedModel):
         for layer, weight, was in zip(layers, weights, before, strict=True):
             weight.data.copy_(was)
             layer.merged_adapters.clear()
+
+
+def _ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """The tokens that end a turn: some models have others than the tokenizer's."""
+    also = model.generation_config.eos_token_id
+    return {tokenizer.eos_token_id, *(also if isinstance(also, list) else [also])} - {None}
 
 
 def _room(device: torch.device) -> int:

@@ -102,7 +102,7 @@ def locked(out: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout as error:
-        raise RuntimeError(f"another process is training in {out}: wait for it, or choose another run_name") from error
+        raise RuntimeError(f"another process is at work in {out}: wait for it, or choose another run_name") from error
     try:
         yield
     finally:

@@ -43,10 +43,11 @@ class Best:
         if self.step is not None:
             link_tree(self.folder, checkpoint / BEST)
 
-    def restore(self, checkpoint: Path) -> None:
-        """Take up what a checkpoint held."""
+    def restore(self, checkpoint: Path, known: set[int]) -> None:
+        """Take up what a checkpoint held, if it is of one of the known steps."""
         shutil.rmtree(self.folder, ignore_errors=True)
         if (checkpoint / BEST).is_dir():
-            link_tree(checkpoint / BEST, self.folder)
-            best = json.loads((self.folder / "best.json").read_text(encoding="utf-8"))
-            self.step, self.quality = best["step"], best["quality"]
+            best = json.loads((checkpoint / BEST / "best.json").read_text(encoding="utf-8"))
+            if best["step"] in known:
+                link_tree(checkpoint / BEST, self.folder)
+                self.step, self.quality = best["step"], best["quality"]

@@ -50,7 +50,9 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
     checkpoint = claim.checkpoint
     if config.model.backend is Backend.unsloth:
         attention.refuse_broken_unsloth()
-    finished = checkpoint is not None and rundir.step_of(checkpoint) >= config.stage.max_steps  # but for the end
+    state = read_state(checkpoint) if checkpoint is not None else {}
+    stopped = None if claim.changed else state.get("stopped")  # another config may go on
+    finished = checkpoint is not None and (rundir.step_of(checkpoint) >= config.stage.max_steps or bool(stopped))
     model, tokenizer = load(config.model, checkpoint if finished else adapter, config.seed)
     attention.fix()
     running = attention.backend(model)
@@ -76,12 +78,11 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
         rundir.begin(config, out, claim)
         write_json(out / rundir.ENVIRONMENT, environment(**hashes))
         monitor.report("model loaded")
-        before = 0.0
+        before = state.get("seconds", 0.0)
         if checkpoint is not None:
-            state = read_state(checkpoint)
             rewards.load_state_dict(state["rewards"])
-            before = state["seconds"]
-        if finished:
+        if finished:  # but for the end
+            validation.stopped = stopped
             validation.validate(rundir.step_of(checkpoint))
         else:
             trainer = trainer or build(context)
@@ -91,7 +92,11 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
             trainer.remove_callback(PrinterCallback)
             trainer.create_model_card = lambda *_, **__: None  # TRL's says nothing that qgen has checked
             keep = StateCallback(
-                lambda: {"rewards": rewards.state_dict(), "seconds": round(before + time.monotonic() - began, 3)}
+                lambda: {
+                    "rewards": rewards.state_dict(),
+                    "seconds": round(before + time.monotonic() - began, 3),
+                    "stopped": validation.stopped,
+                }
             )
             for callback in (
                 validation,

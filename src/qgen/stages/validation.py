@@ -13,7 +13,7 @@ from qgen.metrics.loss import completion_loss
 from qgen.problem import Problem
 from qgen.prompts import lesson, requests
 from qgen.rewards import parsed
-from qgen.runtime.files import Row, steps
+from qgen.runtime.files import Row, rows, steps
 from qgen.runtime.rollout import generate
 from qgen.runtime.rundir import ADAPTER, SUMMARY, step_of
 from qgen.stages.best import Best
@@ -50,16 +50,17 @@ class Validation(TrainerCallback):
         what = (fingerprint(context.corpus.train), self.requests, self.lessons, config.sampling, config.model,
                 config.reward, config.data)  # fmt: skip
         self.fingerprint = hashlib.sha256(repr(what).encode(errors="surrogatepass")).hexdigest()[:16]
-        self.before = _of_finished(adapter)
+        self.before, self.shown = _of_finished(adapter)
         self.rewards = context.rewards.frozen()  # one ruler for all steps and stages: no memory of what was written
         self.best = Best(context.out, context.model)
         self.quality: float | None = None
         self.stopped: str | None = None
         self.history: list[Row] = []  # the rows up to the present step
         if checkpoint is not None:
-            reached = step_of(checkpoint)
-            self.history = [row for row in steps(context.out / "validation.jsonl") if row["step"] <= reached]
-            self.best.restore(checkpoint)
+            past = [row for row in steps(context.out / "validation.jsonl") if row["step"] <= step_of(checkpoint)]
+            self.history = [row for row in past if row.get("fingerprint") == self.fingerprint]  # by the same ruler
+            if config.validation.keep_best:
+                self.best.restore(checkpoint, {row["step"] for row in self.history})
 
     def validate(self, step: int) -> None:
         """Measure the policy as it is now and write a row."""
@@ -68,7 +69,7 @@ class Validation(TrainerCallback):
         self.take(step, row, began)
 
     def take(self, step: int, row: Row, began: float) -> None:
-        """Write a row, keep the adapter if it is the best, and decide whether to go on."""
+        """Write a row, and keep the adapter if it is the best."""
         config = self.context.config.validation
         self.quality = row["reward"]
         if config.keep_best:
@@ -76,13 +77,17 @@ class Validation(TrainerCallback):
         row = {**row, "step": step, "seconds": round(time.perf_counter() - began, 2)}
         self.context.tracker.validation(step, row)
         self.history = [*(past for past in self.history if past["step"] != step), row]
-        qualities = [past["reward"] for past in self.history]
+
+    def over(self) -> str | None:
+        """Why the stage should end here, by what its validations say; None where it should go on."""
+        config, qualities = self.context.config.validation, [row["reward"] for row in self.history]
         since = qualities[::-1].index(max(qualities))  # validations since the best
-        if step and config.stop_below is not None and self.quality < config.stop_below:
-            self.stopped = f"quality {self.quality:.3f} is under validation.stop_below={config.stop_below}"
-        elif config.patience and since >= config.patience:
+        if config.stop_below is not None and qualities[-1] < config.stop_below:
+            return f"quality {qualities[-1]:.3f} is under validation.stop_below={config.stop_below}"
+        if config.patience and since >= config.patience:
             best = self.history[-1 - since]["step"]
-            self.stopped = f"no better quality since step {best} (validation.patience={config.patience})"
+            return f"no better quality since step {best} (validation.patience={config.patience})"
+        return None
 
     def measure(self, step: int) -> Row:
         context = self.context
@@ -103,8 +108,10 @@ class Validation(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **_):
         if state.global_step:
-            return
-        if self.before and self.before.get("fingerprint") == self.fingerprint:
+            if not self.history:  # resumed with another ruler
+                self.validate(state.global_step)
+        elif self.before and self.before.get("fingerprint") == self.fingerprint:
+            self.context.tracker.write("samples", *({**row, "step": 0} for row in self.shown))
             self.take(0, {**self.before, "taken_over": True}, time.perf_counter())
         else:
             self.validate(0)
@@ -113,7 +120,9 @@ class Validation(TrainerCallback):
         every = self.context.config.validation.every
         if every and state.global_step % every == 0 and state.global_step < state.max_steps:
             self.validate(state.global_step)
-            control.should_training_stop = control.should_training_stop or bool(self.stopped)
+            if stopped := self.over():
+                self.stopped = stopped
+                control.should_training_stop = control.should_save = True
 
     def on_save(self, args, state, control, **_):
         self.best.keep_in(Path(args.output_dir) / f"checkpoint-{state.global_step}")
@@ -123,10 +132,12 @@ class Validation(TrainerCallback):
             self.validate(state.global_step)
 
 
-def _of_finished(adapter: Path | None) -> Row | None:
-    """The validation of the adapter that a finished stage left; None for a checkpoint's, which may have had none."""
+def _of_finished(adapter: Path | None) -> tuple[Row | None, list[Row]]:
+    """The validation of the adapter that a finished stage left, and the samples of it; None for a checkpoint's, which
+    may have had none."""
     if adapter is None or adapter.name != ADAPTER or not (adapter.parent / SUMMARY).exists():
-        return None
+        return None, []
     kept = json.loads((adapter.parent / SUMMARY).read_text(encoding="utf-8")).get("kept_step")
     found = [row for row in steps(adapter.parent / "validation.jsonl") if row["step"] == kept]
-    return found[0] if found else None
+    shown = [r for r in rows(adapter.parent / "samples.jsonl") if (r["mode"], r["step"]) == ("validation", kept)]
+    return (found[0], shown) if found else (None, [])
