@@ -53,6 +53,7 @@ def test_the_command_measures_what_a_run_writes_once(home):
     assert tests["format_yield"]["passed"]
     assert tests["naturalness"]["passed"] is False  # random weights are no judge, and that is told
     assert "natural ↑ ✗" in said
+    assert "[dim]" not in said
     assert max(map(len, said.splitlines())) <= 80
     assert "can the metrics be believed?" in said
 

@@ -20,7 +20,7 @@ def show(*things: object) -> None:
     if not console.is_terminal:
         console = Console(highlight=False, width=80)
     for thing in things:
-        console.print(thing, markup=False)  # a path may hold brackets
+        console.print(thing, markup=not isinstance(thing, str))  # a path may hold brackets
 
 
 def corpus_table(corpus: "Corpus") -> Table:

@@ -52,7 +52,7 @@ def real(problems: list[Problem], language: str) -> Written:
 def controls(problems: list[Problem], corpus: list[Problem], language: str) -> list[Written]:
     """Real problems spoiled: those of controls.py, and three that spoil no text.
 
-    `collapse` is a writer who knows a quarter of the problems and changes their numbers; `levels` and `topics` are
+    `collapse` is a writer who knows a quarter of the problems, of few topics, and changes their numbers; `levels` and `topics` are
     the problems as they were, written for a request for another level or topic; `answers` has their answers mixed up.
     """
     rng = random.Random(0)
@@ -61,7 +61,7 @@ def controls(problems: list[Problem], corpus: list[Problem], language: str) -> l
              language)
         for name, spoil in CONTROLS.items()
     ]  # fmt: skip
-    known = problems[: -(-len(problems) // 4)]
+    known = sorted(problems, key=lambda p: p.topic)[: -(-len(problems) // 4)]
     again = [number_swap(p, [p], rng) for p in (known * 4)[: len(problems)]]
     answers = [replace(p, answer=problems[i - 1].answer) for i, p in enumerate(problems)]
     other = {"level": lambda p: p.level, "topic": lambda p: p.topic}
