@@ -52,8 +52,9 @@ def real(problems: list[Problem], language: str) -> Written:
 def controls(problems: list[Problem], corpus: list[Problem], language: str) -> list[Written]:
     """Real problems spoiled: those of controls.py, and three that spoil no text.
 
-    `collapse` is a writer who knows a quarter of the problems, of few topics, and changes their numbers; `levels` and `topics` are
-    the problems as they were, written for a request for another level or topic; `answers` has their answers mixed up.
+    `collapse` is a writer who knows a quarter of the problems, of few topics, and changes their numbers; `levels` and
+    `topics` are the problems as they were, written for a request for another level or topic; `answers` has their
+    answers mixed up.
     """
     rng = random.Random(0)
     rows = [
