@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -103,6 +104,16 @@ def test_mistakes_are_named(home, arguments, says):
     assert done.returncode == 1
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_other_problems_than_those_trained_on_are_refused(home):
+    shutil.copytree(home / "outputs/a/sft", home / "outputs/changed/sft")
+    path = home / "outputs/changed/sft/environment.json"
+    path.write_text(path.read_text().replace(json.loads(path.read_text())["heldout"], "another"))
+    done = qgen("run=outputs/changed", "n=2", cwd=home, module="evaluate")
+    assert done.returncode == 1
+    assert "are not those that it was trained with" in done.stderr
+    assert not (home / "outputs/changed/evaluation").exists()
 
 
 def test_a_solver_adds_its_metrics(home):

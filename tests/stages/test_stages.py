@@ -161,7 +161,7 @@ print([str(p) for p in QuestionsGenTrainer(*sys.argv[1:]).train_full_pipeline()]
         out = home / "outputs" / "t" / stage
         left = {path.name for path in out.iterdir()}
         expected = {"config.yaml", "environment.json", "metrics.jsonl", "validation.jsonl", "memory.jsonl",
-                    "samples.jsonl", "checkpoint-2", "adapter", "summary.json", "train.log"}  # fmt: skip
+                    "samples.jsonl", "checkpoint-2", "adapter", "summary.json", "train.log", "report.html"}  # fmt: skip
         assert expected <= left
         assert len(losses(out)) == 2
         assert [row["step"] for row in steps(out / "validation.jsonl")] == [0, 2]
@@ -192,6 +192,8 @@ print([str(p) for p in QuestionsGenTrainer(*sys.argv[1:]).train_full_pipeline()]
     assert again.count("is complete; overwrite=true trains it again") == 3
     assert "at the step that it kept" in again
     assert "written by distill" in again
+    assert "outputs/t/report.html" in again
+    assert (home / "outputs/t/report.html").stat().st_size > 20_000
 
 
 def test_a_sweep_gives_each_job_a_process_and_a_directory(home):
