@@ -130,8 +130,9 @@ def control_table(result: dict) -> Table:
     shown = ("format_yield", "usable", "copies", "copies_masked", "novelty", "naturalness", "difficulty", "topic")
     metrics = [m for m in result["metrics"] if m["name"] in shown]
     table = _table("where real problems and the controls made of them land")
+    table.padding = (0, 1, 0, 0)  # eight metrics in 80 columns
     for column in ("", *(m["label"].replace(" ", "\n") for m in metrics)):
-        table.add_column(column, justify="right" if column else "left")
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
     for row in result["rows"]:
         if row["kind"] != "model":
             cells = [_number(v[0], m) if (v := row["values"][m["name"]]) else "–" for m in metrics]
