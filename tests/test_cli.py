@@ -125,7 +125,6 @@ def test_the_pipeline_answers_questions_too(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "model_type: llama" in done.stdout
     assert qgen("~reward.terms.difficulty", "--cfg", "job", module="pipeline", cwd=tmp_path).returncode == 0
-    assert "sweep one stage" in qgen("-m", "seed=0,1", module="pipeline", cwd=tmp_path).stderr
 
 
 def test_the_pipeline_refuses_a_stage(tmp_path):

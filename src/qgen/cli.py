@@ -15,10 +15,12 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
-from qgen.compose import CONF, keys, nearest, register, resolve
+from qgen import repeat
+from qgen.compose import CONF, keys, naming, nearest, register, resolve
 from qgen.config import Config
 
 log = logging.getLogger("qgen")
@@ -41,21 +43,30 @@ def entry(task: Callable[[Any, Path, dict], Any], name: str = "config", schema: 
         try:
             config = resolve(cfg)
         except Exception as error:
+            if HydraConfig.get().mode is RunMode.MULTIRUN:  # a launcher must learn of it
+                raise
             failed.append(explain(error, schema))
             return None
         try:
             out = Path(HydraConfig.get().runtime.output_dir)
-            return task(config, out, OmegaConf.to_container(cfg, resolve=True))
+            return task(config, out, OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True))
         except Exception as error:  # kept from Hydra, which would print it its own way and end a sweep
             log.exception("the job failed")
+            if HydraConfig.get().mode is RunMode.MULTIRUN:
+                raise
             failed.append(explain(error, schema))
+            return None
 
     def main() -> None:
         register(schema)
         logging.raiseExceptions = False  # a log that cannot be written must not hide why
         os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises what it finds wrong, instead of printing it
         try:
-            hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)()
+            chosen = name
+            if schema is Config:
+                chosen = repeat.take_flag() or name
+                add(naming(given()))
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=chosen)(job)()
         except KeyboardInterrupt:
             print(f"\nqgen: interrupted; what was written is kept, and {_again(schema)}", file=sys.stderr)
             sys.exit(130)
@@ -66,6 +77,17 @@ def entry(task: Callable[[Any, Path, dict], Any], name: str = "config", schema: 
         sys.exit(1 if failed else 0)
 
     return main
+
+
+def given() -> list[str]:
+    """The overrides on the command line."""
+    return [a for a in sys.argv[1:] if not a.startswith("-") and ("=" in a or a.startswith("~"))]
+
+
+def add(overrides: list[str]) -> None:
+    """Put overrides onto the command line, and all of them to its end: argparse takes no two groups of them."""
+    theirs = given()
+    sys.argv[1:] = [*(a for a in sys.argv[1:] if a not in theirs), *overrides, *theirs]
 
 
 def explain(error: BaseException, schema: type = Config) -> str:

@@ -3,6 +3,7 @@
 Only this module and cli.py know Hydra's types. Importing them must stay fast: nothing here may import torch.
 """
 
+import copy
 import difflib
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -15,11 +16,15 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from qgen.config import STAGES, Config
 
 _HERE = Path(__file__).resolve().parent
+_UNNAMED = ("resume", "overwrite", "sweep.jobs", "sweep.retry")  # keys that do not make another job
 CONF = _HERE / "conf" if (_HERE / "conf").is_dir() else _HERE.parents[1] / "conf"  # installed, or a checkout
 
 
@@ -32,7 +37,7 @@ def by_stage(sft: Any, grpo: Any, distill: Any, *, _root_: DictConfig) -> Any:
 
 def folder(name: str) -> str:
     """The resolver behind ${folder:...}: a name that a file system takes, cut and hashed where it is long."""
-    name = name.replace("/", "_")
+    name = name.replace("/", "_") or "job"
     return name if len(name) <= 120 else f"{name[:100]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
@@ -43,6 +48,28 @@ def register(schema: type = Config) -> None:
     OmegaConf.register_new_resolver("folder", folder, replace=True)
 
 
+def naming(arguments: list[str]) -> list[str]:
+    """The override under which a sweep's jobs are named by what is swept alone.
+
+    Args:
+        arguments: the overrides on a command line; those that Hydra cannot read are left for it to refuse.
+    """
+    constant = list(_UNNAMED)
+    for text in arguments:
+        try:
+            override = OverridesParser.create().parse_override(text)
+        except HydraException:
+            continue
+        if not override.is_sweep_override():
+            constant.append(override.key_or_group)
+    return [f"hydra.job.config.override_dirname.exclude_keys=[{','.join(map(quoted, constant))}]"]
+
+
+def quoted(value: str) -> str:
+    """A value that Hydra's override grammar takes literally."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
 def resolve(cfg: DictConfig) -> Any:
     """Turn a composed config into plain typed objects of its schema and check them.
 
@@ -51,6 +78,8 @@ def resolve(cfg: DictConfig) -> Any:
     for key in _unknown(cfg):
         raise ValueError(f"{key}: there is no such key{nearest(key, keys(OmegaConf.get_type(cfg)))}")
     config = OmegaConf.to_object(cfg)
+    if isinstance(config, Config):
+        config.shorten()
     config.check()
     return config
 
@@ -69,6 +98,20 @@ def composed(overrides: list[str]) -> Config:
         return resolve(cfg)
     finally:
         current.cfg = before
+
+
+def compose_job(context: HydraContext, config: DictConfig, overrides: list[str], index: int) -> tuple[DictConfig, Path]:
+    """A sweep's job as Hydra's own launchers compose it: its settings, and its directory. Its run_name can be resolved
+    until the next is composed."""
+    cfg = context.config_loader.load_sweep_config(config, overrides)
+    with open_dict(cfg):
+        cfg.hydra.job.id = cfg.hydra.job.num = index
+    HydraConfig.instance().set_config(cfg)
+    out = Path(str(cfg.hydra.sweep.dir)) / str(cfg.hydra.sweep.subdir)
+    settings = copy.deepcopy(cfg)
+    with open_dict(settings):
+        del settings.hydra
+    return settings, out
 
 
 def keys(schema: type = Config, prefix: str = "") -> Iterator[str]:

@@ -5,6 +5,7 @@ entries sees these plain objects. Importing this module must stay fast: nothing 
 """
 
 from dataclasses import dataclass, field
+from math import ceil
 from string import Formatter
 from typing import Any
 
@@ -15,6 +16,7 @@ from qgen import ranges, trl_fields
 from qgen.choices import Backend, DType, Language, Normalize, Rollout, Schedule, Source, Teacher, Tracker, TrackerMode
 
 STAGES = ("sft", "grpo", "distill")  # in the order in which the pipeline runs them
+HELDOUT = ("reward", "format_yield", "heldout_loss")  # what a validation measures
 
 
 @dataclass
@@ -171,6 +173,8 @@ class TeacherConfig:
 class TrackerConfig:
     name: Tracker = MISSING
     project: str = "qgen"
+    entity: str | None = None  # the W&B user or team that the runs belong to; None: the default of the API key
+    group: str | None = None  # what W&B puts runs together by; None: run_name, which is the sweep or the pipeline
     mode: TrackerMode = TrackerMode.online  # of wandb
     required: bool = True  # False: a tracker that cannot start is reported, and the run goes on
 
@@ -209,8 +213,22 @@ class RuntimeConfig:
 
 
 @dataclass
+class SweepConfig:
+    """How a sweep's jobs are run (python -m qgen.train -m ...). None of it changes what a job computes."""
+
+    jobs: int = 1  # at once: each on a GPU of its own as far as they go, else on a share of the cores
+    retry: bool = True  # run again what failed, when the same sweep is started again
+    metric: str = "reward"  # what a search (hydra/sweeper=optuna) is told of a job: a held-out figure of its model
+
+    def check(self) -> None:
+        if self.metric not in HELDOUT:
+            raise ValueError(f"sweep.metric={self.metric} is none of {', '.join(HELDOUT)}")
+
+
+@dataclass
 class Config:
     seed: int = 3407
+    scale: float = 1.0  # multiplies the steps, warm-up, validation interval and requests of a run: .1 for a quick look
     run_name: str = MISSING
     output_dir: str = "outputs"  # a stage writes to output_dir/run_name/stage
     strict: bool = True  # never substitute a model, data or scores that could not be had: there is no other way yet
@@ -225,7 +243,16 @@ class Config:
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
+    sweep: SweepConfig = field(default_factory=SweepConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+
+    def shorten(self) -> None:
+        """Apply `scale`, once: a config that is read back from a run's directory holds the scaled numbers."""
+        if self.scale != 1:
+            for part, names in _SCALED.items():
+                for name in names:
+                    section = getattr(self, part)
+                    setattr(section, name, ceil(getattr(section, name) * self.scale))
 
     def check(self) -> None:
         """Raise ValueError, naming the key, where a value is out of range or two contradict each other."""
@@ -239,6 +266,9 @@ class Config:
                 part.check()
         if self.sampling.max_new_tokens >= self.model.max_length:
             raise ValueError("sampling.max_new_tokens must be below model.max_length, which also holds the prompt")
+
+
+_SCALED = {"stage": ("max_steps", "warmup_steps", "num_prompts"), "validation": ("every",)}
 
 
 def to_yaml(config: Config) -> str:

@@ -6,18 +6,22 @@ import sys
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 
-from qgen.cli import entry
+from qgen.cli import add, entry
 from qgen.compose import composed
 from qgen.config import STAGES, Config
 from qgen.runtime import rundir
 from qgen.tables import samples, show, stage_table
-from qgen.train import child, page
+from qgen.train import child, in_process
 
 
-def pipeline(config: Config, out: Path, plain: dict) -> None:
+def pipeline(config: Config, out: Path, plain: dict) -> float | None:
     """Run the stages, then print what each changed and what the last one writes."""
+    if HydraConfig.get().mode is RunMode.MULTIRUN:
+        return in_process("pipeline", config, out)
     show_run(run(list(HydraConfig.get().overrides.task)))
+    return None
 
 
 def run(overrides: list[str]) -> list[Path]:
@@ -29,17 +33,19 @@ def run(overrides: list[str]) -> list[Path]:
         raise ValueError("the pipeline runs all three stages: leave stage=... out, or use python -m qgen.train")
     homes = [Path(c.output_dir) / c.run_name / c.stage.name for c in map(composed, _each(overrides))]
     for of_stage in _each(overrides):
-        child(of_stage)
+        child([sys.executable, "-m", "qgen.train", *of_stage, "hydra.mode=RUN"], of_stage[-1])
     return homes
 
 
 def show_run(homes: list[Path]) -> None:
+    from qgen.page import leave  # imports scikit-learn
+
     summaries = [json.loads((home / rundir.SUMMARY).read_text(encoding="utf-8")) for home in homes]
     show(
         stage_table(summaries),
         samples(summaries[-1]),
         f"the run's files lie in {homes[0].parent}, a directory a stage",
-        page([homes[0].parent], homes[0].parent),
+        leave([homes[0].parent], homes[0].parent),
     )
 
 
@@ -66,11 +72,7 @@ class QuestionsGenTrainer:
 
 def main() -> None:
     os.environ.setdefault("PYTHONUNBUFFERED", "1")  # stages and pipeline write to one terminal, in order
-    if {"-m", "--multirun"} & set(sys.argv):
-        sys.exit("qgen: sweep one stage with python -m qgen.train -m; the pipeline runs once")
-    given = (i for i, a in enumerate(sys.argv) if i and not a.startswith("-") and ("=" in a or a.startswith("~")))
-    first = next(given, len(sys.argv))
-    sys.argv[first:first] = ["hydra.run.dir=${output_dir}/${run_name}", "hydra.job.name=pipeline"]
+    add(["hydra.run.dir=${output_dir}/${run_name}", "hydra.job.name=pipeline"])
     entry(pipeline)()
 
 

@@ -4,6 +4,7 @@ from math import inf
 from typing import Any
 
 RANGES = {  # smallest and largest value of a key
+    "scale": (0, inf),
     "stage.max_steps": (1, inf),
     "stage.per_device_train_batch_size": (1, inf),
     "stage.gradient_accumulation_steps": (1, inf),
@@ -38,10 +39,11 @@ RANGES = {  # smallest and largest value of a key
     "validation.prompts": (1, inf),
     "validation.problems": (1, inf),
     "validation.patience": (1, inf),
+    "sweep.jobs": (1, inf),
     "runtime.memory.clean_above": (0, 1),
     "runtime.memory.every": (1, inf),
 }
-OPEN = ("learning_rate", "temperature", "data.heldout", "time_out")  # ends of keys whose bounds are excluded
+OPEN = ("learning_rate", "temperature", "data.heldout", "time_out", "scale")  # ends of keys whose bounds are excluded
 
 
 def check(config: Any, ranges: dict[str, tuple[float, float]] = RANGES) -> None:

@@ -1,9 +1,13 @@
-"""One HTML page about runs: python -m qgen.report paths=[outputs/A,multirun/B] [out=report.html]"""
+"""One HTML page about runs: python -m qgen.report paths=[outputs/A,multirun/B] [out=report.html]
+Why two stages' figures differ: python -m qgen.report diff outputs/A/sft outputs/B/sft"""
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from qgen.cli import entry
+from qgen.compare import compare
+from qgen.tables import show
 
 
 @dataclass
@@ -31,7 +35,22 @@ def report(config: ReportConfig, out_dir: Path, plain: dict) -> None:
     print(f"the report is {write([Path(path) for path in config.paths], Path(config.out))}")
 
 
-main = entry(report, "report", ReportConfig)
+def diff(arguments: list[str]) -> None:
+    """Print why two stages' figures differ: python -m qgen.report diff A B"""
+    if len(arguments) != 2:
+        sys.exit("usage: python -m qgen.report diff A B, two stages' directories such as outputs/NAME/sft")
+    try:
+        show(*compare(*map(Path, arguments)))
+    except RuntimeError as error:
+        sys.exit(f"qgen: {error}")
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["diff"]:
+        diff(sys.argv[2:])
+    else:
+        entry(report, "report", ReportConfig)()
+
 
 if __name__ == "__main__":
     main()

@@ -11,6 +11,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from qgen.data import Corpus
+    from qgen.page.sweep import Sweep
     from qgen.rewards.check import Separation
 
 
@@ -25,7 +26,7 @@ def show(*things: object) -> None:
 
 def corpus_table(corpus: "Corpus") -> Table:
     """Problems read, dropped and kept, by topic and level."""
-    table = _table(f"{corpus.read} problems read; dropped: {corpus.reasons()}")
+    table = plain_table(f"{corpus.read} problems read; dropped: {corpus.reasons()}")
     for column in ("topic", "held out", "train", *(f"level {n}" for n in range(1, 6))):
         table.add_column(column, justify="left" if column == "topic" else "right")
     train, held = (Counter(p.topic for p in part) for part in (corpus.train, corpus.heldout))
@@ -41,7 +42,7 @@ def corpus_table(corpus: "Corpus") -> Table:
 def stage_table(summaries: list[dict]) -> Table:
     """What each stage changed, a column a stage: first → last tenth of its steps for the training loss, before → after
     for what was measured on the same held-out problems and requests."""
-    table = _table("before each stage → at the step that it kept, on the same held-out problems and requests")
+    table = plain_table("before each stage → at the step that it kept, on the same held-out problems and requests")
     for column in ("", *(s["stage"] for s in summaries)):
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
     rows = {
@@ -62,6 +63,28 @@ def stage_table(summaries: list[dict]) -> Table:
     return table
 
 
+def sweep_table(sweep: "Sweep") -> Table:
+    """A sweep's settings: means over seeds, and how each differs from the first, seed by seed."""
+    shown = [m for m in sweep.metrics if m.name in _OF_A_SWEEP]
+    table = plain_table(f"{sweep.name}, {sweep.kind}: means of {len(sweep.seeds)} seeds")
+    table.add_column(escape(", ".join(axis.brief for axis in sweep.axes)), overflow="fold")
+    for metric in shown:
+        table.add_column("\n".join(f"{metric.label} {metric.arrow}".rsplit(" ", 2)), justify="right")
+    for setting in sweep.settings:
+        cells = [setting.cell(metric.name) for metric in shown]
+        changes = [f"\n[dim]{c.change}[/dim]{_larger(c.verdict)}" if c.difference else "" for c in cells]
+        table.add_row(escape(setting.label), *(f"{c.text}{change}" for c, change in zip(cells, changes, strict=True)))
+    table.caption, table.caption_justify = "below, the change against the first; * larger than chance", "left"
+    return table
+
+
+_OF_A_SWEEP = ("reward", "format_yield", "heldout_loss", "diversity", "loss", "seconds")
+
+
+def _larger(verdict: str) -> str:
+    return "*" if verdict in ("better", "worse", "changed") else " "
+
+
 def samples(summary: dict) -> Text:
     """Problems that a stage wrote at its last validation, as they were written."""
     texts = "\n\n".join(
@@ -74,7 +97,7 @@ def samples(summary: dict) -> Text:
 
 def separation_table(rows: list["Separation"], count: int, goal: float) -> Table:
     """How well rewards tell controls from real problems, a column a control."""
-    table = _table(f"AUROC, {count} real problems against what each control makes of them")
+    table = plain_table(f"AUROC, {count} real problems against what each control makes of them")
     for column in ("", *(row.control for row in rows)):
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
     lines = {
@@ -98,7 +121,7 @@ def evaluation_table(result: dict) -> Table:
     """
     rows = [row for row in result["rows"] if row["kind"] != "control"]
     times = f"{len(result['seeds'])} x " if len(result["seeds"]) > 1 else ""
-    table = _table(f"{times}{result['n']} outputs a model, unfiltered, to {result['prompts']} held-out prompts")
+    table = plain_table(f"{times}{result['n']} outputs a model, unfiltered, to {result['prompts']} held-out prompts")
     for column in ("", *(escape(row["name"]) for row in rows)):
         table.add_column(column, justify="right" if column else "left")
     for metric in result["metrics"]:
@@ -112,7 +135,7 @@ def evaluation_table(result: dict) -> Table:
 def test_table(result: dict) -> Table:
     """Each metric's own test: how well it tells real problems from the control that it is meant to catch."""
     rows = {row["name"]: row["values"] for row in result["rows"]}
-    table = _table("can the metrics be believed? each against the control that it tells from real problems worst")
+    table = plain_table("can the metrics be believed? each against the control that it tells from real problems worst")
     for column in ("", "AUROC", "95 %", "", "control", "of real", "of control"):
         table.add_column(column, justify="left" if column in ("", "control") else "right", no_wrap=True)
     for metric in result["metrics"]:
@@ -129,7 +152,7 @@ def control_table(result: dict) -> Table:
     """Where the controls land, a row each beside real problems."""
     shown = ("format_yield", "usable", "copies", "copies_masked", "novelty", "naturalness", "difficulty", "topic")
     metrics = [m for m in result["metrics"] if m["name"] in shown]
-    table = _table("where real problems and the controls made of them land")
+    table = plain_table("where real problems and the controls made of them land")
     table.padding = (0, 1, 0, 0)  # eight metrics in 80 columns
     for column in ("", *(m["label"].replace(" ", "\n") for m in metrics)):
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
@@ -142,7 +165,7 @@ def control_table(result: dict) -> Table:
 
 def difference_table(result: dict) -> Table:
     """What differs by more than chance, a column a pair of models."""
-    table = _table("differences, with 95 % intervals, shares in points; * where larger than chance")
+    table = plain_table("differences, with 95 % intervals, shares in points; * where larger than chance")
     for column in ("", *(escape(f"{pair['after']} − {pair['before']}") for pair in result["differences"])):
         table.add_column(column, justify="right" if column else "left")
     for metric in result["metrics"]:
@@ -185,7 +208,7 @@ def _marked(table: Table, result: dict) -> Table:
     return table
 
 
-def _table(title: str) -> Table:
+def plain_table(title: str) -> Table:
     return Table(title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False)
 
 

@@ -4,34 +4,40 @@ import logging
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
+from qgen import repeat
 from qgen.choices import Backend
 from qgen.cli import entry
+from qgen.compare import figures
 from qgen.config import Config
-from qgen.runtime import rundir
+from qgen.runtime import ranks, rundir
 from qgen.runtime.quiet import quiet
 from qgen.runtime.strict import require
+from qgen.sweep.jobs import Job, consider, stages_of
+from qgen.sweep.pool import why
 from qgen.tables import corpus_table, samples, show, stage_table
-
-if TYPE_CHECKING:
-    from qgen.data import Corpus
 
 log = logging.getLogger(__name__)
 
 
-def train(config: Config, out: Path, plain: dict) -> None:
-    """Train the stage that a config names, or, in a sweep, have a process of its own do it."""
+def train(config: Config, out: Path, plain: dict) -> float | None:
+    """Train the stage that a config names, or, where another launcher than qgen's has a sweep's job run, have a process
+    of its own do it. Returns the job's `sweep.metric` then."""
     if HydraConfig.get().mode is RunMode.MULTIRUN:
-        child(list(HydraConfig.get().overrides.task), f"hydra.run.dir={quoted(str(out))}")
-        return
+        return in_process("train", config, out)
+    _train(config, out, plain)
+    return None
+
+
+def _train(config: Config, out: Path, plain: dict) -> None:
     from qgen import data, rewards  # imports scikit-learn: a mistyped key need not wait for it
 
-    with rundir.locked(out):
+    with ranks.quiet_but_first(), rundir.locked(out) if ranks.first() else nullcontext():
         claimed = rundir.claim(config, out)
         if claimed.note:
             print(claimed.note)
@@ -50,38 +56,39 @@ def train(config: Config, out: Path, plain: dict) -> None:
         if rundir.started(out) and not config.overwrite:
             rundir.same_origin(out, adapter, data.fingerprint(corpus.train))
         quiet()
+        from qgen.page import leave
         from qgen.stages.run import run  # imports torch, which takes seconds: after all that can fail without it
 
         summary = run(config, corpus, out, adapter, claimed, plain)
-        show(stage_table([summary]), samples(summary), f"this run's files lie in {out}", page([out], out, corpus))
+        if not ranks.first():
+            return
+        show(stage_table([summary]), samples(summary), f"this run's files lie in {out}", leave([out], out, corpus))
+        if repeat.home:
+            show(f"\nbeside {repeat.home}:", figures(repeat.home, out))
 
 
-def page(homes: list[Path], out: Path, corpus: "Corpus | None" = None) -> str:
-    """Write report.html into a directory and say where it lies, or why there is none: a run is not lost by that."""
-    from qgen.page import write
+def in_process(module: str, config: Config, out: Path) -> float | None:
+    """Run a job of a sweep that Hydra's own launchers, submitit or ray have started; return its `sweep.metric`."""
+    hydra = HydraConfig.get()
+    overrides = list(hydra.overrides.task)
+    configs = [config] if module == "train" else None
+    job = Job(hydra.job.num, overrides, out, module, configs or stages_of(overrides, out))
+    consider(job, None, retry=True)
+    if job.status is None:
+        child(job.command, job.name)
+    return job.metric(config.sweep.metric)
 
-    try:
-        return f"its report is {write(homes, out / 'report.html', corpus)}"
-    except Exception as error:
-        log.exception("the report could not be written")
-        return f"its report could not be written ({error}): python -m qgen.report paths=[{out}] tries again"
 
-
-def child(overrides: list[str], *more: str) -> None:
-    """Run one job in a process of its own, so that memory and patched libraries end with it.
+def child(command: list[str], what: str) -> None:
+    """Run a command in a process of its own, so that memory and patched libraries end with it.
 
     Raises RuntimeError where it fails; it has said why itself.
     """
-    done = subprocess.run([sys.executable, "-m", "qgen.train", *overrides, *more], check=False)
+    done = subprocess.run(command, check=False)
     if done.returncode == 130:
         raise KeyboardInterrupt
     if done.returncode:
-        raise RuntimeError(f"the job {' '.join(overrides)} failed (exit code {done.returncode})")
-
-
-def quoted(value: str) -> str:
-    """A value that Hydra's override grammar takes literally."""
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+        raise RuntimeError(f"{what} failed: {why(done.returncode, '')}")
 
 
 main = entry(train)

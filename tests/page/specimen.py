@@ -1,5 +1,6 @@
 """Directories of runs as qgen leaves them, written with its own functions, without any training."""
 
+import json
 import math
 import random
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from conftest import composed
 
 from qgen.config import STAGES, to_yaml
-from qgen.runtime.files import append, write_json, write_whole
+from qgen.runtime.files import append, rows, write_json, write_whole
 
 GOOD = (
     "Problem: How many positive integers $n<{n}$ satisfy $n^2\\equiv 1 \\pmod{{24}}$?\nAnswer: ${m}$",
@@ -106,6 +107,41 @@ def run(home: Path, *overrides: str) -> Path:
     for i, kind in enumerate(STAGES):
         stage(home / kind, kind, *overrides, start=0.2 * i)
     return home
+
+
+def job(
+    home: Path,
+    *overrides: str,
+    kind: str = "sft",
+    course: list[float] | None = None,
+    texts: list[str] | None = None,
+    finished: bool = True,
+    summary: dict | None = None,
+    **kept: float,
+) -> Path:
+    """A sweep's job: a stage with the training losses (of grpo: rewards) and its kept validation's figures."""
+    steps = len(course) if course else 20
+    samples = None if texts is None else [sample(1, "validation", steps, text) for text in texts]
+    stage(home, kind, *overrides, steps=steps, samples=samples, finished=finished)
+    if course:
+        key = "reward" if kind == "grpo" else "loss"
+        (home / "metrics.jsonl").unlink()
+        append(home / "metrics.jsonl", [{"step": i + 1, key: value, "time": 5.0 * i} for i, value in enumerate(course)])
+    if finished:
+        last = rows(home / "validation.jsonl")[-1]
+        append(home / "validation.jsonl", [last | kept])
+        write_json(home / "summary.json", json.loads((home / "summary.json").read_text()) | (summary or {}))
+    return home
+
+
+def manifest(home: Path, *jobs: tuple[str, list[str], str, str | None]) -> None:
+    """A sweep's manifest.jsonl: name, overrides, status and reason of each job."""
+    lines = [
+        {"job": name, "index": i, "overrides": overrides, "status": status, "exit_code": int(status != "complete"),
+         "seconds": 9.0, "seed": None, "path": str(home / name), "reason": reason, "log": "train.log", "metrics": {}}
+        for i, (name, overrides, status, reason) in enumerate(jobs)
+    ]  # fmt: skip
+    append(home / "manifest.jsonl", lines)
 
 
 def evaluation() -> dict:

@@ -135,6 +135,33 @@ def test_nothing_is_wider_than_the_screen(opened, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """The page of a sweep of three settings over three seeds."""
+    home = tmp_path_factory.mktemp("multirun") / "warmup"
+    for value in (2, 10, 20):
+        for seed in range(3):
+            own = (f"stage.warmup_steps={value}", f"seed={seed}")
+            specimen.job(home / ",".join(own), *own, reward=0.3 + value / 100 + seed / 1000)
+    return write([home], home / "report.html", Corpus([SPHERES, DIGITS], [CUBES], 3))
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_a_sweep_fits_and_its_plots_name_what_was_swept(browser, swept, width):
+    said, page = [], browser.new_page(viewport={"width": width, "height": 900})
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(swept.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("nav a[href='#sweep']").count() == 1
+    chart = page.locator("#sweep svg.chart").first
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    page.mouse.move(box["x"] + box["width"] - 12, box["y"] + 60)
+    assert re.fullmatch(r"stage.warmup_steps 20\s+(● )?0\.501", page.locator(".tip").inner_text())
+    page.close()
+    assert said == []
+
+
 def test_light_and_dark(opened):
     brightness = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).reduce((a, b) => a + Number(b), 0)"
     assert opened(color_scheme="light").evaluate(brightness) > 600

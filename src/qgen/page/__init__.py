@@ -7,6 +7,7 @@ than the two files beside this one.
 
 import base64
 import hashlib
+import logging
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -16,13 +17,16 @@ from markupsafe import Markup
 
 from qgen import __version__
 from qgen.data import Corpus
-from qgen.page import evaluation, mathematics, settings
+from qgen.page import evaluation, findings, mathematics, settings
 from qgen.page.charts import short
 from qgen.page.curves import groups
 from qgen.page.gallery import gallery
 from qgen.page.runs import Corpora, read
 from qgen.page.summary import summarise
+from qgen.page.sweep import compare
 from qgen.runtime.files import write_whole
+
+log = logging.getLogger(__name__)
 
 
 def write(homes: list[Path], out: Path, corpus: Corpus | None = None) -> Path:
@@ -39,7 +43,7 @@ def write(homes: list[Path], out: Path, corpus: Corpus | None = None) -> Path:
     runs = read(homes)
     stages = [stage for run in runs for stage in run.stages]
     corpora = Corpora(corpus)
-    problems = gallery(stages, corpora)
+    problems, sweeps = gallery(stages, corpora), compare(homes, runs)
     changed, unknown = settings.changes(stages)
     css, js = _file("page.css"), _file("page.js")
     html = (
@@ -54,7 +58,8 @@ def write(homes: list[Path], out: Path, corpus: Corpus | None = None) -> Path:
             runs=runs,
             several=len(runs) > 1,
             summary=summarise(runs, corpora, problems.cards, changed),
-            groups=groups(stages),
+            sweeps=[findings.shown(sweep) for sweep in sweeps],
+            groups=groups(findings.bundles(stages, sweeps)),
             tables=[evaluation.table(run.name + where, found) for run in runs for where, found in run.evaluations],
             gallery=problems,
             changed=changed,
@@ -68,6 +73,15 @@ def write(homes: list[Path], out: Path, corpus: Corpus | None = None) -> Path:
     out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(out, html)
     return out
+
+
+def leave(homes: list[Path], out: Path, corpus: Corpus | None = None) -> str:
+    """Write report.html into a directory and say where it lies, or why there is none: a run is not lost by that."""
+    try:
+        return f"its report is {write(homes, out / 'report.html', corpus)}"
+    except Exception as error:
+        log.exception("the report could not be written")
+        return f"its report could not be written ({error}): python -m qgen.report paths=[{out}] tries again"
 
 
 def _templates() -> Environment:

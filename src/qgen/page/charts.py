@@ -6,8 +6,10 @@ mode and print work), and carry their values for the hover that page.js adds.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from markupsafe import Markup, escape
 
@@ -17,8 +19,10 @@ WIDTH, HEIGHT = 300, 176
 LEFT, RIGHT, TOP, BOTTOM = 42, 10, 8, 24
 MAX_POINTS = 400  # a series; more cannot be seen on so few pixels
 DOTTED = 12  # a line of at most so many points shows them
+LETTER = 6.2  # width of a letter of the axes
 LEAST = 0.05  # share of its largest value that a y axis spans at least, so that nothing is made to look like a change
 Value = float | None
+_NUMBER = re.compile(r"-?[\d.]+(e[-+]?\d+)?")
 
 
 @dataclass
@@ -36,6 +40,9 @@ class Series:
     points: bool = False
     low: list[Value] = field(default_factory=list)
     high: list[Value] = field(default_factory=list)
+    whiskers: bool = False  # `low` and `high` bound each point, not the line
+    joined: bool = True
+    dots: list[list[float]] = field(default_factory=list)  # what each value is the mean of
 
 
 @dataclass
@@ -50,6 +57,7 @@ class Chart:
     ceiling: float | None = None
     note: str = ""
     x: str = "step"
+    places: dict[float, str] = field(default_factory=dict)  # names of places on the x axis, instead of numbers
 
     def svg(self) -> Markup:
         return draw(self)
@@ -57,7 +65,7 @@ class Chart:
     @property
     def known(self) -> bool:
         """Whether there is anything to draw."""
-        return any(_known(y) for s in self.series for y in s.values)
+        return any(is_known(y) for s in self.series for y in s.values)
 
     def form(self, value: float) -> str:
         return f"{value:.1%}" if self.percent else short(value)
@@ -96,16 +104,16 @@ def thin(series: Series, limit: int = MAX_POINTS) -> Series:
     def pick(values: list) -> list:
         return [values[i] for i in chosen] if values else []
 
-    return Series(series.name, pick(series.steps), pick(series.values), series.colour, series.dashed, series.points,
-                  pick(series.low), pick(series.high))  # fmt: skip
+    lists = {name: pick(getattr(series, name)) for name in ("steps", "values", "low", "high", "dots")}
+    return replace(series, **lists)
 
 
 def draw(chart: Chart) -> Markup:
     """The chart as an SVG element; a sentence where no series has a value."""
     limit = max(20, min(MAX_POINTS, 4000 // max(1, len(chart.series))))  # twenty jobs on one chart stay small too
     series = [thin(s, limit) for s in chart.series]
-    xs = [x for s in series for x, y in zip(s.steps, s.values, strict=True) if _known(y)]
-    ys = [y for s in series for y in (*s.values, *s.low, *s.high) if _known(y)]
+    xs = [x for s in series for x, y in zip(s.steps, s.values, strict=True) if is_known(y)]
+    ys = [y for s in series for y in (*s.values, *s.low, *s.high, *(y for dots in s.dots for y in dots)) if is_known(y)]
     if not ys:
         return Markup('<p class="quiet">no values</p>')
     ends = [v for v in (chart.floor, chart.ceiling) if v is not None]
@@ -114,7 +122,10 @@ def draw(chart: Chart) -> Markup:
     if high - low < least:
         low, high = (low + high - least) / 2, (low + high + least) / 2
     marks = ticks(low, high)
+    xs += list(chart.places)
     left, right = (min(xs), max(xs)) if max(xs) > min(xs) else (min(xs) - 1, max(xs) + 1)
+    if chart.places:  # room for a name under the first and the last
+        left, right = left - (right - left) / 8, right + (right - left) / 8
 
     def at(x: float, y: float) -> tuple[float, float]:
         across, up = (x - left) / (right - left), (y - marks[0]) / (marks[-1] - marks[0])
@@ -128,34 +139,49 @@ def draw(chart: Chart) -> Markup:
         _, y = at(left, mark)
         parts.append(f'<path class="grid" d="M{LEFT} {y}H{WIDTH - RIGHT}"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{y + 3.5}" text-anchor="end">{_tick(chart, mark)}</text>')
-    for mark in _whole_ticks(left, right):
+    named = _fitting(chart.places, lambda x: at(x, marks[0])[0]) if chart.places else None
+    for mark, name in named or [(mark, f"{mark:g}") for mark in _whole_ticks(left, right)]:
         x, _ = at(mark, marks[0])
-        parts.append(f'<text x="{x}" y="{HEIGHT - 8}" text-anchor="middle">{mark:g}</text>')
-    parts.append(f'<text x="2" y="{HEIGHT - 8}">{escape(chart.x)}</text>')
+        parts.append(f'<text x="{x}" y="{HEIGHT - 8}" text-anchor="middle">{escape(name)}</text>')
+    if not chart.places:
+        parts.append(f'<text x="2" y="{HEIGHT - 8}">{escape(chart.x)}</text>')
     for s in series:
-        parts += _series(s, at, chart.form)
+        parts += _series(s, at, chart)
     summary = "; ".join(filter(None, (_summary(s, chart.form) for s in series)))
     label = escape(clean(f"{chart.title} ({chart.unit}) by {chart.x}: {summary}")[:600])
-    return Markup(
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
-    )
+    axis = f' data-x="{escape(clean(chart.x))}"' if chart.places else ""
+    view = f"0 0 {WIDTH} {HEIGHT}"
+    return Markup(f'<svg class="chart" viewBox="{view}" role="img" aria-label="{label}"{axis}>{"".join(parts)}</svg>')
 
 
-def _series(s: Series, at: Callable, form: Callable[[float], str]) -> Iterable[str]:
+def _series(s: Series, at: Callable, chart: Chart) -> Iterable[str]:
     """One series: its band, its line in as many pieces as gaps leave, its points, and its values for the hover."""
-    known = [(*at(x, y), f"{x:g}|{form(y)}") for x, y in zip(s.steps, s.values, strict=True) if _known(y)]
+    known = [
+        (*at(x, y), f"{_plain(chart.places.get(x, f'{x:g}'))}|{chart.form(y)}")
+        for x, y in zip(s.steps, s.values, strict=True)
+        if is_known(y)
+    ]
     if not known:
         return
     colour = f"s{s.colour % 8}"
     if s.low and s.high:
-        edge = [(x, a, b) for x, a, b in zip(s.steps, s.low, s.high, strict=True) if _known(a) and _known(b)]
+        edge = [(x, a, b) for x, a, b in zip(s.steps, s.low, s.high, strict=True) if is_known(a) and is_known(b)]
+    if s.low and s.high and s.whiskers:
+        for x, a, b in edge:
+            (across, down), (_, up) = at(x, a), at(x, b)
+            left = round(across - 4, 1)
+            yield f'<path class="whisker {colour}" d="M{across} {down}V{up}M{left} {up}h8M{left} {down}h8"/>'
+    elif s.low and s.high:
         around = [at(x, b) for x, _, b in edge] + [at(x, a) for x, a, _ in reversed(edge)]
         yield f'<polygon class="band {colour}" points="{" ".join(f"{x},{y}" for x, y in around)}"/>'
+    for x, dots in zip(s.steps, s.dots, strict=False):
+        for y in dots:
+            yield '<circle class="dot {}" cx="{}" cy="{}" r="2"/>'.format(colour, *at(x, y))
     path, pen = [], "M"
     for x, y in zip(s.steps, s.values, strict=True):
-        if _known(y):
+        if is_known(y):
             path.append("{}{} {}".format(pen, *at(x, y)))
-        pen = "L" if _known(y) else "M"
+        pen = "L" if is_known(y) and s.joined else "M"
     dashed = " dashed" if s.dashed else ""
     values = escape(";".join(text for _, _, text in known))
     name = escape(clean(s.name))
@@ -163,6 +189,27 @@ def _series(s: Series, at: Callable, form: Callable[[float], str]) -> Iterable[s
     if s.points or len(known) <= DOTTED:
         for x, y, _ in known:
             yield f'<circle class="{colour}" cx="{x}" cy="{y}" r="3"/>'
+
+
+def _fitting(places: dict[float, str], across: Callable[[float], float]) -> list[tuple[float, str]]:
+    """Names for places on the x axis: cut to the room that each has, those left out that would lie over another."""
+    xs = sorted(places)
+    room = min((across(b) - across(a) for a, b in pairwise(xs)), default=WIDTH - LEFT - RIGHT) / LETTER
+    found, free = [], -math.inf
+    for x in xs:
+        name = clean(places[x])
+        if len(name) > max(3, room - 1) and not _NUMBER.fullmatch(name):  # a cut number would be another
+            name = name[: max(2, int(room) - 2)] + "…"
+        half = len(name) * LETTER / 2
+        if across(x) - half >= free:
+            found.append((x, name))
+            free = across(x) + half + LETTER
+    return found
+
+
+def _plain(name: str) -> str:
+    """A name inside of `data-v`, whose values are parted by ; and |."""
+    return clean(name).replace(";", ",").replace("|", "/")
 
 
 def _tick(chart: Chart, mark: float) -> str:
@@ -175,9 +222,9 @@ def _whole_ticks(left: float, right: float) -> list[float]:
 
 
 def _summary(s: Series, form: Callable[[float], str]) -> str:
-    known = [y for y in s.values if _known(y)]
+    known = [y for y in s.values if is_known(y)]
     return f"{s.name} from {form(known[0])} to {form(known[-1])}" if known else ""
 
 
-def _known(value: Value) -> bool:
+def is_known(value: Value) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)

@@ -81,7 +81,7 @@ for (const svg of document.querySelectorAll("svg.chart")) {
     }
     svg.append(cursor);
     const head = document.createElement("b");
-    head.textContent = `step ${near.step}`;
+    head.textContent = `${svg.dataset.x ?? "step"} ${near.step}`;
     const rows = lines.flatMap(({ path, points }) => {
       const point = points.find((p) => p.step === near.step);
       if (!point) return [];

@@ -18,6 +18,7 @@ from qgen.runtime import rundir
 from qgen.runtime.files import Row, rows, steps
 
 EVALUATION = Path("evaluation") / "evaluation.json"
+MANIFEST = "manifest.jsonl"  # of a sweep: what became of each job
 
 
 @dataclass
@@ -97,15 +98,43 @@ def _runs(home: Path) -> list[Run]:
     if (home / rundir.CONFIG).is_file():
         name = f"{home.parent.name}/{home.name}"
         return [_run(name, home, [home])]
-    if stages := [home / stage for stage in STAGES if (home / stage / rundir.CONFIG).is_file()]:
+    if stages := _stages(home):
         return [_run(home.name, home, stages)]
-    jobs = [path for path in home.iterdir() if path.is_dir() and (path / rundir.CONFIG).is_file()]
-    if not jobs:
+    jobs = [path for path in sorted(home.iterdir(), key=lambda path: natural(path.name)) if path.is_dir()]
+    found = [_run(job.name, job, stages) for job in jobs if (stages := _job(job))]
+    if not found:
         raise RuntimeError(
             f"{home} holds no run: neither it nor a directory in it has a {rundir.CONFIG}. Name the directory of a "
-            f"stage or of a run under outputs/, or of a sweep under multirun/"
+            f"stage or of a run under outputs/, or of a sweep under multirun/{_failures(home)}"
         )
-    return [_run(job.name, job, [job]) for job in sorted(jobs, key=lambda path: _natural(path.name))]
+    return found
+
+
+def _stages(home: Path) -> list[Path]:
+    """The stages of a whole run."""
+    return [home / stage for stage in STAGES if (home / stage / rundir.CONFIG).is_file()]
+
+
+def _job(home: Path) -> list[Path]:
+    """What a sweep's job left: one stage, or those of a whole run."""
+    return [home] if (home / rundir.CONFIG).is_file() else _stages(home)
+
+
+def listed(home: Path) -> dict[str, Row]:
+    """The rows of a sweep's manifest by job, in the sweep's order; of a job's rows the last."""
+    found: dict[str, Row] = {}
+    for row in rows(home / MANIFEST):
+        if isinstance(row, dict) and isinstance(row.get("job"), str):
+            found[row["job"]] = row
+    return dict(sorted(found.items(), key=lambda item: item[1].get("index") or 0))
+
+
+def _failures(home: Path) -> str:
+    """What the manifest says of a sweep of which nothing else is left."""
+    jobs = [
+        f"{name} {row.get('status')}: {row.get('reason') or 'no reason given'}" for name, row in listed(home).items()
+    ]
+    return f". Its manifest says: {'; '.join(jobs[:3])}" if jobs else ""
 
 
 def _run(name: str, home: Path, stages: list[Path]) -> Run:
@@ -160,7 +189,7 @@ def _json(path: Path) -> dict:
     return value if isinstance(value, dict) else {}
 
 
-def _natural(name: str) -> list:
+def natural(name: str) -> list:
     """A sort key under which job 10 comes after job 9."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 

@@ -7,6 +7,8 @@ from qgen.config import STAGES, to_yaml
 from qgen.page.runs import Stage
 from qgen.runtime.rundir import differences
 
+_PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "hydra-core", "numpy", "scikit-learn",
+             "wandb", "unsloth", "bitsandbytes", "vllm")  # fmt: skip
 _NAMES = ("run_name", "output_dir")  # say where a run lies, not what it does
 
 
@@ -36,7 +38,7 @@ def changes(stages: list[Stage]) -> tuple[list[Setting], list[str]]:
 
 
 def environment(stages: list[Stage]) -> list[Setting]:
-    """environment.json of all stages, a row a key."""
+    """environment.json of all stages, a row a key. Of the packages those that matter most, and those that differ."""
     found: dict[str, dict[str, tuple[str, str]]] = {}
     for stage in stages:
         for key, value in stage.environment.items():
@@ -44,7 +46,8 @@ def environment(stages: list[Stage]) -> list[Setting]:
             for name, part in parts:
                 text = "none" if part is None else str(part)
                 found.setdefault(f"{key}: {name}" if name else key, {})[stage.label] = "", text
-    return [_setting(key, values, stages) for key, values in found.items()]
+    all_rows = [_setting(key, values, stages) for key, values in found.items()]
+    return [row for row in all_rows if not row.key.startswith("packages: ") or row.differs or row.key[10:] in _PACKAGES]
 
 
 def _setting(key: str, values: dict[str, tuple[str, str]], stages: list[Stage]) -> Setting:

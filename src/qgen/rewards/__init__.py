@@ -145,7 +145,7 @@ class Rewards:
         for function in self.terms.values():
             if hasattr(function, "observe"):
                 function.observe(everyone[1])
-        if self.sink and ranks.rank() == 0:
+        if self.sink:  # on every rank: TRL gathers the metrics that it logs
             self.sink(*everyone, scores, columns)
         mine = slice(ranks.rank() * count, (ranks.rank() + 1) * count)
         scale = self.zscore or (lambda _, values: values)

@@ -18,6 +18,8 @@ class StateCallback(TrainerCallback):
         self.state = state
 
     def on_save(self, args, state, control, **_):
+        if not state.is_world_process_zero:
+            return
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file() and path.name != STATE}
         write_whole(folder / STATE, json.dumps({**self.state(), "sizes": sizes}))

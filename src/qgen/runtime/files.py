@@ -34,6 +34,32 @@ def rows(path: Path) -> list[Row]:
     return found
 
 
+def last(path: Path, tail: int = 65_536) -> Row | None:
+    """The last whole row within `tail` bytes of a JSONL file's end, however long that is; None without one."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - tail))
+        lines = file.read().split(b"\n")
+    for line in reversed(lines):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            return row
+    return None
+
+
+def read_json(path: Path) -> Row:
+    """A JSON file's object; empty where there is none, or where a kill left half of one."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
 def steps(path: Path) -> list[Row]:
     """Rows of a file with a row a step; of rows with the same step, which a resume leaves, the last."""
     found: dict[int, Row] = {}

@@ -28,6 +28,7 @@ class ProgressBar(TrainerCallback):
             desc=self.stage,
             unit="step",
             dynamic_ncols=True,
+            disable=not state.is_world_process_zero,
             mininterval=0.1 if sys.stderr.isatty() else 30,
         )
 

@@ -1,7 +1,9 @@
 """The processes of one job: what each of them computes, seen by all. With one process these change nothing."""
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 
@@ -24,6 +26,40 @@ def spread(work: Callable[[list], list], items: list) -> list:
     mine = [i for i in range(len(items)) if i % count == rank()]
     found = dict(gather(list(zip(mine, work([items[i] for i in mine]), strict=True))))
     return [found[i] for i in range(len(items))]
+
+
+def first() -> bool:
+    """Whether this process is the one that prints and writes. True before torch is imported too, where it is alone."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def start() -> None:
+    """Bring the ranks of a job together, over gloo on CPUs and NCCL on GPUs, each on a GPU of its own."""
+    if size() > 1:
+        import torch
+        from accelerate import PartialState
+
+        PartialState(cpu=not torch.cuda.is_available())
+
+
+def wait() -> None:
+    """Return once every rank is here."""
+    gather([None])
+
+
+def size() -> int:
+    """How many processes the launcher gave the job."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+@contextmanager
+def quiet_but_first() -> Iterator[None]:
+    """What is printed to standard output is printed once."""
+    if first():
+        yield
+        return
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        yield
 
 
 def rank() -> int:

@@ -27,7 +27,7 @@ BEST = "best"  # holds the adapter of the best validation so far
 STATE = "qgen_state.json"  # written last into a checkpoint, with the sizes of the other files
 WINNERS = "winners.jsonl"  # what distillation trains on
 _ROWS = ("metrics.jsonl", "validation.jsonl", "memory.jsonl", "samples.jsonl", WINNERS)
-_NOT_COMPARED = ("resume", "overwrite")
+_NOT_COMPARED = ("resume", "overwrite", "sweep.", "tracker.")  # keys, or their beginnings, that change no figure
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def adapter_at(path: Path) -> Path:
             if not weights.is_file() or not weights.stat().st_size:
                 raise RuntimeError(f"{place} is half written: it has no adapter_model.safetensors")
             return place
-    what = "holds no adapter (adapter_config.json)" if path.exists() else "does not exist"
+    what = "holds no adapter (adapter_config.json)" if path.exists() else "does not exist: train it first"
     raise RuntimeError(f"stage.init_from: {path} {what}")
 
 
@@ -227,12 +227,10 @@ def same_origin(out: Path, adapter: Path | None, data: str | None = None) -> Non
 def differences(before: str, after: str) -> dict[str, tuple[str, str]]:
     """The keys in which two configs (YAML) differ, with both values; 'absent' where one has no such key."""
     old, new = (_flat(OmegaConf.to_container(OmegaConf.create(text))) for text in (before, after))
-    for key in _NOT_COMPARED:
-        old.pop(key, None), new.pop(key, None)
     return {
         key: (str(old.get(key, "absent")), str(new.get(key, "absent")))
         for key in sorted(old | new)
-        if old.get(key) != new.get(key)
+        if old.get(key) != new.get(key) and not key.startswith(_NOT_COMPARED)
     }
 
 

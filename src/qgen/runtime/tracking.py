@@ -4,11 +4,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from qgen import choices
 from qgen.config import Config
+from qgen.runtime import ranks
 from qgen.runtime.files import Row, append
-from qgen.runtime.strict import require
 
 
 class Tracker:
@@ -21,6 +22,9 @@ class Tracker:
     def __init__(self, out: Path):
         self.out = out
         out.mkdir(parents=True, exist_ok=True)
+
+    def environment(self, values: Row) -> None:
+        """Take note of what the run runs on. Called once, when the directory has become this run's."""
 
     def write(self, name: str, *rows: Row) -> None:
         """Append rows to NAME.jsonl."""
@@ -36,59 +40,43 @@ class Tracker:
         self.write(name, {**values, "step": step, "time": round(time.time(), 3)})
 
 
-class WandbTracker(Tracker):
-    """The same events to Weights & Biases as well."""
+class Silent(Tracker):
+    """What all ranks of a job but the first have."""
 
-    def __init__(self, out: Path, config: Config, values: Row):
-        super().__init__(out)
-        wandb = require("wandb", "pip install wandb")
-        self.run = wandb.init(
-            project=config.tracker.project,
-            name=f"{config.run_name}/{config.stage.name}",
-            group=config.run_name,
-            job_type=config.stage.name,
-            mode=config.tracker.mode.value,
-            dir=str(out),
-            config=values,
-        )
-        self.run.define_metric("train/global_step")
-        self.run.define_metric("*", step_metric="train/global_step")
-
-    def metrics(self, step: int, values: Row) -> None:
-        super().metrics(step, values)
-        self._log("train", step, values)
-
-    def validation(self, step: int, values: Row) -> None:
-        super().validation(step, values)
-        self._log("validation", step, values)
-
-    def _log(self, section: str, step: int, values: Row) -> None:
-        self.run.log({f"{section}/{name}": value for name, value in values.items()} | {"train/global_step": step})
+    def write(self, name: str, *rows: Row) -> None:
+        """Write nothing."""
 
 
 @contextmanager
-def tracking(config: Config, out: Path, values: Row) -> Iterator[Tracker]:
+def tracking(config: Config, out: Path, values: dict[str, Any]) -> Iterator[Tracker]:
     """The tracker that a config asks for, closed whatever happens. `values` is the config as plain data.
 
-    Raises RuntimeError where it cannot start, unless tracker.required=false: then the files alone are written.
+    With several ranks the first alone writes. Raises RuntimeError where W&B cannot start, unless
+    tracker.required=false: then the files alone are written. Once it has started it never raises.
     """
+    if not ranks.first():
+        yield Silent(out)
+        return
     if config.tracker.name is not choices.Tracker.wandb:
         yield Tracker(out)
         return
+    from qgen.runtime.wandb import WandbTracker
+
     try:
-        tracker = WandbTracker(out, config, values)
+        tracker = WandbTracker(config, out, values)
     except Exception as error:
+        said = f"tracker=wandb could not start: {' '.join(str(error).split())[:300]}"
         if config.tracker.required:
             raise RuntimeError(
-                f"tracker=wandb could not start ({error}); tracker.mode=offline needs no network, "
-                f"tracker.required=false goes on without it"
+                f"{said}\nit needs a network and WANDB_API_KEY (and WANDB_BASE_URL for a server of your own); "
+                f"tracker.mode=offline needs neither, and tracker.required=false goes on without W&B"
             ) from error
-        print(f"tracker=wandb could not start ({error}); going on with the files in {out}")
+        print(f"{said}; going on with the files in {out}")
         yield Tracker(out)
         return
     try:
         yield tracker
     except BaseException:
-        tracker.run.finish(exit_code=1)
+        tracker.finish(exit_code=1)
         raise
-    tracker.run.finish()
+    tracker.finish()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from peft import PeftModel
 
+from qgen.runtime import ranks
 from qgen.runtime.files import link_tree, write_json
 from qgen.runtime.rundir import ADAPTER, BEST
 
@@ -31,23 +32,27 @@ class Best:
         """Take note of a validation of the adapter as it is now."""
         if quality < self.quality:
             return
+        self.step, self.quality = step, quality
+        if not ranks.first():
+            return
         fresh = self.folder.with_name(f".{BEST}.new")
         shutil.rmtree(fresh, ignore_errors=True)
         self.model.save_pretrained(fresh / ADAPTER)
         write_json(fresh / "best.json", {"step": step, "quality": quality})
         shutil.rmtree(self.folder, ignore_errors=True)
         fresh.rename(self.folder)
-        self.step, self.quality = step, quality
 
     def keep_in(self, checkpoint: Path) -> None:
-        if self.step is not None:
+        if self.step is not None and ranks.first():
             link_tree(self.folder, checkpoint / BEST)
 
     def restore(self, checkpoint: Path, known: set[int]) -> None:
         """Take up what a checkpoint held, if it is of one of the known steps."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if ranks.first():
+            shutil.rmtree(self.folder, ignore_errors=True)
         if (checkpoint / BEST).is_dir():
             best = json.loads((checkpoint / BEST / "best.json").read_text(encoding="utf-8"))
             if best["step"] in known:
-                link_tree(checkpoint / BEST, self.folder)
+                if ranks.first():
+                    link_tree(checkpoint / BEST, self.folder)
                 self.step, self.quality = best["step"], best["quality"]

@@ -12,6 +12,7 @@ from qgen.config import Config
 from qgen.data import Corpus
 from qgen.model import resolve_dtype
 from qgen.rewards import Rewards, Scores
+from qgen.runtime import ranks
 from qgen.runtime.tracking import Tracker
 
 
@@ -47,6 +48,7 @@ class Context:
             "save_strategy": "steps",
             "save_steps": stage.save_steps,
             "save_total_limit": stage.save_total_limit,
+            "ddp_find_unused_parameters": False,  # every LoRA weight takes part in every step
             "report_to": "none",  # qgen tracks by itself
             "disable_tqdm": True,  # and shows its own bar
             "gradient_checkpointing": self.config.model.gradient_checkpointing,
@@ -55,7 +57,10 @@ class Context:
             "use_cpu": not cuda,
             "dataloader_pin_memory": cuda,
         }
-        return config_class(**fields | own | stage.trl)
+        arguments = config_class(**fields | own | stage.trl)
+        if ranks.size() > 1 and not cuda:  # it would restore a checkpoint to "cpu:0", a place that torch.load lacks
+            arguments.__dict__["_setup_devices"] = torch.device("cpu")
+        return arguments
 
     def keep(self, mode: str, step: int, columns: dict[str, list], texts: list[str], scores: Scores) -> None:
         """Write completions with their requests' columns and scores to samples.jsonl."""

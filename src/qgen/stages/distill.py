@@ -6,8 +6,9 @@ import random
 from trl import SFTTrainer
 
 from qgen.prompts import request
+from qgen.runtime import ranks
 from qgen.runtime.files import rows, write_whole
-from qgen.runtime.rollout import generate
+from qgen.runtime.rollout import Completion, generate
 from qgen.runtime.rundir import WINNERS
 from qgen.stages import sft
 from qgen.stages.context import Context
@@ -16,22 +17,31 @@ from qgen.stages.context import Context
 def build(context: Context) -> SFTTrainer:
     """A trainer on the winners, which are written to winners.jsonl before training starts and read on a resume."""
     path = context.out / WINNERS
+    ranks.wait()  # so that all look before one writes
     if not path.exists():
-        write_whole(path, "".join(json.dumps(row) + "\n" for row in best_of_n(context)))
+        won = best_of_n(context)
+        if ranks.first():
+            write_whole(path, "".join(json.dumps(row) + "\n" for row in won))
+        ranks.wait()
     return sft.trainer(context, rows(path), needed=1)
 
 
 def best_of_n(context: Context) -> list[dict]:
     """For each of stage.num_prompts requests the best of stage.num_generations completions that pass the gate.
 
-    Raises RuntimeError where fewer win than a batch on one device takes: a model that writes no problems cannot
-    teach itself to.
+    With several ranks each writes its share. Raises RuntimeError where fewer win than a batch on one device takes: a
+    model that writes no problems cannot teach itself to.
     """
     config, stage = context.config, context.config.stage
     problems = random.Random(config.seed).choices(context.corpus.train, k=stage.num_prompts)
     requests = [request(config.prompt, p) for p in problems for _ in range(stage.num_generations)]
     print(f"distill: writing {stage.num_generations} completions for each of {stage.num_prompts} requests")
-    written = generate(context.model, context.tokenizer, [r["prompt"] for r in requests], config.sampling, config.seed)
+
+    def write(prompts: list) -> list[Completion]:
+        seed = config.seed + ranks.rank()
+        return generate(context.model, context.tokenizer, prompts, config.sampling, seed)
+
+    written = ranks.spread(write, [r["prompt"] for r in requests])
     columns = {name: [r[name] for r in requests] for name in ("topic", "level")}
     texts = [completion.text for completion in written]
     scores = context.rewards.score([r["prompt"] for r in requests], texts, **columns)

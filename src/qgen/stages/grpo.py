@@ -1,6 +1,5 @@
 """Group relative policy optimisation (DeepSeekMath, arXiv:2402.03300) under the rewards of the registry."""
 
-import os
 import random
 
 from datasets import Dataset
@@ -8,6 +7,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from qgen.prompts import request
 from qgen.rewards import Scores, text
+from qgen.runtime import ranks
 from qgen.stages.context import Context
 
 
@@ -28,7 +28,7 @@ def build(context: Context) -> GRPOTrainer:
     """A trainer whose prompts ask for problems of the training problems' topics and levels."""
     config, stage, rewards = context.config, context.config.stage, context.rewards
     completions = stage.per_device_train_batch_size * stage.gradient_accumulation_steps
-    prompts = completions // stage.num_generations * int(os.environ.get("WORLD_SIZE", "1"))
+    prompts = completions // stage.num_generations * ranks.size()
     context.need(len(context.corpus.train), prompts, "prompts")
     ahead = stage.trl.get("steps_per_generation") or stage.gradient_accumulation_steps
     chunk = max(1, prompts * ahead // stage.gradient_accumulation_steps)  # TRL drops what does not fill one

@@ -4,7 +4,8 @@ import shutil
 import time
 from pathlib import Path
 
-from transformers import PrinterCallback, TrainerCallback
+from peft import PeftModel
+from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallback
 
 from qgen import data
 from qgen.choices import Backend
@@ -13,7 +14,7 @@ from qgen.model import fingerprint, load
 from qgen.problem import Problem, parse
 from qgen.rewards import Rewards
 from qgen.rewards.base import Base
-from qgen.runtime import attention, rundir
+from qgen.runtime import attention, ranks, rundir
 from qgen.runtime.checkpoints import StateCallback, read_state
 from qgen.runtime.environment import environment
 from qgen.runtime.files import link_tree, rows, steps, write_json
@@ -39,7 +40,7 @@ class Metrics(TrainerCallback):
 
 
 def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, claim: rundir.Claim, plain: dict) -> dict:
-    """Train one stage in its directory and return its summary.
+    """Train one stage in its directory and return its summary. With several ranks the first writes, and has a summary.
 
     Args:
         adapter: what the stage starts from; None for the base model.
@@ -47,6 +48,7 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
         plain: the config as plain data, for trackers.
     """
     began = time.monotonic()
+    ranks.start()
     checkpoint = claim.checkpoint
     if config.model.backend is Backend.unsloth:
         attention.refuse_broken_unsloth()
@@ -75,8 +77,12 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
         build = BUILD[config.stage.name]
         early = build is not distill.build and not finished  # which writes files itself
         trainer = build(context) if early else None
-        rundir.begin(config, out, claim)
-        write_json(out / rundir.ENVIRONMENT, environment(**hashes))
+        ranks.wait()  # every rank has read what is there
+        if ranks.first():
+            rundir.begin(config, out, claim)
+            ran_on = environment(**hashes)
+            write_json(out / rundir.ENVIRONMENT, ran_on)
+            tracker.environment(ran_on)
         monitor.report("model loaded")
         before = state.get("seconds", 0.0)
         if checkpoint is not None:
@@ -107,12 +113,11 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
             ):
                 trainer.add_callback(callback)
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        if config.validation.keep_best:
-            link_tree(out / rundir.BEST / rundir.ADAPTER, out / rundir.ADAPTER)
-        else:
-            model.save_pretrained(out / rundir.ADAPTER)
-        tokenizer.save_pretrained(out / rundir.ADAPTER)
+        if ranks.first():
+            _save(config, out, model, tokenizer)
         monitor.report("adapter saved")
+    if not ranks.first():
+        return {}
     summary = summarise(out, config.stage.name, validation.best.step)
     summary["stopped"] = validation.stopped
     summary["seconds"] = round(before + time.monotonic() - began, 1)
@@ -120,6 +125,15 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
     write_json(out / rundir.SUMMARY, summary)
     shutil.rmtree(out / rundir.BEST, ignore_errors=True)  # adapter/ and the checkpoints have it
     return summary
+
+
+def _save(config: Config, out: Path, model: PeftModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Leave the adapter of the best validation, or of the last step."""
+    if config.validation.keep_best:
+        link_tree(out / rundir.BEST / rundir.ADAPTER, out / rundir.ADAPTER)
+    else:
+        model.save_pretrained(out / rundir.ADAPTER)
+    tokenizer.save_pretrained(out / rundir.ADAPTER)
 
 
 def summarise(out: Path, stage: str, kept: int | None) -> dict:

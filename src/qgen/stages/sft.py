@@ -4,6 +4,7 @@ from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
 from qgen.data.mix import training_rows
+from qgen.runtime import ranks
 from qgen.stages.context import Context
 
 
@@ -11,7 +12,7 @@ def build(context: Context) -> SFTTrainer:
     """A trainer on the training problems, mixed as data.mix says."""
     config = context.config
     rows = training_rows(context.corpus, config.data, config.prompt, config.seed)
-    step = config.stage.per_device_train_batch_size * config.stage.gradient_accumulation_steps
+    step = config.stage.per_device_train_batch_size * config.stage.gradient_accumulation_steps * ranks.size()
     return trainer(context, rows, needed=step)
 
 

@@ -13,6 +13,7 @@ from qgen.metrics.loss import completion_loss
 from qgen.problem import Problem
 from qgen.prompts import lesson, requests
 from qgen.rewards import parsed
+from qgen.runtime import ranks
 from qgen.runtime.files import Row, rows, steps
 from qgen.runtime.rollout import generate
 from qgen.runtime.rundir import ADAPTER, SUMMARY, step_of
@@ -65,7 +66,10 @@ class Validation(TrainerCallback):
     def validate(self, step: int) -> None:
         """Measure the policy as it is now and write a row."""
         began = time.perf_counter()
-        row = {**self.measure(step), "fingerprint": self.fingerprint}
+        row = {
+            **ranks.gather([self.measure(step)])[0],
+            "fingerprint": self.fingerprint,
+        }  # one rank's, so that all agree
         self.take(step, row, began)
 
     def take(self, step: int, row: Row, began: float) -> None:

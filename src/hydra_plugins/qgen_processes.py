@@ -1,0 +1,30 @@
+"""Hydra's launcher for qgen's sweeps: a process a job. Hydra finds launchers in the package hydra_plugins alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+@dataclass
+class ProcessLauncherConfig:
+    _target_: str = "hydra_plugins.qgen_processes.ProcessLauncher"
+
+
+ConfigStore.instance().store(group="hydra/launcher", name="processes", node=ProcessLauncherConfig, provider="qgen")
+
+
+class ProcessLauncher(Launcher):
+    """What a sweeper hands its jobs to; the work is in qgen.sweep."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.context, self.config = hydra_context, config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        from qgen.sweep import launch  # other Hydra applications in this environment find this module too
+
+        return launch(self.context, self.config, job_overrides, initial_job_idx)

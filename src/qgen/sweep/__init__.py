@@ -1,0 +1,105 @@
+"""A sweep: many jobs, a process each, so that one that is killed, crashes or runs out of memory takes no other with it.
+
+Run again, the same command skips what is complete, resumes what is half done and tries again what failed.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus, setup_globals
+from hydra.types import HydraContext
+from omegaconf import DictConfig
+
+from qgen.cli import explain
+from qgen.compose import compose_job
+from qgen.sweep import manifest
+from qgen.sweep.board import Board, labels
+from qgen.sweep.jobs import COMPLETE, FAILED, Job, consider, plan
+from qgen.sweep.pool import run
+from qgen.tables import show, sweep_table
+
+
+class Returned(JobReturn):
+    """What became of a job. Unlike Hydra's, it prints nothing of its own when a failed one is asked for its value."""
+
+    @property
+    def return_value(self) -> Any:
+        if self.status is JobStatus.FAILED:
+            raise self._return_value
+        return self._return_value
+
+
+def launch(
+    context: HydraContext, config: DictConfig, job_overrides: Sequence[Sequence[str]], first: int
+) -> list[JobReturn]:
+    """Run a batch of a sweeper's jobs and return what became of each.
+
+    The value of a complete job is its `sweep.metric`; asking for that of a failed one raises RuntimeError, which tells
+    of every job that failed. Raises KeyboardInterrupt once Ctrl-C has stopped the jobs.
+    """
+    setup_globals()
+    home = Path(str(config.hydra.sweep.dir))
+    home.mkdir(parents=True, exist_ok=True)
+    before = manifest.read(home)
+    jobs = [_planned(context, config, list(overrides), index) for index, overrides in enumerate(job_overrides, first)]
+    for job in jobs:
+        if job.status is None:
+            consider(job, before.get(job.name), config.sweep.retry)
+    for job in jobs:
+        if job.status and before.get(job.name, {}).get("status") != job.status:
+            manifest.add(home, job)
+    with Board(jobs) as board:
+        run(
+            [job for job in jobs if job.status is None],
+            config.sweep.jobs,
+            board.show,
+            lambda job: manifest.add(home, job),
+        )
+    if len(jobs) > 1 and any(job.status == COMPLETE for job in jobs):
+        _compared(home)
+    failed = [job for job in jobs if job.status == FAILED]
+    error = RuntimeError(_told(jobs, failed, home)) if failed else None
+    return [_returned(job, config.sweep.metric, error) for job in jobs]
+
+
+def _compared(home: Path) -> None:
+    """Say how the settings compare, and write the sweep's report."""
+    # imports scikit-learn, which a sweep that is refused need not wait for
+    from qgen.page import findings, leave
+    from qgen.page.sweep import sweeps
+
+    for found in sweeps([home]):
+        show(sweep_table(found), *(findings.sentence(found, setting) for setting in found.settings[1:]))
+    show(leave([home], home))
+
+
+def _planned(context: HydraContext, config: DictConfig, overrides: list[str], index: int) -> Job:
+    """A job, or, where its config is wrong, one that has failed already: the others are none the worse for it."""
+    settings, out = compose_job(context, config, overrides, index)
+    try:
+        return plan(str(config.hydra.job.name), index, overrides, settings, out)
+    except Exception as error:
+        return Job(index, overrides, out, status=FAILED, reason=explain(error))
+
+
+def _told(jobs: list[Job], failed: list[Job], home: Path) -> str:
+    """The last lines of a sweep in which jobs failed: which, why, and where their logs are."""
+    names = labels(jobs)
+    complete = sum(job.status == COMPLETE for job in jobs)
+    lines = [f"{len(failed)} of {len(jobs)} jobs failed, {complete} are complete ({home / manifest.NAME}):"]
+    for job in failed:
+        lines.append(f"  {names[job.index]}: {job.reason}")
+        if job.log.exists():
+            lines.append(f"    its log: {job.log}")
+    return "\n".join([*lines, "the same command skips what is complete and tries these again"])
+
+
+def _returned(job: Job, metric: str, error: RuntimeError | None) -> JobReturn:
+    failed = job.status == FAILED
+    return Returned(
+        overrides=job.overrides,
+        working_dir=str(job.out),
+        status=JobStatus.FAILED if failed else JobStatus.COMPLETED,
+        _return_value=error if failed else job.metric(metric),
+    )

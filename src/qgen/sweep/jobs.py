@@ -1,0 +1,122 @@
+"""One job of a sweep: what it would run, where, and what is left of it from before."""
+
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from qgen import repeat
+from qgen.compose import composed, quoted, resolve
+from qgen.config import STAGES, Config
+from qgen.runtime import rundir
+from qgen.runtime.files import Row, last, read_json
+
+COMPLETE, FAILED, INTERRUPTED = "complete", "failed", "interrupted"
+LOG = "output.log"  # what a job printed
+
+
+@dataclass
+class Job:
+    """A job's directory, its command line and its state. `status` is None until it has ended."""
+
+    index: int
+    overrides: list[str]
+    out: Path
+    module: str = "train"  # train or pipeline
+    configs: list[Config] = field(default_factory=list)  # of its stages; empty where it cannot be composed
+    resume: bool = False
+    status: str | None = None
+    reason: str | None = None  # why it did not complete
+    exit_code: int | None = None
+    began: float | None = None  # by the monotonic clock; None while it waits
+    seconds: float = 0.0
+    skipped: bool = False  # nothing was run: it had ended before
+
+    @property
+    def name(self) -> str:
+        return self.out.name
+
+    @property
+    def log(self) -> Path:
+        return self.out / LOG
+
+    @property
+    def homes(self) -> list[Path]:
+        """The directories of its stages."""
+        return [self.out / config.stage.name for config in self.configs] if self.module == "pipeline" else [self.out]
+
+    @property
+    def command(self) -> list[str]:
+        """A command line that runs it in its directory, in a process of its own."""
+        more = [f"hydra.run.dir={quoted(str(self.out))}"]
+        if self.module == "pipeline":
+            place = {"output_dir": self.out.parent, "run_name": self.out.name, "tracker.group": self.out.parent.name}
+            more = [f"{key}={quoted(str(value))}" for key, value in place.items()]
+        more += ["resume=true"] if self.resume else []
+        return [sys.executable, "-m", f"qgen.{self.module}", *repeat.flags(), *self.overrides, "hydra.mode=RUN", *more]
+
+    def stage(self) -> tuple[Config, Path] | None:
+        """The stage that it is at: the last that has written something."""
+        begun = [pair for pair in zip(self.configs, self.homes, strict=True) if (pair[1] / rundir.CONFIG).exists()]
+        return begun[-1] if begun else None
+
+    def progress(self) -> tuple[Row, Row]:
+        """The last row of its metrics and of its validations; empty where there is none."""
+        now = self.stage()
+        if now is None:
+            return {}, {}
+        return tuple(last(now[1] / f"{name}.jsonl") or {} for name in ("metrics", "validation"))
+
+    def summary(self) -> Row:
+        """What its last stage says of itself; empty where it has not finished."""
+        return read_json(self.homes[-1] / rundir.SUMMARY) if self.configs else {}
+
+    def metric(self, name: str) -> float | None:
+        """A held-out figure of what its last stage left: reward, format_yield or heldout_loss."""
+        value = self.summary().get(name)
+        return value[-1] if value else None
+
+
+def plan(module: str, index: int, overrides: list[str], settings: DictConfig, out: Path) -> Job:
+    """A sweep's job from its composed settings. Raises as `resolve` does where they are wrong."""
+    job = Job(index, overrides, out, module)
+    if module == "pipeline":
+        job.configs = stages_of(overrides, out)
+    else:
+        job.configs = [resolve(settings)]
+    return job
+
+
+def stages_of(overrides: list[str], out: Path) -> list[Config]:
+    """The configs of a pipeline's stages in a sweep's directory."""
+    place = [f"output_dir={quoted(str(out.parent))}", f"run_name={quoted(out.name)}"]
+    return [composed([*overrides, *place, f"stage={stage}"]) for stage in STAGES]
+
+
+def consider(job: Job, before: Row | None, retry: bool) -> None:
+    """Decide what of a job is left to do.
+
+    What is complete is skipped, and what is half done under the same config goes on from its checkpoint; where its
+    directory holds another config's run the job itself will refuse.
+
+    Args:
+        before: the manifest's last row about it.
+        retry: whether what failed before is tried again.
+    """
+    if any(config.overwrite for config in job.configs):
+        return
+    claims = []
+    for config, home in zip(job.configs, job.homes, strict=True):
+        differs = rundir.started(home) and rundir.differences(
+            (home / rundir.CONFIG).read_text(encoding="utf-8"), rundir.to_yaml(config)
+        )
+        if differs:
+            return
+        job.resume |= rundir.started(home)
+        claims.append(rundir.claim(replace(config, resume=True), home).complete)
+    if all(claims):
+        job.status, job.skipped, job.seconds = COMPLETE, True, (before or {}).get("seconds", 0.0)
+    elif before and before["status"] == FAILED and not retry:
+        job.status, job.skipped = FAILED, True
+        job.reason = f"{before.get('reason')} (in an earlier run: sweep.retry=true tries it again)"

@@ -1,0 +1,73 @@
+"""A run is repeated from what it left behind, figure for figure, and what makes two runs differ is named."""
+
+import shutil
+
+from conftest import TINY, qgen
+
+from qgen.runtime.files import read_json, rows, steps, write_json
+
+SIZE = (
+    "reward.gate=null",
+    "stage.per_device_train_batch_size=2",
+    "stage.gradient_accumulation_steps=2",
+    "stage.max_steps=3",
+)
+
+
+def test_a_stage_is_repeated_to_the_bit(tmp_path):
+    first = qgen(*TINY, *SIZE, "stage=sft", "stage.learning_rate=1e-2", "seed=5", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    was, again = tmp_path / "outputs/t/sft", tmp_path / "outputs/t-again/sft"
+    done = qgen("--from", "outputs/t/sft", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "loss: identical in all 3 steps" in done.stdout
+    assert "completions: identical, all 8" in done.stdout
+    for name, keys in (("metrics", ("loss", "grad_norm")), ("samples", ("completion", "reward"))):
+        a, b = ([[row.get(key) for key in keys] for row in rows(out / f"{name}.jsonl")] for out in (was, again))
+        assert a == b
+    weights = "adapter/adapter_model.safetensors"
+    assert (was / weights).read_bytes() == (again / weights).read_bytes()
+
+    other = qgen("--from", "outputs/t/sft", "seed=6", "run_name=other", cwd=tmp_path)
+    assert other.returncode == 0, other.stderr
+    assert steps(tmp_path / "outputs/other/sft/metrics.jsonl")[0]["loss"] != steps(was / "metrics.jsonl")[0]["loss"]
+    environment = read_json(tmp_path / "outputs/other/sft/environment.json")
+    environment["packages"]["torch"], environment["code"] = "1.0", "edited"
+    write_json(tmp_path / "outputs/other/sft/environment.json", environment)
+    said = qgen("diff", "outputs/t/sft", "outputs/other/sft", module="report", cwd=tmp_path)
+    assert said.returncode == 0, said.stderr
+    for part in (" seed ", "packages: torch", "1.0", "code", "edited", "loss: first differs at step 1"):
+        assert part in said.stdout
+    assert "stage.max_steps" not in said.stdout
+    assert "packages: numpy" not in said.stdout
+
+
+def test_repeating_what_is_not_there(tmp_path):
+    for arguments, says in (
+        (["--from", "nowhere"], "--from nowhere: it holds no config.yaml"),
+        (["--from"], "--from needs the directory of a stage"),
+        (["--from", "seed=1"], "--from needs the directory of a stage"),
+    ):
+        done = qgen(*arguments, cwd=tmp_path)
+        assert done.returncode == 1
+        assert says in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert qgen("diff", "a", module="report", cwd=tmp_path).returncode == 1
+    done = qgen("diff", "a", "b", module="report", cwd=tmp_path)
+    assert "a: it holds no config.yaml" in done.stderr
+    assert done.returncode == 1
+
+
+def test_another_start_is_refused(tmp_path):
+    done = qgen(*TINY, *SIZE, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = qgen(*TINY, *SIZE, "stage=grpo", "stage.num_generations=4", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    weights = tmp_path / "outputs/t/sft/adapter/adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[::-1])
+    done = qgen("--from", "outputs/t/grpo", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "was started from outputs/t/sft/adapter, which holds another adapter now" in done.stderr
+    shutil.rmtree(tmp_path / "outputs/t/sft")
+    done = qgen("--from", "outputs/t/grpo", cwd=tmp_path)
+    assert "outputs/t/sft/adapter does not exist" in done.stderr
