@@ -1,10 +1,11 @@
 import pytest
 from conftest import composed
 from hydra.errors import ConfigCompositionException
+from omegaconf import OmegaConf
 
 from qgen import trl_fields
 from qgen.compose import CONF, keys, nearest
-from qgen.config import STAGES, Backend, Schedule
+from qgen.config import STAGES, Backend, Schedule, from_yaml, to_yaml
 
 FILES = sorted(f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml"))
 NEEDS = {"data=jsonl": ["data.path=x.jsonl"]}
@@ -109,3 +110,32 @@ def test_yaml_numbers_arrive_as_numbers():
     stage = composed("stage=grpo", "stage.learning_rate=1e-5", "+stage.trl.epsilon=3e-1").stage
     assert stage.learning_rate == 1e-5
     assert stage.trl["epsilon"] == 0.3
+
+
+def test_scale_shortens_once():
+    s = composed("stage=grpo", "scale=0.1", "validation.every=25")
+    assert (s.stage.max_steps, s.stage.warmup_steps, s.stage.num_prompts, s.validation.every) == (10, 1, 40, 3)
+    assert s.stage.gradient_accumulation_steps == 8
+    assert from_yaml(to_yaml(s)).stage.max_steps == 10
+    with pytest.raises(ValueError, match="scale=0"):
+        composed("scale=0")
+
+
+ABLATIONS = sorted(path.stem for path in (CONF / "experiment").glob("ablate_*.yaml"))
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_an_ablation_sweeps_one_thing_over_three_seeds(name):
+    hydra = OmegaConf.load(CONF / "experiment" / f"{name}.yaml").hydra
+    assert hydra.mode == "MULTIRUN"
+    swept = dict(hydra.sweeper.params)
+    assert swept.pop("seed") == "0,1,2"
+    ((key, values),) = swept.items()
+    for value in values.split(","):
+        config = composed(f"experiment={name}", f"{key}={value}", "scale=0.1")
+        assert config.run_name == name
+
+
+def test_every_row_of_the_original_tables_has_its_ablation():
+    rows = "accumulation all memory reward_normalize scheduler steps_distill steps_grpo steps_sft validation warmup"
+    assert [f"ablate_{row}" for row in rows.split()] == ABLATIONS
