@@ -61,13 +61,12 @@ def test_repeating_what_is_not_there(tmp_path):
 def test_another_start_is_refused(tmp_path):
     done = qgen(*TINY, *SIZE, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    done = qgen(*TINY, *SIZE, "stage=grpo", "stage.num_generations=4", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    weights = tmp_path / "outputs/t/sft/adapter/adapter_model.safetensors"
-    weights.write_bytes(weights.read_bytes()[::-1])
-    done = qgen("--from", "outputs/t/grpo", cwd=tmp_path)
+    home = tmp_path / "outputs/t/sft"
+    told = read_json(home / "environment.json") | {"started_from": "outputs/t/sft/adapter", "started_from_hash": "x"}
+    write_json(home / "environment.json", told)
+    done = qgen("--from", "outputs/t/sft", cwd=tmp_path)
     assert done.returncode == 1
     assert "was started from outputs/t/sft/adapter, which holds another adapter now" in done.stderr
-    shutil.rmtree(tmp_path / "outputs/t/sft")
-    done = qgen("--from", "outputs/t/grpo", cwd=tmp_path)
+    shutil.rmtree(home / "adapter")
+    done = qgen("--from", "outputs/t/sft", cwd=tmp_path)
     assert "outputs/t/sft/adapter does not exist" in done.stderr

@@ -33,9 +33,9 @@ class Cell:
         """The 95 % interval of the mean; empty where there is none."""
         if self.value is None or self.value.low is None:
             return ""
-        low, high = self.value.low, self.value.high
+        low, high = max(0.0, self.value.low), self.value.high  # no metric is below 0
         if self.metric.unit == "share":
-            low, high = max(0.0, low), min(1.0, high)
+            high = min(1.0, high)
         return f"{self._write(low).removesuffix('%')} to {self._write(high)}"
 
     @property
