@@ -53,7 +53,7 @@ def figures(before: Path, after: Path) -> str:
             told.append(
                 f"{name}: identical in all {len(both)} steps"
                 if apart is None
-                else f"{name}: first differs at step {apart} ({found[0][apart]:.6g}, {found[1][apart]:.6g})"
+                else f"{name}: first differs at step {apart} ({found[0][apart]}, {found[1][apart]})"
             )
     samples = [[tuple(r.get(k) for k in _SAMPLE) for r in rows(home / "samples.jsonl")] for home in (before, after)]
     same = sum(a == b for a, b in zip(*samples, strict=False))

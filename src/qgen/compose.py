@@ -6,6 +6,7 @@ Only this module and cli.py know Hydra's types. Importing them must stay fast: n
 import copy
 import difflib
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import fields, is_dataclass
@@ -38,7 +39,10 @@ def by_stage(sft: Any, grpo: Any, distill: Any, *, _root_: DictConfig) -> Any:
 def folder(name: str) -> str:
     """The resolver behind ${folder:...}: a name that a file system takes, cut and hashed where it is long."""
     name = name.replace("/", "_") or "job"
-    return name if len(name) <= 120 else f"{name[:100]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    if len(name.encode()) <= 120:
+        return name
+    cut = name.encode()[:100].decode(errors="ignore")
+    return f"{cut}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def register(schema: type = Config) -> None:
@@ -54,20 +58,24 @@ def naming(arguments: list[str]) -> list[str]:
     Args:
         arguments: the overrides on a command line; those that Hydra cannot read are left for it to refuse.
     """
-    constant = list(_UNNAMED)
+    constant, swept = list(_UNNAMED), set()
     for text in arguments:
         try:
             override = OverridesParser.create().parse_override(text)
         except HydraException:
             continue
-        if not override.is_sweep_override():
+        if override.is_sweep_override():
+            swept.add(override.key_or_group)
+        else:
             constant.append(override.key_or_group)
+    constant = [key for key in constant if key not in swept]
     return [f"hydra.job.config.override_dirname.exclude_keys=[{','.join(map(quoted, constant))}]"]
 
 
 def quoted(value: str) -> str:
     """A value that Hydra's override grammar takes literally."""
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    doubled = re.sub(r"(\\+)(?='|$)", r"\1\1", value)  # Hydra reads \\ as one only where a quote follows
+    return "'" + doubled.replace("'", "\\'") + "'"
 
 
 def resolve(cfg: DictConfig) -> Any:
@@ -100,18 +108,18 @@ def composed(overrides: list[str]) -> Config:
         current.cfg = before
 
 
-def compose_job(context: HydraContext, config: DictConfig, overrides: list[str], index: int) -> tuple[DictConfig, Path]:
-    """A sweep's job as Hydra's own launchers compose it: its settings, and its directory. Its run_name can be resolved
-    until the next is composed."""
+def compose_job(context: HydraContext, config: DictConfig, overrides: list[str], index: int) -> tuple[DictConfig, str]:
+    """A sweep's job as Hydra's own launchers compose it: its settings, and its directory's name in the sweep's. Its
+    run_name can be resolved until the next is composed."""
     cfg = context.config_loader.load_sweep_config(config, overrides)
     with open_dict(cfg):
         cfg.hydra.job.id = cfg.hydra.job.num = index
     HydraConfig.instance().set_config(cfg)
-    out = Path(str(cfg.hydra.sweep.dir)) / str(cfg.hydra.sweep.subdir)
+    name = str(cfg.hydra.sweep.subdir)
     settings = copy.deepcopy(cfg)
     with open_dict(settings):
         del settings.hydra
-    return settings, out
+    return settings, name
 
 
 def keys(schema: type = Config, prefix: str = "") -> Iterator[str]:

@@ -214,7 +214,8 @@ class RuntimeConfig:
 
 @dataclass
 class SweepConfig:
-    """How a sweep's jobs are run (python -m qgen.train -m ...). None of it changes what a job computes."""
+    """How a sweep's jobs are run (python -m qgen.train -m ...). None of it changes what a job computes, but for the
+    last digits where jobs share a CPU's cores."""
 
     jobs: int = 1  # at once: each on a GPU of its own as far as they go, else on a share of the cores
     retry: bool = True  # run again what failed, when the same sweep is started again

@@ -8,10 +8,11 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
+from qgen import repeat
 from qgen.cli import add, entry
 from qgen.compose import composed
 from qgen.config import STAGES, Config
-from qgen.runtime import rundir
+from qgen.runtime import ranks, rundir
 from qgen.tables import samples, show, stage_table
 from qgen.train import child, in_process
 
@@ -29,6 +30,8 @@ def run(overrides: list[str]) -> list[Path]:
 
     Every stage's config is checked before the first stage starts. Raises RuntimeError where a stage fails.
     """
+    if repeat.home or ranks.size() > 1:
+        raise ValueError("--from and several ranks are for one stage: python -m qgen.train")
     if any(o.lstrip("+~").split("=")[0] == "stage" for o in overrides):
         raise ValueError("the pipeline runs all three stages: leave stage=... out, or use python -m qgen.train")
     homes = [Path(c.output_dir) / c.run_name / c.stage.name for c in map(composed, _each(overrides))]

@@ -30,7 +30,7 @@ def take_flag() -> str | None:
     if FLAG not in sys.argv:
         return None
     at = sys.argv.index(FLAG)
-    if at + 1 == len(sys.argv) or "=" in sys.argv[at + 1]:
+    if at + 1 == len(sys.argv) or ("=" in sys.argv[at + 1] and not Path(sys.argv[at + 1]).is_dir()):
         raise RuntimeError(f"{FLAG} needs the directory of a stage: {FLAG} outputs/NAME/sft")
     home = Path(sys.argv[at + 1])
     del sys.argv[at : at + 2]
@@ -55,7 +55,9 @@ def take_flag() -> str | None:
 def _origin() -> str:
     """What the stage started from, as stage.init_from names it."""
     environment = read_json(home / rundir.ENVIRONMENT)
-    started = environment.get("started_from", "base")
+    if "started_from" not in environment:
+        raise RuntimeError(f"{home} has no whole {rundir.ENVIRONMENT}: it cannot be told what it was started from")
+    started = environment["started_from"]
     if started != "base" and environment.get("started_from_hash") != rundir.fingerprint(
         rundir.adapter_at(Path(started))
     ):

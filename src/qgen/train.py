@@ -84,11 +84,16 @@ def child(command: list[str], what: str) -> None:
 
     Raises RuntimeError where it fails; it has said why itself.
     """
-    done = subprocess.run(command, check=False)
-    if done.returncode == 130:
+    process = subprocess.Popen(command)
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:  # the process has had it too, and stops in its own time; a second one does not wait
+        process.wait()
+        raise
+    if code == 130:
         raise KeyboardInterrupt
-    if done.returncode:
-        raise RuntimeError(f"{what} failed: {why(done.returncode, '')}")
+    if code:
+        raise RuntimeError(f"{what} failed: {why(code, '')}")
 
 
 main = entry(train)

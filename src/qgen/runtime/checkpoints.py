@@ -7,6 +7,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from qgen.runtime import ranks
 from qgen.runtime.files import write_whole
 from qgen.runtime.rundir import STATE
 
@@ -18,6 +19,7 @@ class StateCallback(TrainerCallback):
         self.state = state
 
     def on_save(self, args, state, control, **_):
+        ranks.wait()  # each rank has written its own part
         if not state.is_world_process_zero:
             return
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"

@@ -17,7 +17,7 @@ from qgen.stages.context import Context
 def build(context: Context) -> SFTTrainer:
     """A trainer on the winners, which are written to winners.jsonl before training starts and read on a resume."""
     path = context.out / WINNERS
-    ranks.wait()  # so that all look before one writes
+    ranks.wait()  # the first may have cleared it
     if not path.exists():
         won = best_of_n(context)
         if ranks.first():

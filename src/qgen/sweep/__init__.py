@@ -3,6 +3,7 @@
 Run again, the same command skips what is complete, resumes what is half done and tries again what failed.
 """
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,14 @@ from omegaconf import DictConfig
 
 from qgen.cli import explain
 from qgen.compose import compose_job
+from qgen.runtime import ranks
 from qgen.sweep import manifest
 from qgen.sweep.board import Board, labels
 from qgen.sweep.jobs import COMPLETE, FAILED, Job, consider, plan
 from qgen.sweep.pool import run
 from qgen.tables import show, sweep_table
+
+log = logging.getLogger(__name__)
 
 
 class Returned(JobReturn):
@@ -38,11 +42,15 @@ def launch(
     The value of a complete job is its `sweep.metric`; asking for that of a failed one raises RuntimeError, which tells
     of every job that failed. Raises KeyboardInterrupt once Ctrl-C has stopped the jobs.
     """
+    if ranks.size() > 1:
+        raise RuntimeError("several ranks run one stage, not a sweep: accelerate launch ... -m qgen.train stage=NAME")
     setup_globals()
     home = Path(str(config.hydra.sweep.dir))
     home.mkdir(parents=True, exist_ok=True)
     before = manifest.read(home)
-    jobs = [_planned(context, config, list(overrides), index) for index, overrides in enumerate(job_overrides, first)]
+    jobs = [_planned(context, config, home, list(o), index) for index, o in enumerate(job_overrides, first)]
+    if twice := {job.name for job in jobs if sum(other.out == job.out for other in jobs) > 1}:
+        raise RuntimeError(f"several jobs of this sweep would write to {home / min(twice)}: sweep other values")
     for job in jobs:
         if job.status is None:
             consider(job, before.get(job.name), config.sweep.retry)
@@ -69,14 +77,18 @@ def _compared(home: Path) -> None:
     from qgen.page import findings, leave
     from qgen.page.sweep import sweeps
 
-    for found in sweeps([home]):
-        show(sweep_table(found), *(findings.sentence(found, setting) for setting in found.settings[1:]))
+    try:
+        for found in sweeps([home]):
+            show(sweep_table(found), *(findings.sentence(found, setting) for setting in found.settings[1:]))
+    except Exception:  # the page says why it cannot be written; the jobs are what counts
+        log.exception("the settings could not be compared")
     show(leave([home], home))
 
 
-def _planned(context: HydraContext, config: DictConfig, overrides: list[str], index: int) -> Job:
+def _planned(context: HydraContext, config: DictConfig, home: Path, overrides: list[str], index: int) -> Job:
     """A job, or, where its config is wrong, one that has failed already: the others are none the worse for it."""
-    settings, out = compose_job(context, config, overrides, index)
+    settings, name = compose_job(context, config, overrides, index)
+    out = home / name
     try:
         return plan(str(config.hydra.job.name), index, overrides, settings, out)
     except Exception as error:

@@ -11,7 +11,7 @@ from rich.table import Table
 from qgen.sweep.jobs import COMPLETE, FAILED, Job
 
 _EVERY = 1.0  # seconds between two looks at the jobs' files
-_ROWS = 24  # jobs shown at once: those that run or failed, then those that ended last
+_ROWS = 24  # jobs shown at once: those that run or failed, then those that wait, then those that are complete
 
 
 class Board:
@@ -50,9 +50,10 @@ class Board:
             if job.status and job.index not in self.told:
                 self.told.add(job.index)
                 self.console.print(f"[{len(self.told)}/{len(self.jobs)}] {self.line(job)}", markup=False)
+                self.console.file.flush()  # a log is read while the sweep runs
 
     def line(self, job: Job) -> str:
-        figure = job.metric("reward")
+        figure = job.metric("reward") if job.status == COMPLETE else None
         quality = "" if figure is None else f", quality {figure:.3f}"
         how = "complete already" if job.skipped and job.status == COMPLETE else f"{job.status} in {job.seconds:.0f} s"
         return f"{self.names[job.index]}: {how}{quality}" + (f": {job.reason}" if job.reason else "")
@@ -65,7 +66,7 @@ class Board:
             table.add_column(column, overflow="fold")
         for column in ("step", "loss", "quality", "s"):
             table.add_column(column, justify="right")
-        order = sorted(self.jobs, key=lambda job: (job.status is not None, job.status == COMPLETE, job.index))
+        order = sorted(self.jobs, key=lambda job: (job.status == COMPLETE, not (job.status or job.began), job.index))
         for job in sorted(order[:_ROWS], key=lambda job: job.index):
             table.add_row(*self.cells(job))
         if len(self.jobs) > _ROWS:

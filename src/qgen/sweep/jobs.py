@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from qgen import repeat
 from qgen.compose import composed, quoted, resolve
-from qgen.config import STAGES, Config
+from qgen.config import STAGES, Config, to_yaml
 from qgen.runtime import rundir
 from qgen.runtime.files import Row, last, read_json
 
@@ -54,7 +54,16 @@ class Job:
             place = {"output_dir": self.out.parent, "run_name": self.out.name, "tracker.group": self.out.parent.name}
             more = [f"{key}={quoted(str(value))}" for key, value in place.items()]
         more += ["resume=true"] if self.resume else []
-        return [sys.executable, "-m", f"qgen.{self.module}", *repeat.flags(), *self.overrides, "hydra.mode=RUN", *more]
+        return [
+            sys.executable,
+            "-m",
+            f"qgen.{self.module}",
+            *repeat.flags(),
+            *_configs(),
+            *self.overrides,
+            "hydra.mode=RUN",
+            *more,
+        ]
 
     def stage(self) -> tuple[Config, Path] | None:
         """The stage that it is at: the last that has written something."""
@@ -78,6 +87,15 @@ class Job:
         return value[-1] if value else None
 
 
+def _configs() -> list[str]:
+    """The flags of this command line that say where configs are found: --config-dir DIR, --config-name NAME, ..."""
+    found = []
+    for flag, value in zip(sys.argv[1:], [*sys.argv[2:], ""], strict=True):
+        if flag.startswith("--config-"):
+            found += [flag] if "=" in flag else [flag, value]
+    return found
+
+
 def plan(module: str, index: int, overrides: list[str], settings: DictConfig, out: Path) -> Job:
     """A sweep's job from its composed settings. Raises as `resolve` does where they are wrong."""
     job = Job(index, overrides, out, module)
@@ -98,7 +116,7 @@ def consider(job: Job, before: Row | None, retry: bool) -> None:
     """Decide what of a job is left to do.
 
     What is complete is skipped, and what is half done under the same config goes on from its checkpoint; where its
-    directory holds another config's run the job itself will refuse.
+    directory holds another config's run, or what it started from has changed, the job itself will refuse.
 
     Args:
         before: the manifest's last row about it.
@@ -106,17 +124,22 @@ def consider(job: Job, before: Row | None, retry: bool) -> None:
     """
     if any(config.overwrite for config in job.configs):
         return
-    claims = []
-    for config, home in zip(job.configs, job.homes, strict=True):
-        differs = rundir.started(home) and rundir.differences(
-            (home / rundir.CONFIG).read_text(encoding="utf-8"), rundir.to_yaml(config)
-        )
-        if differs:
-            return
-        job.resume |= rundir.started(home)
-        claims.append(rundir.claim(replace(config, resume=True), home).complete)
-    if all(claims):
-        job.status, job.skipped, job.seconds = COMPLETE, True, (before or {}).get("seconds", 0.0)
-    elif before and before["status"] == FAILED and not retry:
+    if before and before["status"] == FAILED and not retry:
         job.status, job.skipped = FAILED, True
         job.reason = f"{before.get('reason')} (in an earlier run: sweep.retry=true tries it again)"
+        return
+    complete, resume = True, False
+    for config, home in zip(job.configs, job.homes, strict=True):
+        begun = rundir.started(home)
+        if begun and rundir.differences((home / rundir.CONFIG).read_text(encoding="utf-8"), to_yaml(config)):
+            return
+        resume |= begun
+        try:
+            complete &= rundir.claim(replace(config, resume=True), home).complete
+            if complete:
+                rundir.same_origin(home, rundir.starting_adapter(config))
+        except RuntimeError:  # for the job to tell
+            complete = False
+    job.resume = resume
+    if complete:
+        job.status, job.skipped, job.seconds = COMPLETE, True, (before or {}).get("seconds", 0.0)

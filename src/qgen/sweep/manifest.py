@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from qgen.runtime.files import Row, append, rows
-from qgen.sweep.jobs import Job
+from qgen.sweep.jobs import COMPLETE, Job
 
 NAME = "manifest.jsonl"
 FIGURES = ("loss", "reward", "format_yield", "heldout_loss", "steps", "kept_step", "seconds", "peak_memory")
@@ -16,7 +16,7 @@ def read(home: Path) -> dict[str, Row]:
 
 def add(home: Path, job: Job) -> None:
     """Append what a job has become."""
-    summary = job.summary()
+    summary = job.summary() if job.status == COMPLETE else {}  # what lies there may be another's
     row = {
         "job": job.name,
         "index": job.index,

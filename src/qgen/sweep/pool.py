@@ -1,7 +1,9 @@
 """Running a sweep's jobs: so many at once, each a process in a session of its own, shared out over the GPUs."""
 
 import contextlib
+import logging
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -11,8 +13,11 @@ from dataclasses import dataclass
 
 from qgen.sweep.jobs import COMPLETE, FAILED, INTERRUPTED, Job
 
+log = logging.getLogger(__name__)
+
 _POLL = 0.2  # seconds
-_MARK = "$ "  # before the command line, at the head of what each attempt prints
+_MARK = "\n=== "  # before the command line, at the head of what each attempt prints
+_OF_A_STAGE = re.compile(r"stage=\w+ failed: ")
 _TAIL = 20_000  # bytes at a log's end in which the reason of a failure is looked for
 
 
@@ -43,17 +48,25 @@ def run(jobs: list[Job], at_once: int, show: Callable[[], None], ended: Callable
         for one in running:
             _signal(one.process, signal.SIGINT if interrupts == 1 else signal.SIGKILL)
 
-    before = {number: signal.signal(number, interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupted) for number in numbers}  # nohup has SIGHUP ignored
     try:
         while running or (waiting and not interrupts):
             while waiting and len(running) < at_once and not interrupts:
                 slot = min(set(range(at_once)) - {one.slot for one in running})
-                running.append(_start(waiting.pop(0), slot, at_once, places))
+                job = waiting.pop(0)
+                try:
+                    running.append(_start(job, slot, at_once, places))
+                except OSError as error:
+                    job.status, job.reason = FAILED, f"it could not be started: {error}"
+                    _forgiven(ended, job)
+                if interrupts:  # while it was being started
+                    interrupted()
             for one in [one for one in running if one.process.poll() is not None]:
                 running.remove(one)
                 _finish(one, bool(interrupts))
-                ended(one.job)
-            show()
+                _forgiven(ended, one.job)
+            _forgiven(show)
             time.sleep(_POLL)
     finally:
         for one in running:  # only where something here went wrong
@@ -64,6 +77,14 @@ def run(jobs: list[Job], at_once: int, show: Callable[[], None], ended: Callable
         for job in waiting:
             job.status, job.reason = INTERRUPTED, "not started"
         raise KeyboardInterrupt
+
+
+def _forgiven(tell: Callable, *arguments: object) -> None:
+    """A full disk or a closed terminal is no reason to lose the jobs that run."""
+    try:
+        tell(*arguments)
+    except Exception:
+        log.exception("the sweep could not tell how far it is")
 
 
 def devices() -> list[str]:
@@ -97,6 +118,7 @@ def _start(job: Job, slot: int, at_once: int, places: list[str]) -> Running:
 
 def _finish(one: Running, interrupted: bool) -> None:
     job, code = one.job, one.process.returncode
+    _signal(one.process, signal.SIGKILL)  # what it may have left behind, such as a pipeline's stage
     job.exit_code, job.seconds = code, time.monotonic() - job.began
     if code == 0 and job.summary():
         job.status = COMPLETE
@@ -121,7 +143,7 @@ def why(code: int, text: str) -> str:
     if number in signal.valid_signals():
         return f"ended by {signal.Signals(number).name}"
     said = [line.removeprefix("qgen: ") for line in text.splitlines() if line.startswith("qgen: ")]
-    own = [line for line in said if not line.startswith("stage=")]  # a pipeline says which stage, the stage says why
+    own = [line for line in said if not _OF_A_STAGE.match(line)]  # a pipeline says which stage, the stage says why
     line = (own or said or [f"exit code {code}"])[-1]
     memory = "out of memory: " if any(words in text.lower() for words in _MEMORY) and "memory" not in line[:20] else ""
     return f"{memory}{line}"[:400]
