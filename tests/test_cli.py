@@ -138,3 +138,27 @@ def test_the_pipeline_checks_every_stage_before_the_first(tmp_path):
     assert done.returncode == 1
     assert "stage.num_generations=7 must divide" in done.stderr
     assert not (tmp_path / "outputs/t/sft").exists()
+
+
+@pytest.mark.parametrize("launcher", [[], ["hydra/launcher=submitit_local"]])
+def test_a_sweep_needs_no_name(tmp_path, launcher):
+    done = qgen("-m", "seed=0,1", "stage.max_steps=0", *launcher, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "stage.max_steps=0 must be at least 1" in done.stderr
+    assert (tmp_path / "multirun" / "smollm2-champ" / "multirun.yaml").exists()
+
+
+def test_several_ranks_are_for_one_stage(tmp_path, monkeypatch):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "several ranks run one stage" in qgen("-m", "seed=0,1", cwd=tmp_path).stderr
+    assert "are for one stage" in qgen("seed=0", module="pipeline", cwd=tmp_path).stderr
+    assert not (tmp_path / "multirun" / "smollm2-champ" / "seed=0").exists()
+
+
+def test_jobs_of_a_sweep_lie_side_by_side(tmp_path):
+    qgen("-m", "model=tiny,smollm2", "stage.max_steps=0", cwd=tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "multirun/smollm2-champ/manifest.jsonl").read_text().splitlines()]
+    assert [row["path"] for row in rows] == [f"multirun/smollm2-champ/model={name}" for name in ("tiny", "smollm2")]
+    twice = qgen("-m", "stage.init_from=o/a_b,o/a/b", cwd=tmp_path)
+    assert "several jobs of this sweep would write to" in twice.stderr

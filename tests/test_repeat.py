@@ -45,6 +45,7 @@ def test_a_stage_is_repeated_to_the_bit(tmp_path):
 def test_repeating_what_is_not_there(tmp_path):
     for arguments, says in (
         (["--from", "nowhere"], "--from nowhere: it holds no config.yaml"),
+        (["--from", "a=b"], "--from needs the directory of a stage"),
         (["--from"], "--from needs the directory of a stage"),
         (["--from", "seed=1"], "--from needs the directory of a stage"),
     ):

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn
+from hydra.experimental.callback import Callback
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -16,6 +19,16 @@ class ProcessLauncherConfig:
 
 
 ConfigStore.instance().store(group="hydra/launcher", name="processes", node=ProcessLauncherConfig, provider="qgen")
+
+
+class Choices(Callback):
+    """Lets a sweep's own directory be named by the groups' choices (${hydra:runtime.choices.model}).
+
+    Hydra makes them known to a job, and not to the sweeper that asks for the directory before the first.
+    """
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        HydraConfig.instance().set_config(config)
 
 
 class ProcessLauncher(Launcher):

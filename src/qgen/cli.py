@@ -81,7 +81,8 @@ def entry(task: Callable[[Any, Path, dict], Any], name: str = "config", schema: 
 
 def given() -> list[str]:
     """The overrides on the command line."""
-    return [a for a in sys.argv[1:] if not a.startswith("-") and ("=" in a or a.startswith("~"))]
+    pairs = zip(sys.argv, sys.argv[1:], strict=False)
+    return [a for before, a in pairs if a[:1] != "-" and ("=" in a or a[:1] == "~") and before != repeat.FLAG]
 
 
 def add(overrides: list[str]) -> None:
