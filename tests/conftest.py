@@ -5,11 +5,13 @@ import os
 if "PYTEST_XDIST_WORKER" in os.environ:  # a process a core: torch's threads of two would wait for one another
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from qgen import compose
 from qgen.config import Config
@@ -66,3 +68,44 @@ TINY = (
     "stage.warmup_steps=1",
     "run_name=t",
 )  # a stage in seconds
+
+PLUGIN = """
+def letters(completions, **columns):
+    texts = [completion[0]["content"] for completion in completions]
+    return [sum(ch.isalpha() for ch in t) / (1 + len(t)) for t in texts]
+"""
+LETTERS = ("reward.gate=null", "+reward.terms.letters.weight=1", "reward.normalize=zscore")
+PIPELINE = ("stage.max_steps=2", "stage.per_device_train_batch_size=4", "stage.num_prompts=8", 
+            "stage.gradient_accumulation_steps=2", "stage.learning_rate=1e-2", "tracker=wandb",
+            "tracker.mode=offline")  # fmt: skip
+
+
+def letters(home: Path) -> Path:
+    """Install a reward that random weights can earn into home/site: a package of a stranger's, as pip would."""
+    info = home / "site" / "qgen_letters-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: qgen-letters\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[qgen.rewards]\nletters = qgen_letters:letters\n")
+    (home / "site" / "qgen_letters.py").write_text(PLUGIN)
+    return home
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory) -> tuple[Path, str]:
+    """Where a pipeline of two steps a stage was run from Python (files in outputs/t), once for all processes of the
+    tests, and what it printed. Not to be written to."""
+    home = tmp_path_factory.getbasetemp().parent / "pipeline"
+    code = """
+from qgen import QuestionsGenTrainer
+import sys
+print([str(p) for p in QuestionsGenTrainer(*sys.argv[1:]).train_full_pipeline()])
+"""
+    with FileLock(f"{home}.lock"):
+        if not home.exists():
+            env = os.environ | {"PYTHONPATH": str(letters(home) / "site")}
+            command = [sys.executable, "-c", code, *PIPELINE, *TINY, *LETTERS]
+            done = subprocess.run(command, cwd=home, env=env, capture_output=True, text=True, timeout=280, check=False)
+            (home / "said.json").write_text(json.dumps([done.returncode, done.stdout + done.stderr]))
+    code, said = json.loads((home / "said.json").read_text())
+    assert code == 0, said
+    return home, said

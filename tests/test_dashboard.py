@@ -7,24 +7,16 @@ import re
 
 import pytest
 import wandb_file
-from conftest import TINY, qgen
+from conftest import qgen
 
 from qgen import dashboard
 from qgen.config import STAGES
 from qgen.runtime.files import rows, steps
 
-SIZE = ("stage.max_steps=2", "stage.per_device_train_batch_size=4", "stage.gradient_accumulation_steps=2",
-        "stage.num_prompts=8", "reward.gate=null")  # fmt: skip
 
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """A pipeline's directory."""
-    cwd = tmp_path_factory.mktemp("dashboard")
-    done = qgen("tracker=wandb", "tracker.mode=offline", *SIZE, *TINY, cwd=cwd, module="pipeline")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "wandb:" not in done.stdout + done.stderr
-    return cwd / "outputs" / "t"
+@pytest.fixture
+def home(pipeline):
+    return pipeline[0] / "outputs" / "t"
 
 
 def specification(*arguments: str, cwd) -> dict:
@@ -52,9 +44,10 @@ def not_logged(spec: dict, logged: set[str]) -> list[str]:
     return [name for name in asked if not any(re.search(name, key) for key in logged)]
 
 
-def test_the_dashboard_asks_for_what_the_stages_logged(home, monkeypatch):
+def test_the_dashboard_asks_for_what_the_stages_logged(pipeline, home, tmp_path, monkeypatch):
+    assert "wandb:" not in pipeline[1]
     logged = set().union(*(wandb_file.read(home / stage).keys() for stage in STAGES))
-    spec = specification("entity=us", cwd=home)
+    spec = specification("entity=us", cwd=tmp_path)
     assert not_logged(spec, logged) == []
     names = [section["name"] for section in spec["spec"]["section"]["panelBankConfig"]["sections"]]
     assert names == ["Learning", "Rewards", "Validation", "Memory", "Samples"]

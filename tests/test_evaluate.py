@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import TINY, composed, qgen
+from conftest import composed, qgen
 
 from qgen import data, model
 from qgen.metrics.protocol import Protocol
@@ -18,17 +18,13 @@ from qgen.problem import render
 from qgen.rewards.base import Base
 from qgen.runtime.files import rows
 
-SIZE = ("stage.per_device_train_batch_size=2", "stage.gradient_accumulation_steps=1", "stage.max_steps=1",
-        "reward.gate=null")  # fmt: skip
-
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """Two runs of one step each, of a model with random weights."""
+def home(pipeline, tmp_path_factory):
+    """Two runs of a model with random weights."""
     home = tmp_path_factory.mktemp("evaluate")
-    for name in ("a", "b"):
-        done = qgen(*TINY[:-1], *SIZE, f"run_name={name}", f"seed={ord(name)}", cwd=home)
-        assert done.returncode == 0, done.stderr
+    for name, stage in (("a", "sft"), ("b", "grpo")):
+        shutil.copytree(pipeline[0] / "outputs/t" / stage, home / "outputs" / name / stage)
     return home
 
 
@@ -80,10 +76,10 @@ def test_two_runs_are_compared_on_the_same_prompts(home):
     said = evaluate(home, "run=outputs/b", "compare=outputs/a", "n=12", "max_new_tokens=6")
     result = json.loads((home / "outputs/b/evaluation/against-a-sft.json").read_text())
     (pair,) = result["differences"]
-    assert (pair["before"], pair["after"]) == ("a/sft", "b/sft")
+    assert (pair["before"], pair["after"]) == ("a/sft", "b/grpo")
     value, low, high = pair["values"]["format_yield"]
     assert low < value == 0.0 < high
-    assert "b/sft − a/sft" in said
+    assert "b/grpo − a/sft" in said
 
 
 @pytest.mark.parametrize(

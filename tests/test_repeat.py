@@ -2,6 +2,7 @@
 
 import shutil
 
+import pytest
 from conftest import TINY, qgen
 
 from qgen.runtime.files import read_json, rows, steps, write_json
@@ -14,9 +15,17 @@ SIZE = (
 )
 
 
-def test_a_stage_is_repeated_to_the_bit(tmp_path):
-    first = qgen(*TINY, *SIZE, "stage=sft", "stage.learning_rate=1e-2", "seed=5", cwd=tmp_path)
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A stage's run, in outputs/t/sft."""
+    home = tmp_path_factory.mktemp("repeat")
+    first = qgen(*TINY, *SIZE, "stage=sft", "stage.learning_rate=1e-2", "seed=5", cwd=home)
     assert first.returncode == 0, first.stderr
+    return home
+
+
+def test_a_stage_is_repeated_to_the_bit(home, tmp_path):
+    shutil.copytree(home / "outputs", tmp_path / "outputs")
     was, again = tmp_path / "outputs/t/sft", tmp_path / "outputs/t-again/sft"
     done = qgen("--from", "outputs/t/sft", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -59,9 +68,8 @@ def test_repeating_what_is_not_there(tmp_path):
     assert done.returncode == 1
 
 
-def test_another_start_is_refused(tmp_path):
-    done = qgen(*TINY, *SIZE, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+def test_another_start_is_refused(home, tmp_path):
+    shutil.copytree(home / "outputs", tmp_path / "outputs")
     home = tmp_path / "outputs/t/sft"
     told = read_json(home / "environment.json") | {"started_from": "outputs/t/sft/adapter", "started_from_hash": "x"}
     write_json(home / "environment.json", told)

@@ -5,6 +5,7 @@ import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import wandb
 from wandb.proto import wandb_internal_pb2
 
 BLOCK = 32768
@@ -46,6 +47,7 @@ def records(path: Path):
 
 def read(stage: Path) -> Logged:
     """The one offline run of a stage's directory."""
+    wandb.teardown()  # what this process has logged is in the file once W&B's service has ended
     (path,) = stage.glob("wandb/offline-run-*/*.wandb")
     logged = Logged()
     for record in records(path):

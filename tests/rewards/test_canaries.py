@@ -79,7 +79,7 @@ def test_verified_scores_attacks_below_real_problems_too():
         asked = {key: [row[key] for row in rows] for key in ("topic", "level")}
         return of(rewards.score(["ask"] * len(rows), [row["completion"] for row in rows], **asked).total)
 
-    tenth = mean_or_tenth(REAL, lambda totals: float(np.quantile(totals, 0.1)))
+    tenth = mean_or_tenth(REAL[::2], lambda totals: float(np.quantile(totals, 0.1)))
     for name in CLASSES:  # a few of each: the embedded model solves what passes the gate, in seconds a class
         if name.startswith("unseen") and not name.endswith(("condition_deleted", "constant_answer")):
             assert mean_or_tenth(rows(name)[:8], np.mean) < tenth, name

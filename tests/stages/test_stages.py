@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import trl
-from conftest import CUBES, TINY, composed
+from conftest import CUBES, LETTERS, PIPELINE, TINY, composed, letters
 
 from qgen import data, model
 from qgen.problem import Problem, parse
@@ -25,29 +25,18 @@ from qgen.stages import run as stages
 from qgen.stages import sft
 from qgen.stages.context import Context
 
-PLUGIN = """
-def letters(completions, **columns):
-    texts = [completion[0]["content"] for completion in completions]
-    return [sum(ch.isalpha() for ch in t) / (1 + len(t)) for t in texts]
-"""
-REWARD = ("reward.gate=null", "~reward.terms.difficulty", "+reward.terms.letters.weight=1", "reward.normalize=zscore")
 GRPO = ("stage=grpo", "stage.per_device_train_batch_size=4", "stage.gradient_accumulation_steps=2")
 SFT = ("stage=sft", "stage.per_device_train_batch_size=2", "stage.gradient_accumulation_steps=2")
 
 
 @pytest.fixture
 def home(tmp_path):
-    info = tmp_path / "site" / "qgen_letters-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: qgen-letters\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[qgen.rewards]\nletters = qgen_letters:letters\n")
-    (tmp_path / "site" / "qgen_letters.py").write_text(PLUGIN)
-    return tmp_path
+    return letters(tmp_path)
 
 
 def start(home: Path, *arguments: str, module: str = "train") -> subprocess.Popen:
     env = os.environ | {"PYTHONPATH": str(home / "site")}
-    command = [sys.executable, "-m", f"qgen.{module}", *arguments, *TINY, *REWARD]
+    command = [sys.executable, "-m", f"qgen.{module}", *arguments, *TINY, *LETTERS]
     return subprocess.Popen(
         command,
         cwd=home,
@@ -143,19 +132,10 @@ def test_ctrl_c_says_how_to_go_on(home):
     assert (out / "checkpoint-3" / "qgen_state.json").exists()
 
 
-def test_the_pipeline_from_python_and_what_it_leaves_behind(home):
-    code = """
-from qgen import QuestionsGenTrainer
-import sys
-print([str(p) for p in QuestionsGenTrainer(*sys.argv[1:]).train_full_pipeline()])
-"""
-    arguments = ["stage.max_steps=2", "stage.per_device_train_batch_size=4", "stage.num_prompts=8",
-                 "stage.gradient_accumulation_steps=2", "stage.learning_rate=1e-2"]  # fmt: skip
-    env = os.environ | {"PYTHONPATH": str(home / "site")}
-    command = [sys.executable, "-c", code, *arguments, *TINY, *REWARD]
-    done = subprocess.run(command, cwd=home, env=env, capture_output=True, text=True, timeout=280)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1] == "['outputs/t/sft', 'outputs/t/grpo', 'outputs/t/distill']"
+def test_the_pipeline_from_python_and_what_it_leaves_behind(pipeline, tmp_path):
+    home = tmp_path / "copy"
+    shutil.copytree(pipeline[0], home)
+    assert "['outputs/t/sft', 'outputs/t/grpo', 'outputs/t/distill']" in pipeline[1].splitlines()
 
     for stage in ("sft", "grpo", "distill"):
         out = home / "outputs" / "t" / stage
@@ -185,10 +165,10 @@ print([str(p) for p in QuestionsGenTrainer(*sys.argv[1:]).train_full_pipeline()]
     before = adapter.read_bytes()
     wrong = ("stage=sft", "overwrite=true", "data.mix.chat=1", "data.chat_path=none.jsonl")
     (home / "none.jsonl").write_text('{"messages": []}')
-    assert "none.jsonl:1" in run(home, *arguments, *wrong, code=1)
+    assert "none.jsonl:1" in run(home, *PIPELINE, *wrong, code=1)
     assert adapter.read_bytes() == before  # a mistake costs nothing that was written
 
-    again = run(home, *arguments, module="pipeline")
+    again = run(home, *PIPELINE, module="pipeline")
     assert again.count("is complete; overwrite=true trains it again") == 3
     assert "at the step that it kept" in again
     assert "written by distill" in again

@@ -1,5 +1,6 @@
 """The processes of one job: what each of them computes, seen by all. With one process these change nothing."""
 
+import atexit
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -40,6 +41,15 @@ def start() -> None:
         from accelerate import PartialState
 
         PartialState(cpu=not torch.cuda.is_available())
+        atexit.register(_part)
+
+
+def _part() -> None:
+    """Leave the group: gloo's threads abort a process that ends while they run."""
+    from torch import distributed
+
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def wait() -> None:
