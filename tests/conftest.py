@@ -6,8 +6,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a process a core: torch's threads of 
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import json
+import multiprocessing
+import runpy
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -44,6 +47,22 @@ CUBES = Problem(
 )
 
 
+LONG = (
+    "test_evaluate",
+    "test_stages",
+    "test_sweep",
+    "test_ranks",
+    "test_validation",
+    "test_canaries",
+    "test_launchers",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take minutes first, so that at the end no core waits for another."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
+
 @pytest.fixture
 def problems() -> list[Problem]:
     return [SPHERES, DIGITS, CUBES]
@@ -54,10 +73,44 @@ def composed(*overrides: str) -> Config:
     return compose.composed(list(overrides))
 
 
-def qgen(*arguments: str, cwd: Path, module: str = "train", timeout: float = 280) -> subprocess.CompletedProcess:
-    """Run python -m qgen.MODULE in a directory, as a user would."""
-    command = [sys.executable, "-m", f"qgen.{module}", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout, env=os.environ.copy())
+def qgen(
+    *arguments: str, cwd: Path, module: str = "train", timeout: float = 280, cold: bool = False
+) -> subprocess.CompletedProcess:
+    """Run python -m qgen.MODULE in a directory, as a user would: in a process of its own, but one that is forked from a
+    server which has imported torch, transformers and TRL before, which takes seven seconds.
+
+    Args:
+        cold: start Python anew, for tests of how long that takes.
+    """
+    if cold:
+        command = [sys.executable, "-m", f"qgen.{module}", *arguments]
+        return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False)
+    with tempfile.TemporaryDirectory() as folder:
+        out, err = Path(folder) / "out", Path(folder) / "err"
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["qgen.stages.run", "qgen.evaluate", "qgen.report"])
+        task = (f"qgen.{module}", arguments, str(cwd), dict(os.environ), str(out), str(err))
+        process = context.Process(target=_command, args=task)
+        process.start()
+        process.join(timeout)
+        if process.is_alive():
+            process.kill()
+            raise subprocess.TimeoutExpired([module, *arguments], timeout)
+        return subprocess.CompletedProcess(arguments, process.exitcode, out.read_text(), err.read_text())
+
+
+def _command(module: str, arguments: tuple[str, ...], cwd: str, env: dict[str, str], out: str, err: str) -> None:
+    """What python -m MODULE does, in a fresh process."""
+    for descriptor, path in ((1, out), (2, err)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(cwd)
+    sys.path[:0] = ["", *filter(None, env.get("PYTHONPATH", "").split(os.pathsep))]
+    sys.modules.pop(module, None)
+    sys.argv = [module, *arguments]
+    sys.stdout, sys.stderr = (os.fdopen(descriptor, "w", buffering=1, closefd=False) for descriptor in (1, 2))
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 TINY = (

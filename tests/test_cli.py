@@ -27,7 +27,7 @@ from conftest import TINY, qgen
 )
 def test_a_mistake_is_named_at_once(tmp_path, arguments, says):
     began = time.monotonic()
-    done = qgen(*arguments, cwd=tmp_path)
+    done = qgen(*arguments, cwd=tmp_path, cold=True)
     seconds = time.monotonic() - began
     assert done.returncode == 1
     assert says in done.stderr
@@ -40,7 +40,7 @@ def test_a_mistake_is_named_at_once(tmp_path, arguments, says):
 def test_questions_are_answered_without_torch(tmp_path, flag):
     for package in ("torch", "sklearn", "transformers"):
         (tmp_path / f"{package}.py").write_text("raise SystemExit('imported')")
-    done = qgen("stage=grpo", "model=a100", *flag, cwd=tmp_path)
+    done = qgen("stage=grpo", "model=a100", *flag, cwd=tmp_path, cold=True)
     assert done.returncode == 0, done.stderr
     assert "Qwen3-14B" in done.stdout
 

@@ -109,7 +109,7 @@ def test_a_dry_run_asks_no_network(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
     spec = specification("project=algebra", "name=mine", cwd=tmp_path)
     assert (spec["project"], spec["displayName"]) == ("algebra", "mine")
-    done = qgen("entity=us", cwd=tmp_path, module="dashboard")
+    done = qgen("entity=us", cwd=tmp_path, module="dashboard", cold=True)
     assert done.returncode == 1
     assert "the dashboard could not be saved" in done.stderr
     assert "a connection was asked for" in (tmp_path / "dashboard.log").read_text()  # so the dry run made none

@@ -74,7 +74,13 @@ def losses(out: Path) -> list[tuple]:
 
 
 def test_a_killed_stage_resumes_with_the_losses_of_an_uninterrupted_one(home):
-    run_of_24 = ("stage.max_steps=24", "stage.save_steps=3", "data.limit=20", *GRPO)  # more than one epoch
+    run_of_24 = (
+        "stage.max_steps=24",
+        "stage.save_steps=3",
+        "data.limit=20",
+        "~reward.terms.difficulty",
+        *GRPO,
+    )  # more than one epoch
     run(home, *run_of_24, "output_dir=whole")
     killed = home / "killed" / "t" / "grpo"
     process = kill_at_step(home, killed, 8, signal.SIGKILL, *run_of_24, "output_dir=killed")
@@ -174,15 +180,6 @@ def test_the_pipeline_from_python_and_what_it_leaves_behind(pipeline, tmp_path):
     assert "written by distill" in again
     assert "outputs/t/report.html" in again
     assert (home / "outputs/t/report.html").stat().st_size > 20_000
-
-
-def test_a_sweep_gives_each_job_a_process_and_a_directory(home):
-    size = ("stage.per_device_train_batch_size=4", "stage.gradient_accumulation_steps=2", "stage.max_steps=2")
-    said = run(home, "-m", "stage=grpo,sft", "stage.num_generations=3", *size, code=1)
-    assert said.count("stage.num_generations=3 must divide") == 2  # what grpo cannot be does not keep sft from running
-    (done,) = (home / "multirun" / "t").glob("*/summary.json")
-    assert json.loads(done.read_text())["stage"] == "sft"
-    assert len(losses(done.parent)) == 2
 
 
 def test_sft_trains_on_the_assistants_part_alone():
