@@ -82,7 +82,7 @@ def test_verified_scores_attacks_below_real_problems_too():
     tenth = mean_or_tenth(REAL[::2], lambda totals: float(np.quantile(totals, 0.1)))
     for name in CLASSES:  # a few of each: the embedded model solves what passes the gate, in seconds a class
         if name.startswith("unseen") and not name.endswith(("condition_deleted", "constant_answer")):
-            assert mean_or_tenth(rows(name)[:6], np.mean) < tenth, name
+            assert mean_or_tenth(rows(name)[:8], np.mean) < tenth, name
 
 
 def test_good_problems_pass():
