@@ -1,0 +1,51 @@
+"""How many tokens the rows of a stage have, which its memory hangs on."""
+
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+from qgen.config import Config
+from qgen.data import Corpus
+from qgen.data.mix import training_rows
+from qgen.prompts import lesson, request
+
+PROMPT = 256  # tokens of a request, where no tokenizer is at hand to count them
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Tokens of the longest of each.
+
+    Attributes:
+        row: request and problem that are trained on together, at most model.max_length.
+        prompt: a request.
+        heldout: request and held-out problem together.
+        counted: in the data, rather than what the config allows.
+    """
+
+    row: int
+    prompt: int
+    heldout: int
+    counted: bool
+
+
+def lengths(config: Config, corpus: Corpus | None, tokenizer: PreTrainedTokenizerBase | None) -> Lengths:
+    """The longest rows of the data; without data or tokenizer, the longest that the config lets through."""
+    limit, new = config.model.max_length, config.sampling.max_new_tokens
+    if corpus is None or tokenizer is None:
+        return Lengths(limit, min(PROMPT, limit), limit, False)
+
+    def count(rows: list[dict], generation: bool = False) -> list[int]:
+        texts = tokenizer.apply_chat_template(
+            [r["prompt"] + ([] if generation else r["completion"]) for r in rows],
+            tokenize=False,
+            add_generation_prompt=generation,
+        )
+        return [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
+
+    prompt = max(count([request(config.prompt, p) for p in corpus.train], generation=True))
+    row = min(limit, prompt + new)
+    if config.stage.name == "sft":
+        rows = count(training_rows(corpus, config.data, config.prompt, config.seed))
+        row = max((tokens for tokens in rows if tokens <= limit), default=limit)  # longer ones are left out
+    return Lengths(row, prompt, max(count([lesson(config.prompt, p) for p in corpus.heldout])), True)
