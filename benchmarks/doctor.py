@@ -1,4 +1,4 @@
-"""How far qgen.doctor's estimate is from what a stage takes: python benchmarks/doctor.py [--out DIR] [--only NAME] [--seconds N]
+"""How far qgen.doctor's estimate is from what a stage takes: python benchmarks/doctor.py [--out DIR]
 
 Each setting is estimated from its config, then run for a few steps as python -m qgen.train in a process of its own.
 Measured are PyTorch's peaks of allocated and of reserved memory over the whole job; without a GPU, the resident set.
