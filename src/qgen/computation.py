@@ -33,7 +33,7 @@ _FRACTIONAL = re.compile(r"\d\.\d|\d,\d{3}")  # decimals and thousands' commas: 
 _FIXED = re.compile(
     r"\\circ|degree|percent|\\?%|\\\$|\bcents?\b|\bdollars?\b|\b(?:19|20)\d\d\b|\d(?:st|nd|rd|th)\b|_\{?\d|a\.m\.|p\.m\.|"
     r"o'clock|\b(?:once|twice|thrice|half|halves|thirds?|quarters?|fourths?|dozen|hundreds?|thousands?|million|pairs?|"
-    r"double|triple|fifths?|sixths?|sevenths?|eighths?|ninths?|tenths?|square|cube|cubes|di[ce]e?|week|month|year|"
+    r"double|triple|multiple|divisor|divisible|factors?|fifths?|sixths?|sevenths?|eighths?|ninths?|tenths?|square|cube|cubes|di[ce]e?|week|month|year|"
     r"triangle|pentagon|hexagon|octagon|\w*gon)\b|\\dots|\\ldots|\\cdots|\[asy\]",
     re.I,
 )
@@ -45,6 +45,7 @@ _DIRECT = re.compile(
 _BOUND = re.compile(r"\w+, (?:\w+ )?\w+,? and |--|:|\b(?:first|second|each other|itself)\b", re.I)  # lists, and more
 _LETTERS = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]")  # of mathematics: variables
 _PRODUCT = re.compile(r"[*/^!]|\\(?:frac|dfrac|tfrac|binom|dbinom|sqrt|cdot|times)")
+_NESTED = re.compile(r"\\sqrt\{[^{}]*\\sqrt")  # what SymPy leaves so may have a simpler form
 _SETTING = re.compile(
     r"^\$+|\$+$|^\\[\[(]|\\[\])]$|\\boxed|\\begin\{\w+\*?\}|\\end\{\w+\*?\}|\\\\|&|\\left(?![a-z])|\\right(?![a-z])|\\[,;!]"
 )
@@ -111,7 +112,7 @@ def vary(problem: Problem, computation: Computation, rng: random.Random) -> Prob
         if new is None or (worded and max(new) > max(_NAMES)):
             continue
         value = computation.value(new)
-        if value is None or not _alike(value, old) or len(latex(value)) > room:
+        if value is None or not _alike(value, old) or len(latex(value)) > room or _NESTED.search(latex(value)):
             continue
         changed = dict(zip(computation.parameters, new, strict=True))
         varied = replace(
@@ -122,7 +123,8 @@ def vary(problem: Problem, computation: Computation, rng: random.Random) -> Prob
             source=f"{problem.source}, other numbers",
             id=f"{problem.id}/" + ",".join(map(str, new)),
         )
-        if fault(varied) is None:
+        told = not value.is_Integer and latex(value) in varied.statement  # Simplify $\\sqrt{193}$
+        if fault(varied) is None and not told:
             return varied
     return None
 
@@ -181,11 +183,11 @@ def _expressions(problem: Problem) -> Iterator[tuple[str, bool]]:
 
 
 def _accounts(expression: str, values: tuple[int, ...], statement: str) -> bool:
-    """Whether it is clear where an expression's numbers come from: the statement's parameters, its other numbers, and
-    constants, none of which could be made of the parameters (the 2 of 6!/(4!2!) is 6 - 4)."""
+    """Whether it is clear where an expression's numbers come from: all the statement's, and constants, none of which
+    could be made of the parameters (the 2 of 6!/(4!2!) is 6 - 4)."""
     inside = {int(n) for n in re.findall(r"\d+", expression)}
     stated = {value for _, _, value in numbers(statement)}
-    if _FRACTIONAL.search(expression) or set(values) - inside or inside - stated - set(CONSTANTS):
+    if _FRACTIONAL.search(expression) or (inside ^ stated) - set(CONSTANTS):
         return False
     constants = inside - set(values)
     differences = {a - b for a in values for b in values if a > b}

@@ -10,7 +10,8 @@ from qgen.latex import MATH
 from qgen.problem import Problem
 
 ROOM = 12  # characters of an answer in numbers
-_CLAUSE = re.compile(r",? (?:possibly )?(?:as an? (?:expression|function)|in terms) of (?P<letters>[^.?]*?)(?=[.?])")
+_AS = r"(?:as an? (?:expression|function)|in terms) of"
+_CLAUSE = re.compile(rf"\s+(?:Express|Give|Write) your answer {_AS} [^.?]*\.|,? (?:possibly )?{_AS} [^.?]*(?=[.?])")
 _LETTER = re.compile(r"\\[a-zA-Z]+|[a-zA-Z]")
 _FACTOR = re.compile(r"(?:[\d)!]|(?<![\\a-zA-Z])[a-zA-Z]+)$")  # what a letter after it is multiplied with
 _CHOOSE = re.compile(r"(?<![a-zA-Z\\])C\(([^(),]*), ?([^(),]*)\)")
@@ -27,7 +28,8 @@ def formula(problem: Problem) -> tuple[str, tuple[str, ...]] | None:
     clause = _CLAUSE.search(problem.statement)
     if not clause:
         return None
-    letters = tuple(dict.fromkeys(re.findall(r"(?<![a-zA-Z])[a-zA-Z](?![a-zA-Z])", clause["letters"].replace("$", ""))))
+    said = clause.group().split(" of ")[-1].replace("$", "")
+    letters = tuple(dict.fromkeys(re.findall(r"(?<![a-zA-Z])[a-zA-Z](?![a-zA-Z])", said)))
     answer = _CHOOSE.sub(r"\\binom{\1}{\2}", problem.answer.strip().strip("$"))
     answer = re.sub(r"\\operatorname\{floor\}\(([^()]*)\)", r"{\\lfloor \1\\rfloor}", answer)
     used = {name for name in _LETTER.findall(answer) if len(name) == 1}
