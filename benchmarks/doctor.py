@@ -35,8 +35,8 @@ SMOLLM2 = ("model=smollm2", "model.lora.r=32")
 SFT = ("stage=sft", "data=jsonl", "data.min_quality=0", "data.near_duplicate=1", "prompt.solution=true",
        "sampling.max_new_tokens=32", "stage.max_steps=2")  # fmt: skip
 GRPO = ("stage=grpo", "sampling.max_new_tokens=192", "stage.max_steps=2")
-COMMON = ("model.dtype=auto", "validation.every=0", "validation.prompts=2", "validation.problems=1",
-          "stage.warmup_steps=0", "stage.save_steps=1000")  # fmt: skip
+COMMON = ("model.dtype=auto", "model.rollout=generate", "validation.every=0", "validation.prompts=2",
+          "validation.problems=1", "stage.warmup_steps=0", "stage.save_steps=1000")  # fmt: skip
 
 
 def batch(rows: int, accumulation: int) -> tuple[str, str]:
@@ -51,6 +51,7 @@ SETTINGS: dict[str, tuple[tuple[str, ...], int | None]] = {  # overrides, and th
     "14B SFT 1 of 8 x 1900": ((*QWEN3_14B, *SFT, *batch(1, 8)), 1900),
     "135M SFT 4 of 16 x 512": ((*SMOLLM2, *SFT, *batch(4, 4)), 512),
     "135M GRPO 8 of 64 x 192": ((*SMOLLM2, *GRPO, *batch(8, 8)), None),
+    "135M GRPO compiled": ((*SMOLLM2, *GRPO, *batch(8, 8), "model.rollout=compiled"), None),
 }
 # torch's peaks, over every process of a job and over whoever resets them
 WATCH = """
@@ -85,7 +86,7 @@ def main() -> None:
         for name, (overrides, width) in SETTINGS.items():
             if given.only not in name or time.monotonic() - began > given.seconds:
                 continue
-            rows.append(setting(name, [*overrides, *COMMON, *given.overrides], width, Path(folder)))
+            rows.append(setting(name, [*COMMON, *overrides, *given.overrides], width, Path(folder)))
             report = {"device": machine.device(None).name, "torch": torch.__version__, "settings": rows}
             (given.out / "doctor.json").write_text(json.dumps(report, indent=1) + "\n")
     table(rows)

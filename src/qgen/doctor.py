@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from qgen.choices import Backend, Teacher
 from qgen.cli import entry
 from qgen.config import Config
 from qgen.diagnosis.gpus import GPUS
@@ -50,7 +51,7 @@ def examine(config: Examined, _: Path, plain: dict) -> None:
     quiet()
     from qgen.diagnosis import lengths, machine, memory, packages, sources  # imports torch
 
-    device = machine.device(config.doctor.gpu)
+    device = machine.device(config.doctor.gpu, config.runtime.memory.cap)
     findings = [*packages.check(config), *(hub := sources.reach(config, config.doctor.timeout))]
     reachable = not any(finding.fatal for finding in hub)
     tokenizer = sources.tokenizer(config.model, reachable)
@@ -102,11 +103,16 @@ def _memory(config: Config, estimate: "Estimate", device: "Device", tokens: "Len
         if any(values):
             table.add_row(part, *("–" if value == 0 else f"{value:.2f}" for value in values))
     table.add_row("in all", *(f"{phase.total / GIB:.2f}" for phase in estimate.phases), style="bold")
-    counted = "of the data" if tokens.counted else "at most, by the config"
-    table.caption = (
-        f"rows of {tokens.row} tokens, requests of {tokens.prompt}, held-out rows of {tokens.heldout} ({counted})\n"
-        f"{device.name}: {estimate.room / GIB:.1f} of {device.total / GIB:.1f} GiB are to be had"
-    )
+    writer = f"a copy of the weights ({estimate.rollout.value})" if estimate.rollout else "the policy itself"
+    lines = [
+        f"tokens, {tokens.how}: rows of {tokens.row}, requests of {tokens.prompt}, held-out rows of {tokens.heldout}",
+        f"{writer} writes; {estimate.room / GIB:.1f} of {device.total / GIB:.1f} GiB are to be had on {device.name}",
+    ]
+    if config.model.backend is Backend.unsloth:
+        lines.append("for transformers' own layers: Unsloth's take less")
+    if config.stage.name == "distill" and config.teacher.name is Teacher.local:
+        lines.append("without the teacher's weights")
+    table.caption = "\n".join(lines)
     table.caption_justify = "left"
     return table
 

@@ -9,7 +9,8 @@ from qgen.data import Corpus
 from qgen.data.mix import training_rows
 from qgen.prompts import lesson, request
 
-PROMPT = 256  # tokens of a request, where no tokenizer is at hand to count them
+BYTES = 2.5  # of a token of LaTeX and prose, at least, where no tokenizer is at hand to count them
+FRAME = 16  # tokens of a chat template around a message, at most
 
 
 @dataclass(frozen=True)
@@ -20,32 +21,32 @@ class Lengths:
         row: request and problem that are trained on together, at most model.max_length.
         prompt: a request.
         heldout: request and held-out problem together.
-        counted: in the data, rather than what the config allows.
+        how: they are known.
     """
 
     row: int
     prompt: int
     heldout: int
-    counted: bool
+    how: str
 
 
 def lengths(config: Config, corpus: Corpus | None, tokenizer: PreTrainedTokenizerBase | None) -> Lengths:
-    """The longest rows of the data; without data or tokenizer, the longest that the config lets through."""
+    """The longest rows of the data; without data, the longest that the config lets through."""
     limit, new = config.model.max_length, config.sampling.max_new_tokens
-    if corpus is None or tokenizer is None:
-        return Lengths(limit, min(PROMPT, limit), limit, False)
+    if corpus is None:
+        return Lengths(limit, limit - new, limit, "what the config allows")
 
     def count(rows: list[dict], generation: bool = False) -> list[int]:
-        texts = tokenizer.apply_chat_template(
-            [r["prompt"] + ([] if generation else r["completion"]) for r in rows],
-            tokenize=False,
-            add_generation_prompt=generation,
-        )
+        chats = [r["prompt"] + ([] if generation else r["completion"]) for r in rows]
+        if tokenizer is None:
+            return [sum(FRAME + int(len(m["content"].encode()) / BYTES) for m in chat) for chat in chats]
+        texts = tokenizer.apply_chat_template(chats, tokenize=False, add_generation_prompt=generation)
         return [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
 
+    how = "guessed from the data" if tokenizer is None else "counted in the data"
     prompt = max(count([request(config.prompt, p) for p in corpus.train], generation=True))
     row = min(limit, prompt + new)
     if config.stage.name == "sft":
         rows = count(training_rows(corpus, config.data, config.prompt, config.seed))
         row = max((tokens for tokens in rows if tokens <= limit), default=limit)  # longer ones are left out
-    return Lengths(row, prompt, max(count([lesson(config.prompt, p) for p in corpus.heldout])), True)
+    return Lengths(row, prompt, max(count([lesson(config.prompt, p) for p in corpus.heldout])), how)

@@ -1,6 +1,7 @@
 """The device that a stage is to run on, and what the machine at hand has."""
 
 import importlib.util
+import math
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -50,13 +51,18 @@ class Device:
         return resolve_dtype(chosen)
 
 
-def device(named: str | None) -> Device:
-    """The GPU that is named, or the one at hand, or the machine's memory."""
+def device(named: str | None, cap: float | None = None) -> Device:
+    """The GPU that is named, or the one at hand, or the machine's memory.
+
+    Args:
+        cap: GiB of a GPU that may be taken; None: all.
+    """
+    most = math.inf if cap is None else cap * GIB
     if named:
         name, size, bfloat16 = GPUS[named]
-        return Device(name, size * GIB, True, bfloat16, False)
+        return Device(name, min(most, size * GIB), True, bfloat16, False)
     if torch.cuda.is_available():
-        total = torch.cuda.mem_get_info()[1]
+        total = min(most, torch.cuda.mem_get_info()[1])
         return Device(torch.cuda.get_device_name(), total, True, torch.cuda.is_bf16_supported(), True)
     return Device("this machine's memory", psutil.virtual_memory().total, False, False, True)
 

@@ -4,11 +4,14 @@ from dataclasses import dataclass
 
 from transformers import PretrainedConfig
 
+from qgen.choices import Rollout
 from qgen.config import Config
 from qgen.diagnosis.lengths import Lengths
 from qgen.diagnosis.machine import Device
-from qgen.diagnosis.simulate import Peak, Resident, Twin
+from qgen.diagnosis.simulate import Peak, Twin
 from qgen.runtime import attention
+from qgen.runtime.compiled import BUCKET
+from qgen.runtime.decoder import bytes_of, unsupported
 
 GIB = 2**30
 ROWS = 8  # problems whose held-out loss is computed at once
@@ -39,6 +42,7 @@ class Estimate:
         room: bytes that a process may allocate.
         adapter: its bytes.
         attention: what the model will run, in words.
+        rollout: the copy of the weights that will write; None: the policy itself.
     """
 
     phases: list[Phase]
@@ -46,6 +50,7 @@ class Estimate:
     room: float
     adapter: float
     attention: str
+    rollout: Rollout | None
 
     @property
     def peak(self) -> Phase:
@@ -58,10 +63,10 @@ class Estimate:
 
 def estimate(config: Config, shape: PretrainedConfig, lengths: Lengths, device: Device) -> Estimate:
     """The phases of a stage and the batch that fits."""
-    stage, model, sampling = config.stage, config.model, config.sampling
-    dtype = device.dtype(model.dtype)
+    stage, sampling = config.stage, config.sampling
+    dtype = device.dtype(config.model.dtype)
     accumulated = stage.gradient_accumulation_steps > 1
-    twins = [Twin(shape, model, dtype, layers, accumulated) for layers in (1, 2)]
+    twins = [Twin(shape, config.model, dtype, layers, accumulated) for layers in (1, 2)]
     layers = shape.num_hidden_layers
     resident = twins[0].resident().deeper(twins[1].resident(), layers)
 
@@ -74,52 +79,79 @@ def estimate(config: Config, shape: PretrainedConfig, lengths: Lengths, device: 
             return peak("grpo", rows, lengths.prompt + sampling.max_new_tokens, sampling.max_new_tokens)
         return peak("sft", rows, lengths.row)
 
-    held = _held(config, resident)
-    gradients = {"gradients": resident.adapter if accumulated else 0.0}
-    batch = stage.per_device_train_batch_size
-    now = step(batch)
-    phases = [Phase("training step", held | gradients | _training(now), "stage.per_device_train_batch_size")]
-    new, written = sampling.max_new_tokens, min(sampling.batch_size, config.validation.prompts)
-    if stage.name == "grpo":
-        ahead = stage.trl.get("steps_per_generation") or stage.gradient_accumulation_steps
-        found = peak("writing", batch * ahead, lengths.prompt, new, sampling)
-        phases.append(Phase("rollout", held | _writing(found), "stage.trl.steps_per_generation"))
-    if stage.name == "distill":
-        written = sampling.batch_size
-    found = peak("writing", written, lengths.prompt, new, sampling)
-    merged = {"merged copy": resident.merged}
-    phases.append(Phase("writing" if stage.name == "distill" else "validation", held | merged | _writing(found),
-                        "sampling.batch_size"))  # fmt: skip
-    problems = min(ROWS, config.validation.problems)
-    found = peak("heldout", problems, lengths.heldout)
-    phases.append(Phase("held-out loss", held | {"logits and loss": found.total}, "validation.problems"))
-    if config.reward.solver:
-        new = config.reward.solver.max_new_tokens
-        found = peak("writing", sampling.batch_size, lengths.prompt + sampling.max_new_tokens, new, sampling)
-        phases.append(Phase("solver", held | _writing(found), "sampling.batch_size"))
-    fixed = sum(held.values()) + sum(gradients.values())
-    largest = _largest(config, fixed, now, step(2 * batch), device.room)
-    return Estimate(phases, largest, device.room, resident.adapter, attention.backend(twins[0].model))
-
-
-def _held(config: Config, resident: Resident) -> dict[str, float]:
-    copy = resident.linear if config.stage.name == "grpo" and config.model.rollout.value == "compiled" else 0.0
-    return {
+    batch, new = stage.per_device_train_batch_size, sampling.max_new_tokens
+    ahead = stage.trl.get("steps_per_generation") or stage.gradient_accumulation_steps
+    rollouts = batch * ahead if stage.name == "grpo" else 0
+    free = device.room - resident.weights - resident.adapter
+    rollout = _rollout(config, shape, device, dtype.itemsize, max(sampling.batch_size, rollouts), free)
+    held = {
         "weights": resident.weights,
         "adapter": resident.adapter,
         "optimizer": 2 * resident.adapter,  # Adam's two moments
-        "rollout copy": copy,
+        "rollout copy": bytes_of(shape, rollout is Rollout.compiled_int8, dtype.itemsize) if rollout else 0.0,
     }
 
+    def writing(name: str, rows: int, key: str, prompt: int = lengths.prompt, new: int = new) -> Phase:
+        found = peak("writing", rows, prompt, new, sampling)
+        parts = (
+            held | _parts(found, "cache") | {"merged copy": 0 if rollout or name != "validation" else resident.merged}
+        )
+        if rollout:
+            parts["cache"] = _static(shape, rows, prompt + new, dtype.itemsize)
+        return Phase(name, parts, key)
 
-def _training(peak: Peak) -> dict[str, float]:
+    def lost(name: str, rows: int, width: int, key: str) -> Phase:
+        return Phase(name, held | {"logits and loss": peak("heldout", rows, width).total}, key)
+
+    validated = sampling.batch_size if stage.name == "distill" else min(sampling.batch_size, config.validation.prompts)
+    others = [writing("validation", validated, "sampling.batch_size")]
+    others += [writing("rollout", rollouts, "stage.trl.steps_per_generation")] if rollouts else []
+    others.append(lost("held-out loss", min(ROWS, config.validation.problems), lengths.heldout, "validation.problems"))
+    if config.reward.solver:
+        asked = lengths.prompt + new, config.reward.solver.max_new_tokens
+        others.append(writing("solver", sampling.batch_size, "sampling.batch_size", *asked))
+    if "natural" in config.reward.terms:
+        others.append(lost("judging", sampling.batch_size, new, "sampling.batch_size"))
+    now = step(batch)
+    fixed = held | {"gradients": resident.adapter if accumulated else 0.0}
+    if rollout:  # its cache stays
+        fixed["cache"] = max(phase.parts.get("cache", 0.0) for phase in others)
+    training = Phase("training step", fixed | _parts(now, "activations"), "stage.per_device_train_batch_size")
+    largest = _largest(config, sum(fixed.values()), now, step(2 * batch), device.room)
+    running = attention.backend(twins[0].model)
+    return Estimate([training, *others], largest, device.room, resident.adapter, running, rollout)
+
+
+def _rollout(
+    config: Config, shape: PretrainedConfig, device: Device, itemsize: int, rows: int, free: float
+) -> Rollout | None:
+    """Which copy of the weights will write, as runtime/rollout.py chooses; None: the policy itself."""
+    asked = config.model.rollout
+    if asked is Rollout.auto:
+        cache = _static(shape, rows, config.model.max_length, itemsize)
+        fit = (r for r in (Rollout.compiled, Rollout.compiled_int8)
+               if bytes_of(shape, r is Rollout.compiled_int8, itemsize) + cache <= free * 3 / 4)  # fmt: skip
+        return next(fit, None) if device.cuda and not unsupported(shape) else None
+    return asked if asked in (Rollout.compiled, Rollout.compiled_int8) else None
+
+
+def _static(shape: PretrainedConfig, rows: int, length: int, itemsize: int) -> float:
+    """Bytes of a copy's cache."""
+    width = getattr(shape, "head_dim", None) or shape.hidden_size // shape.num_attention_heads
+    return (
+        2
+        * shape.num_hidden_layers
+        * shape.num_key_value_heads
+        * width
+        * rows
+        * (-(-length // BUCKET) * BUCKET)
+        * itemsize
+    )
+
+
+def _parts(peak: Peak, kept: str) -> dict[str, float]:
     last = "logits and loss" if peak.top >= peak.layer else "a layer's work"
-    return {"activations": peak.kept, last: max(peak.top, peak.layer)}
-
-
-def _writing(peak: Peak) -> dict[str, float]:
-    last = "logits and loss" if peak.top >= peak.layer else "a layer's work"
-    return {"cache": peak.kept, last: max(peak.top, peak.layer)}
+    return {kept: peak.kept, last: max(peak.top, peak.layer)}
 
 
 def _largest(config: Config, fixed: float, once: Peak, twice: Peak, room: float) -> int:
