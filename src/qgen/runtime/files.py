@@ -87,12 +87,13 @@ def link_tree(source: Path, target: Path) -> None:
     """Make a directory a copy of another, replacing what it was: of hard links, or of bytes where there are none."""
     fresh = target.with_name(f".{target.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
-    shutil.copytree(source, fresh, copy_function=_link)
+    shutil.copytree(source, fresh, copy_function=link)
     shutil.rmtree(target, ignore_errors=True)
     fresh.rename(target)
 
 
-def _link(source: str, target: str) -> None:
+def link(source: str, target: str) -> None:
+    """Make a file another name of the same bytes, or a copy where the file system has no links."""
     try:
         os.link(source, target)
     except OSError:  # another file system, or one without links
