@@ -208,6 +208,47 @@ def _marked(table: Table, result: dict) -> Table:
     return table
 
 
+def made_table(rows: list[dict], wanted: int, tally: str) -> Table:
+    """The problems that are handed out, the first lines of each."""
+    table = plain_table(f"{len(rows)} of {wanted} problems passed the gate, in {tally}")
+    for column in ("", "topic", "level", "reward", "nearest known", "problem"):
+        table.add_column(column, justify="right" if column in ("", "level", "reward") else "left")
+    for number, row in enumerate(rows, start=1):
+        near = row["nearest"]
+        source = f"{near['source']} {near['id']} {near['similarity']:.2f}" if near.get("id") else "–"
+        words = row["statement"] if len(row["statement"]) <= 90 else row["statement"][:89] + "…"
+        cells = [str(number), row["topic"], str(row["level"]), f"{row['reward']:.2f}", source, words]
+        table.add_row(*(Text(cell) for cell in cells))
+    return table
+
+
+def variation_table(result: dict) -> Table:
+    """Variations: yield and below it the diversity of the valid ones, a column a kind.
+
+    Args:
+        result: what variations.json holds.
+    """
+    kinds = list(next(row for row in result["rows"] if row["kind"] == "model")["kinds"])
+    times = f"{len(result['seeds'])} x " if len(result["seeds"]) > 1 else ""
+    title = f"{times}{result['n']} variations a model, of {result['originals']} problems: how many are valid, by kind"
+    table = plain_table(title)
+    table.padding = (0, 1, 0, 0)
+    for column in ("", *kinds):
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+    for row in result["rows"]:
+        cells = []
+        for kind in kinds:
+            found = row["kinds"].get(kind)
+            if found is None:
+                cells.append("–")
+                continue
+            value, low, high = found["yield"]
+            spread = "" if found["diversity"] is None else " d{:.2f}".format(found["diversity"][0]).replace("0.", ".")
+            cells.append(f"{value:.0%}{spread}\n[dim]{100 * low:.0f}–{100 * high:.0f}%[/dim]")
+        table.add_row(escape(row["name"]), *cells, style="bold" if row["kind"] == "real" else "")
+    return table
+
+
 def plain_table(title: str) -> Table:
     return Table(title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False)
 

@@ -56,7 +56,7 @@ class Protocol:
         self.metrics = [m for m in METRICS if votes or m.name not in BY_SOLVER]
         self.copies, self.masked = Copies(statements), Copies(statements, mask)
         self.near = (SimilarityIndex(statements), SimilarityIndex(mask(s) for s in statements))
-        self.topics, self.levels = TopicModel(train), _levels(train)
+        self.topics, self.levels = TopicModel(train), levels(train)
         self.losses, self.votes = losses, votes
         self._known: dict[str, float] = {}  # losses
         self._voted: dict[tuple[str, str], Any] = {}
@@ -192,7 +192,8 @@ class Protocol:
         return (vectors @ vectors.T).toarray()
 
 
-def _levels(problems: list[Problem]) -> DifficultyModel | None:
+def levels(problems: list[Problem]) -> DifficultyModel | None:
+    """The estimator of difficulty, where there are problems and levels enough to fit it to."""
     try:
         return DifficultyModel(problems)
     except RuntimeError:  # too few problems or levels to learn from: the metric is left out, and a note says so
