@@ -1,0 +1,108 @@
+"""What was asked of a teacher, what it replied, and what that cost: one file, appended to, which is cache and account.
+
+Before a request is sent its worst case is written down, and afterwards what it came to. So the budget holds whenever
+the process ends: a request whose end is not known counts as its worst case.
+"""
+
+import json
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from qgen.runtime.files import Row, append
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Tokens of prompts and replies together, and money in the currency of teacher.price."""
+
+    tokens: int = 0
+    money: float = 0.0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(self.tokens + other.tokens, self.money + other.money)
+
+    def __sub__(self, other: "Cost") -> "Cost":
+        return Cost(self.tokens - other.tokens, self.money - other.money)
+
+    def within(self, limit: "Cost") -> bool:
+        return self.tokens <= limit.tokens and self.money <= limit.money + 1e-9
+
+
+class Ledger:
+    """The file, as read.
+
+    Args:
+        path: of the file; it need not exist.
+
+    Attributes:
+        spent: all that was paid, with the worst case of what is not settled.
+        replies: accepted replies, by the key of their request.
+        failed: requests whose every reply was invalid, and why the last was.
+        invalid: how many invalid replies each request has had.
+    """
+
+    def __init__(self, path: Path):
+        self.path, self._read = path, 0
+        self.spent = Cost()
+        self.replies: dict[str, str] = {}
+        self.failed: dict[str, str] = {}
+        self.invalid: Counter[str] = Counter()
+        self._costs: dict[str, Cost] = {}  # of each attempt
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the file against other processes, and read what they have written meanwhile."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{self.path}.lock"):
+            self._catch_up()
+            yield
+
+    def reserve(self, key: str, worst: Cost) -> str:
+        """Write down that a request is about to be sent; returns the number of this attempt."""
+        attempt = uuid.uuid4().hex[:12]
+        self._write({"attempt": attempt, "key": key, "tokens": worst.tokens, "money": worst.money})
+        return attempt
+
+    def settle(self, attempt: str, cost: Cost, outcome: str, key: str, reply: str | None = None) -> None:
+        """Write down what an attempt came to: answered (with the reply), invalid, or refused."""
+        row = {"attempt": attempt, "key": key, "tokens": cost.tokens, "money": cost.money, "outcome": outcome}
+        self._write(row | ({"reply": reply} if reply is not None else {}))
+
+    def give_up(self, key: str, why: str) -> None:
+        """Write down that a request has failed for good."""
+        self._write({"key": key, "outcome": "failed", "why": why})
+
+    def _catch_up(self) -> None:
+        if not self.path.is_file():
+            return
+        with self.path.open("rb") as file:
+            file.seek(self._read)
+            whole, _, _ = file.read().rpartition(b"\n")  # what follows was cut short, and the next row closes it
+        for line in whole.split(b"\n"):
+            with suppress(ValueError):
+                self._take(json.loads(line))
+        self._read += len(whole)
+
+    def _write(self, row: Row) -> None:
+        append(self.path, [row])
+        self._take(row)
+        self._read = self.path.stat().st_size
+
+    def _take(self, row: Row) -> None:
+        if "attempt" in row:
+            cost, before = Cost(row["tokens"], row["money"]), self._costs.get(row["attempt"], Cost())
+            self._costs[row["attempt"]] = cost
+            self.spent += cost - before
+        outcome = row.get("outcome")
+        if outcome == "answered":
+            self.replies[row["key"]] = row["reply"]
+        elif outcome == "invalid":
+            self.invalid[row["key"]] += 1
+        elif outcome == "failed":
+            self.failed[row["key"]] = row["why"]
