@@ -6,7 +6,6 @@ allocator's units, as PyTorch's dispatcher sees them come and go. See `torch._su
 """
 
 import copy
-import weakref
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,19 +14,16 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora.layer import LoraLayer
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.nn.functional import cross_entropy, linear
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_iter
+from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 from transformers import AutoModelForCausalLM, DynamicCache, PretrainedConfig
 from trl.trainer.sft_trainer import _CHUNKED_LM_HEAD_CHUNK_SIZE, _chunk
 from trl.trainer.utils import entropy_from_logits, selective_log_softmax
 
 from qgen.config import ModelConfig, SamplingConfig
+from qgen.diagnosis.four_bits import Quantized, quantize
+from qgen.diagnosis.ledger import Ledger
 from qgen.runtime.rollout import draw
-
-BLOCK = 512  # bytes: what PyTorch's allocator rounds up to
-NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)  # bytes a weight: 4 bits, an 8-bit scale for 64, a 32-bit one for 256 of those
 
 
 @dataclass(frozen=True)
@@ -92,7 +88,7 @@ class Twin:
             )
             self.model: PeftModel = get_peft_model(base, lora)
         if config.load_in_4bit:
-            _quantize(self.model, torch.float32 if dtype is torch.float16 else torch.bfloat16)
+            quantize(self.model, torch.float32 if dtype is torch.float16 else torch.bfloat16)
         self.model.train()
         if config.gradient_checkpointing:
             self.model.gradient_checkpointing_enable()
@@ -182,6 +178,7 @@ class Twin:
             del hidden
             value = rest()
             del rest
+            ledger.backward = True
             value.backward()
             return Peak(kept, top[0] - kept, max(computing, ledger.peak if ledger.peak > top[0] else 0) - kept)
 
@@ -218,78 +215,6 @@ class Twin:
             cross_entropy(flipped, ids[:, 1:], reduction="none")
         self.model.train()
         return Peak(0, ledger.peak, 0)
-
-
-class Ledger(TorchDispatchMode):
-    """Counts the bytes of all storages that operations make, from when they are made until nothing refers to them."""
-
-    def __init__(self):
-        super().__init__()
-        self.live = self.peak = 0
-        self.sizes: dict[int, int] = {}
-
-    def start(self, zero: bool = True) -> None:
-        """Count from what is live now, as nothing where `zero`."""
-        if zero:
-            self.live = 0
-        self.peak = self.live
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        for tensor in tree_iter(out):
-            if isinstance(tensor, torch.Tensor):
-                self._note(tensor.untyped_storage())
-        return out
-
-    def _note(self, storage: torch.UntypedStorage) -> None:
-        key = storage._cdata
-        if key not in self.sizes:
-            self.sizes[key] = -(-storage.nbytes() // BLOCK) * BLOCK
-            self.live += self.sizes[key]
-            self.peak = max(self.peak, self.live)
-            weakref.finalize(storage, self._drop, key)
-
-    def _drop(self, key: int) -> None:
-        self.live -= self.sizes.pop(key)
-
-
-class Quantized(torch.nn.Module):
-    """In the place of bitsandbytes' Linear4bit, whose weights are taken apart for each product."""
-
-    def __init__(self, layer: torch.nn.Linear):
-        super().__init__()
-        self.in_features, self.out_features, self.bias = layer.in_features, layer.out_features, layer.bias
-        self.dtype = layer.weight.dtype
-        size = int(layer.weight.numel() * NF4)
-        self.weight = torch.nn.Parameter(torch.empty(size, dtype=torch.uint8, device="meta"), requires_grad=False)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        product = _Product.apply(x.to(self.dtype), (self.out_features, self.in_features))
-        return (product if self.bias is None else product + self.bias).clone()  # PEFT clones what 4 bits give
-
-
-class _Product(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-        ctx.size = size
-        return linear(x, x.new_empty(size))
-
-    @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
-        return gradient @ gradient.new_empty(ctx.size), None
-
-
-def _quantize(model: PeftModel, adapter: torch.dtype) -> None:
-    """What load_in_4bit makes of a model: its matrices but for the last in NF4, the adapter as TRL and qgen cast it."""
-    head = model.get_base_model().get_output_embeddings()
-    for parent in list(model.modules()):
-        for name, child in list(parent.named_children()):
-            frozen = isinstance(child, torch.nn.Linear) and not any(p.requires_grad for p in child.parameters())
-            if frozen and child is not head:
-                setattr(parent, name, Quantized(child))
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.data = parameter.data.to(adapter)
 
 
 def _materialize(model: PeftModel, gradients: bool) -> None:
