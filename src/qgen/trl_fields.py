@@ -12,6 +12,7 @@ _FILES = {  # the class's own fields, then those it inherits
     "grpo": ("trl/trainer/grpo_config.py", "trl/trainer/base_config.py", "transformers/training_args.py"),
 }
 _FILES["distill"] = _FILES["sft"]
+_FILES["teacher=local"] = ("trl/trainer/distillation_config.py", *_FILES["sft"][1:])
 OWN = {  # what qgen sets from a key of its own
     "output_dir": "output_dir", "seed": "seed", "max_steps": "stage.max_steps", "report_to": "tracker",
     "per_device_train_batch_size": "stage.per_device_train_batch_size",
@@ -22,7 +23,7 @@ OWN = {  # what qgen sets from a key of its own
     "max_completion_length": "sampling.max_new_tokens", "temperature": "sampling.temperature",
     "top_p": "sampling.top_p", "max_length": "model.max_length", "bf16": "model.dtype", "fp16": "model.dtype",
     "gradient_checkpointing": "model.gradient_checkpointing", "reward_weights": "reward.terms.NAME.weight",
-    "multi_objective_aggregation": "reward.normalize",
+    "multi_objective_aggregation": "reward.normalize", "teacher_model_name_or_path": "teacher.model",
 }  # fmt: skip
 
 

@@ -143,3 +143,11 @@ def application(model: Model) -> web.Application:
     served = web.Application()
     served.router.add_post("/v1/chat/completions", completions)
     return served
+
+
+if __name__ == "__main__":  # python tests/teachers/loopback.py: serve until interrupted
+    from qgen.model import embedded
+
+    with serving(application(Model(str(embedded())))) as address:
+        print(f"QGEN_TEACHER_URL={address}/v1 QGEN_TEACHER_MODEL={NAME}", flush=True)
+        threading.Event().wait()

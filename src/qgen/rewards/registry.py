@@ -10,6 +10,7 @@ instances are called the same way:
     corpus    the training problems
     base      the frozen base model (rewards/base.py)
     solver    what the base makes of problems (rewards/solver.py); None where reward.solver is null
+    teacher   the settings of the teacher behind an API; None under another teacher than teacher=api
 
 Besides `prompts`, `completions` and the columns of the dataset, a call gets `batch_size`: how many completions there
 are, those included that the gate refused and the term never sees.
@@ -73,16 +74,15 @@ def build(name: str, params: dict[str, Any], **offered: Any) -> Term:
     """The term NAME, ready to be called.
 
     Args:
-        offered: `corpus`, `base` and `solver`, of which a class gets those that its constructor names.
+        offered: `corpus`, `base`, `solver` and `teacher`, of which a class gets those that its constructor names.
     """
     factory = find(name, params)
     if not inspect.isclass(factory):
         return partial(factory, **params)
     parameters = inspect.signature(factory).parameters
-    for need in ("base", "solver"):
+    for need, remedy in _REMEDIES.items():
         if need in parameters and parameters[need].default is inspect.Parameter.empty and offered.get(need) is None:
-            where = "set reward.solver, as reward=verified does" if need == "solver" else "pass Rewards a Base"
-            raise ValueError(f"reward term {name!r} needs a {need}: {where}")
+            raise ValueError(f"reward term {name!r} needs a {need}: {remedy}")
     return factory(**{n: offered[n] for n in _OFFERED if n in parameters and n in offered}, **params)
 
 
@@ -111,4 +111,9 @@ def parsed(completions: list[Completion]) -> list[Problem | Fault]:
     return [parse(text(completion)) for completion in completions]
 
 
-_OFFERED = ("corpus", "base", "solver")
+_OFFERED = ("corpus", "base", "solver", "teacher")
+_REMEDIES = {
+    "base": "pass Rewards a Base",
+    "solver": "set reward.solver, as reward=verified does",
+    "teacher": "set teacher=api",
+}

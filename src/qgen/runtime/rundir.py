@@ -6,7 +6,7 @@ Torch-free, so that a refusal comes at once.
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,8 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from qgen.config import STAGES, Config, from_yaml, to_yaml
-from qgen.runtime.files import write_whole
+from qgen.runtime import ranks
+from qgen.runtime.files import Row, rows, write_whole
 
 CONFIG = "config.yaml"
 SUMMARY = "summary.json"  # written last: a stage that has one is complete
@@ -26,8 +27,13 @@ ADAPTER = "adapter"
 BEST = "best"  # holds the adapter of the best validation so far
 STATE = "qgen_state.json"  # written last into a checkpoint, with the sizes of the other files
 WINNERS = "winners.jsonl"  # what distillation trains on
-_ROWS = ("metrics.jsonl", "validation.jsonl", "memory.jsonl", "samples.jsonl", WINNERS)
-_NOT_COMPARED = ("resume", "overwrite", "sweep.", "tracker.")  # keys, or their beginnings, that change no figure
+DRAFTS = "drafts.jsonl"  # the student's problems that a teacher was asked about
+VERDICTS = "verdicts.jsonl"  # what it made of them
+_ROWS = ("metrics.jsonl", "validation.jsonl", "memory.jsonl", "samples.jsonl", VERDICTS, DRAFTS, WINNERS)
+# keys, or their beginnings, that change no figure
+_NOT_COMPARED = ("resume", "overwrite", "sweep.", "tracker.", "teacher.concurrency", "teacher.requests_per_minute",
+                 "teacher.time_out", "teacher.retries", "teacher.backoff", "teacher.budget.",
+                 "teacher.cache")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -87,11 +93,22 @@ def begin(config: Config, out: Path, claim: Claim) -> None:
             shutil.rmtree(folder, ignore_errors=True)
     elif (out / CONFIG).exists() and claim.checkpoint is None:
         for name in _ROWS:
-            if name != WINNERS or claim.changed:
+            if name not in (DRAFTS, WINNERS) or claim.changed:
                 (out / name).unlink(missing_ok=True)
     (out / SUMMARY).unlink(missing_ok=True)
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / CONFIG, to_yaml(config))
+
+
+def once(path: Path, make: Callable[[], list[Row]]) -> list[Row]:
+    """The rows of a JSONL file. Where there is none, all ranks make them together and the first writes them."""
+    ranks.wait()  # the first may have cleared it
+    if not path.exists():
+        made = make()
+        if ranks.first():
+            write_whole(path, "".join(json.dumps(row) + "\n" for row in made))
+        ranks.wait()
+    return rows(path)
 
 
 @contextmanager

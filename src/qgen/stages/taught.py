@@ -9,8 +9,8 @@ from statistics import mean
 from qgen.problem import Problem, parse
 from qgen.prompts import reply
 from qgen.runtime import ranks
-from qgen.runtime.files import Row, rows, write_whole
-from qgen.runtime.rundir import DRAFTS, VERDICTS
+from qgen.runtime.files import Row, write_whole
+from qgen.runtime.rundir import DRAFTS, VERDICTS, once
 from qgen.stages.context import Context
 from qgen.teachers.client import Client
 from qgen.teachers.lessons import Lesson, Verdict, teach
@@ -30,8 +30,8 @@ def lessons(context: Context, write: Callable[[Context], list[Row]]) -> list[Row
     Raises RuntimeError where the teacher cannot be used, or gives fewer lessons than a batch on one device takes.
     """
     client = Client(context.config.teacher)  # before the student begins to write: the environment may lack something
-    _once(context, DRAFTS, lambda: write(context))
-    drafts = [(row, parse(row["completion"][0]["content"])) for row in rows(context.out / DRAFTS)]
+    written = once(context.out / DRAFTS, lambda: write(context))
+    drafts = [(row, parse(row["completion"][0]["content"])) for row in written]
     problems = [
         (r["prompt"], replace(p, topic=r["topic"], level=r["level"])) for r, p in drafts if isinstance(p, Problem)
     ]
@@ -70,17 +70,6 @@ def _gated(context: Context, asked: list[Lesson]) -> list[Row]:
     ]
 
 
-def _once(context: Context, name: str, make: Callable[[], list[Row]]) -> None:
-    """Have a JSONL file in the stage's directory, made by all ranks and written by the first where there is none."""
-    path = context.out / name
-    ranks.wait()  # the first may have cleared it
-    if not path.exists():
-        made = make()
-        if ranks.first():
-            write_whole(path, "".join(json.dumps(row) + "\n" for row in made))
-        ranks.wait()
-
-
 def _verdict(problem: Problem, verdict: Verdict) -> Row:
     return {
         "statement": problem.statement,
@@ -107,4 +96,4 @@ def _tell(client: Client, verdicts: list[Verdict], asked: list[Lesson], passed: 
         f"tokens and {ledger.spent.money:.4f} spent in all, of {client.budget.tokens} and {client.budget.money:g}"
     )
     if cut:
-        print(f"teacher: the budget ended {cut} problems early; raise teacher.budget and resume=true to go on")
+        print(f"teacher: the budget ended {cut} problems early; overwrite=true with a larger one asks about the rest")

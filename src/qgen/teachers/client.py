@@ -25,7 +25,7 @@ from qgen.teachers.questions import Question, Reply
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 URL, MODEL, KEY = "QGEN_TEACHER_URL", "QGEN_TEACHER_MODEL", "QGEN_TEACHER_KEY"
-DEEPSEEK = ("https://api.deepseek.com", "deepseek-reasoner")  # R1, where the environment names nothing else
+DEFAULT = "deepseek-ai/DeepSeek-R1"  # as vLLM, SGLang and most hosts of open weights name it
 OVERHEAD = 64  # tokens that a chat template may add to a message, or a server to a request
 
 
@@ -64,13 +64,13 @@ class Client:
         self.ledger = Ledger(Path(config.cache))
         self.budget = Cost(config.budget.tokens, config.budget.money)
         self.asked = 0
-        url, model = (os.environ.get(n) or d for n, d in zip((URL, MODEL), DEEPSEEK, strict=True))
-        key = os.environ.get(KEY)
-        if not key and url == DEEPSEEK[0]:
+        if not os.environ.get(URL):
             raise RuntimeError(
-                f"teacher=api needs a key: set {KEY} for DeepSeek's own server, or {URL} (and {MODEL}) for another"
+                f"teacher=api needs a server: set {URL} to the base address of an OpenAI-compatible one (it usually "
+                f"ends in /v1), {KEY} to your key where it wants one, and {MODEL} where it is not {DEFAULT}"
             )
-        self.model, self.server = model, {"base_url": url, "api_key": key or "none"}
+        self.model = os.environ.get(MODEL) or DEFAULT
+        self.server = {"base_url": os.environ[URL], "api_key": os.environ.get(KEY) or "none"}
         for name in ("openai", "httpx", "httpx2", "httpcore", "httpcore2"):  # their lines name the server
             logging.getLogger(name).setLevel(logging.ERROR)
 

@@ -32,7 +32,7 @@ class TeacherConfig:
     structured: Structured = Structured.json_object
     keep: float = 4.0  # mean score, 1 to 5, from which a student's problem is taught as it is rather than improved
     variations: int = 1  # asked for of each problem, their kinds in turn
-    max_tokens: int = 8192  # of a reply, its reasoning included
+    max_tokens: int = 16_384  # of a reply, its reasoning included
     temperature: float = 0.6
     concurrency: int = 8  # requests under way at once
     requests_per_minute: float = 60.0
