@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from qgen.cli import entry
-from qgen.config import STAGES
 from qgen.handover import Format, Precision, place
 from qgen.runtime import rundir
 from qgen.runtime.files import Row, read_json
@@ -24,8 +23,7 @@ FOLDER = "export"
 class ExportConfig:
     """The keys of qgen.export; whatever else it needs, it reads from the run."""
 
-    run: str | None = None  # a run's directory, or a stage's
-    stage: str | None = None  # whose model; null: the run's last finished stage
+    run: str | None = None  # a run's directory, whose last finished stage's model it is, or a stage's
     format: list[Format] = field(default_factory=lambda: [Format.adapter, Format.merged])
     precision: list[Precision] = field(default_factory=lambda: [Precision.f16])  # of GGUF files; Ollama's: the first
     out: str | None = None  # null: export/ in the run's directory
@@ -38,8 +36,6 @@ class ExportConfig:
             raise ValueError("run says whose model: python -m qgen.export run=outputs/NAME format=[merged,gguf]")
         if not Path(self.run).is_dir():
             raise ValueError(f"run={self.run}: there is no such directory")
-        if self.stage not in (None, *STAGES):
-            raise ValueError(f"stage={self.stage} is none of {', '.join(STAGES)}")
         for key in ("format", "precision"):
             if not getattr(self, key):
                 raise ValueError(f"{key} is empty: name at least one")
@@ -51,7 +47,7 @@ class ExportConfig:
 
 def export(config: ExportConfig, _: Path, plain: dict) -> None:
     """Make the formats that are not there yet, and push them where that is asked for."""
-    home = _stage(config)
+    home = rundir.finished_stages(Path(config.run))[-1]
     out = Path(config.out or Path(config.run) / FOLDER)
     with rundir.locked(out):
         missing = place.missing(out, {f: _identity(config, home, f) for f in config.format}, config.overwrite)
@@ -71,16 +67,6 @@ def export(config: ExportConfig, _: Path, plain: dict) -> None:
         if config.push:
             pushed = [format for format in Format if format in config.format and format is not Format.ollama]
             show(*(f"pushed to {address}" for address in hub.push(out, pushed, config.repo)))
-
-
-def _stage(config: ExportConfig) -> Path:
-    homes = rundir.finished_stages(Path(config.run))
-    if config.stage is None:
-        return homes[-1]
-    found = [home for home in homes if rundir.config_at(home).stage.name == config.stage]
-    if not found:
-        raise RuntimeError(f"stage={config.stage} is not finished in {config.run}")
-    return found[0]
 
 
 def _identity(config: ExportConfig, home: Path, format: Format) -> Row:

@@ -150,7 +150,7 @@ def _training(source: Source) -> str:
 def _evaluation(source: Source) -> str:
     found = _evaluated(source)
     if found is None:
-        return f"Not evaluated. `python -m qgen.evaluate run={source.home.name}` measures what it writes."
+        return f"Not evaluated. `python -m qgen.evaluate run=outputs/{source.run.run_name}` measures what it writes."
     rows = {row["name"]: row for row in found["rows"]}
     shown = [name for name in ("base", source.run.stage.name, "real") if name in rows]
     lines = ["| | better | " + " | ".join(shown) + " |", "| --- | --- |" + " ---: |" * len(shown)]

@@ -42,7 +42,10 @@ def make(
             finished(Format.adapter, lambda folder: adapter.write(source, folder))
         if formats[-1] is Format.adapter:
             return
-        whole, _ = finished(Format.merged, lambda folder: [f"against the adapter: {merged.write(source, folder)}"])
+        whole, _ = finished(
+            Format.merged,
+            lambda folder: [f"merged weights against the adapter on its base: {merged.write(source, folder)}"],
+        )
         if formats[-1] is Format.merged:
             return
         wanted = precisions if Format.gguf in formats else precisions[:1]

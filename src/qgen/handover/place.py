@@ -9,6 +9,7 @@ from pathlib import Path
 from qgen.handover import Format
 from qgen.runtime.files import Row, read_json, write_json
 
+_MAKING = ".making-"
 RECORD = "export.json"  # what a format's directory was made of, and what was found when it was
 
 
@@ -41,8 +42,11 @@ def holds(out: Path, format: Format, identity: Row) -> bool:
 
 @contextmanager
 def workplace(out: Path) -> Iterator[Path]:
-    """A directory on the same disk as `out`, which is gone afterwards with whatever is left in it."""
-    work = Path(tempfile.mkdtemp(dir=out, prefix=".making-"))
+    """A directory on the same disk as `out`, which is gone afterwards with whatever is left in it. `out` is locked, so
+    that others that lie there are a killed process's."""
+    for left in out.glob(f"{_MAKING}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    work = Path(tempfile.mkdtemp(dir=out, prefix=_MAKING))
     try:
         yield work
     finally:
