@@ -72,6 +72,21 @@ def test_the_command_measures_what_a_run_writes_once(home):
     assert reread["sft", 1] == whole["sft", 1]  # one that was cut short is
 
 
+def test_variations_are_measured_by_kind_beside_controls(home):
+    said = evaluate(home, "run=outputs/a/sft", "task=variation", "n=10", "max_new_tokens=6")
+    result = json.loads((home / "outputs/a/sft/evaluation/variations.json").read_text())
+    found = {row["name"]: row["kinds"] for row in result["rows"]}
+    assert list(found)[:2] == ["base", "sft"]
+    assert {"copy", "numbers", "unrelated"} <= set(found)
+    assert result["semantic"] == "MiniLM"
+    assert found["sft"]["context"]["outputs"] == 2
+    assert found["sft"]["all"]["faults"] == {"no problem": 10}  # of random weights
+    assert found["copy"]["all"]["yield"][0] == found["numbers"]["all"]["yield"][0] == 0.0
+    assert 0.1 < found["copy"]["all"]["yield"][2] < 0.35
+    assert "parameter" in said
+    assert max(map(len, said.splitlines())) <= 80
+
+
 def test_two_runs_are_compared_on_the_same_prompts(home):
     said = evaluate(home, "run=outputs/b", "compare=outputs/a", "n=12", "max_new_tokens=6")
     result = json.loads((home / "outputs/b/evaluation/against-a-sft.json").read_text())
@@ -91,6 +106,8 @@ def test_two_runs_are_compared_on_the_same_prompts(home):
         (["run=outputs/a", "n=0"], "n=0 must be"),
         (["run=outputs/a", "seeds=[1,1]"], "must be different numbers"),
         (["run=outputs/a", "compare=outputs/a"], "is the run itself"),
+        (["run=outputs/a", "task=both"], "one after the other"),
+        (["run=outputs/a", "task=variation", "compare=outputs/b"], "knows neither compare"),
         (["run=outputs/a", "evaluate.solvr=x"], "did you mean evaluate.solver?"),
         (["run=outputs/a", "evaluate.solver=/no/model", "n=2"], "/no/model"),
     ],

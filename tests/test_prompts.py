@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 from conftest import CUBES, composed
 
+from qgen.choices import Kind, Task
 from qgen.problem import Problem, parse
-from qgen.prompts import ask, ask_like, lesson, request, vary
+from qgen.prompts import ask, ask_like, lesson, of_task, request, variation, vary
 
 
 def test_ask_in_english():
@@ -43,3 +46,28 @@ def test_requests_are_the_same_each_time_and_some_name_a_point():
 
 def test_vary_shows_the_original():
     assert CUBES.statement in vary(composed().prompt, CUBES)[-1]["content"]
+
+
+def test_each_kind_of_variation_is_asked_for_in_its_own_words():
+    for prompt in (composed().prompt, composed("prompt=zh").prompt):
+        asked = [vary(prompt, CUBES, kind)[-1]["content"] for kind in Kind]
+        assert len({*asked, vary(prompt, CUBES)[-1]["content"]}) == len(Kind) + 1
+
+
+def test_a_variation_says_what_is_varied_how_and_how_hard():
+    prompt = composed().prompt
+    row = variation(prompt, CUBES, Kind.harder)
+    assert parse(row["original"]).statement == CUBES.statement
+    assert (row["kind"], row["level"], row["topic"]) == ("harder", CUBES.level + 1, CUBES.topic)
+    assert "difficulty 5 out of 5, that is harder" in row["prompt"][-1]["content"]
+    assert variation(prompt, replace(CUBES, level=5), Kind.harder)["level"] == 5
+
+
+def test_a_task_asks_for_problems_variations_or_both():
+    prompt = composed().prompt
+    assert of_task(prompt, CUBES, Task.problem, 0) == request(prompt, CUBES)
+    assert [of_task(prompt, CUBES, Task.variation, i)["kind"] for i in range(5)] == [kind.value for kind in Kind]
+    both = [of_task(prompt, CUBES, Task.both, i) for i in range(10)]
+    assert [row["kind"] for row in both[::2]] == [""] * 5
+    assert {row["kind"] for row in both[1::2]} == {kind.value for kind in Kind}
+    assert len({tuple(row) for row in both}) == 1  # the same columns

@@ -54,6 +54,24 @@ class Source(Enum):
     openmath = "openmath"
 
 
+class Kind(Enum):
+    """How a variation differs from its original."""
+
+    parameter = "parameter"  # other numbers
+    context = "context"  # the same numbers and answer in another setting
+    application = "application"  # the same mathematics in practical use
+    harder = "harder"
+    easier = "easier"
+
+
+class Task(Enum):
+    """What GRPO asks for: problems, variations of training problems, or as many of the one as of the other."""
+
+    problem = "problem"
+    variation = "variation"
+    both = "both"
+
+
 class Teacher(Enum):
     self = "self"
 

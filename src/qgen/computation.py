@@ -129,6 +129,21 @@ def vary(problem: Problem, computation: Computation, rng: random.Random) -> Prob
     return None
 
 
+def agrees(original: Problem, varied: Problem) -> bool | None:
+    """Whether a parameter change has the answer that its numbers give by its original's computation; None where that
+    has none, or more than its parameters changed. As for `find`, call it where it can be killed."""
+    computation, before, after = find(original), numbers(original.statement), numbers(varied.statement)
+    if computation is None or isinstance(computation.parameters[0], str) or len(before) != len(after):
+        return None
+    changed: dict[int, int] = {}
+    for (_, _, old), (_, _, new) in zip(before, after, strict=True):
+        if changed.setdefault(old, new) != new or (new != old and old not in computation.parameters):
+            return None
+    value = computation.value(tuple(changed[parameter] for parameter in computation.parameters))
+    answer = value_of(_bare(varied.answer))
+    return value is not None and answer is not None and _equal(value, answer)
+
+
 def value_of(text: str):
     """The SymPy value of a closed LaTeX expression that is a finite real number; None where it is none."""
     from math_verify import parse

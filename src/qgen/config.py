@@ -13,7 +13,20 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from qgen import ranges, trl_fields
-from qgen.choices import Backend, DType, Language, Normalize, Rollout, Schedule, Source, Teacher, Tracker, TrackerMode
+from qgen.choices import (
+    Backend,
+    DType,
+    Kind,
+    Language,
+    Normalize,
+    Rollout,
+    Schedule,
+    Source,
+    Task,
+    Teacher,
+    Tracker,
+    TrackerMode,
+)
 
 STAGES = ("sft", "grpo", "distill")  # in the order in which the pipeline runs them
 HELDOUT = ("reward", "format_yield", "heldout_loss")  # what a validation measures
@@ -34,6 +47,7 @@ class StageConfig:
     max_grad_norm: float = 1.0
     num_generations: int = 8  # completions a prompt: the group in grpo, the n of best-of-n in distill
     num_prompts: int = 400  # distill: requests that the teacher answers
+    task: Task = Task.problem  # grpo: what is asked for; with variations, reward=variation
     save_steps: int = 20  # optimizer steps between checkpoints
     save_total_limit: int = 2  # checkpoints kept
     init_from: str = "auto"  # auto (the stage before, where this run has one), base, or an adapter's path
@@ -42,6 +56,8 @@ class StageConfig:
     def check(self) -> None:
         if self.name not in STAGES:
             raise ValueError(f"stage.name={self.name} is none of {', '.join(STAGES)}")
+        if self.name != "grpo" and self.task is not Task.problem:
+            raise ValueError(f"stage.task={self.task.value} is for stage=grpo; data.mix has variations for sft")
         batch = self.per_device_train_batch_size * self.gradient_accumulation_steps
         if self.name == "grpo" and (self.num_generations < 2 or batch % self.num_generations):
             raise ValueError(
@@ -95,7 +111,8 @@ class DataConfig:
     heldout: float = 0.15  # share that is never trained on
     split_seed: int = 0  # apart from `seed`, so that a sweep over seeds is measured on the same problems
     mix: MixConfig = field(default_factory=MixConfig)
-    variations_path: str | None = None  # jsonl of {original, statement, answer, kind}
+    variations_path: str | None = None  # jsonl of {original, statement, answer, kind}; or recomputed: the training
+    # problems with other parameters, whose answers SymPy finds
     chat_path: str | None = None  # jsonl of {messages} or {conversations}, or a hub dataset
 
     def check(self) -> None:
@@ -118,16 +135,20 @@ class PromptConfig:
     worked: str = MISSING  # stands for {worked} where `solution` is true
     about: str = MISSING  # appended when a problem's knowledge points are known
     vary: str = MISSING  # asks for a variation of {original}
+    kinds: dict[str, str] = field(default_factory=dict)  # what stands for {kind} in `vary`, for each kind
     solve: str = MISSING  # asks for the solution of {statement}
     solution: bool = False  # also ask for, and train on, a worked solution
     topics: dict[str, str] = field(default_factory=dict)  # names of topics in this language
 
     def check(self) -> None:
         asked = {"topic", "level", "worked"}
-        for name, known in {"ask": {*asked, "about"}, "about": {"points"}, "vary": {*asked, "original"}}.items():
+        takes = {"ask": {*asked, "about"}, "about": {"points"}, "vary": {*asked, "original", "kind"}}
+        for name, known in takes.items():
             used = {part for _, part, _, _ in Formatter().parse(getattr(self, name)) if part is not None}
             if used - known:
                 raise ValueError(f"prompt.{name} takes {sorted(known)}, not {sorted(used - known)}")
+        if self.kinds and (wrong := set(self.kinds) ^ {kind.value for kind in Kind}):
+            raise ValueError(f"prompt.kinds: {', '.join(sorted(wrong))} must be told or does not exist")
 
 
 @dataclass

@@ -1,7 +1,8 @@
 """What are the problems worth that a run's model writes? python -m qgen.evaluate run=outputs/NAME [key=value ...]
 
 The base model and each finished stage answer the same held-out requests, and their first n outputs are measured,
-unfiltered, beside real problems and controls (metrics/protocol.py). The outputs are kept in evaluation/outputs.jsonl of
+unfiltered, beside real problems and controls (metrics/protocol.py); with task=variation, they write variations of real
+problems, measured by kind (variations.py). The outputs are kept in evaluation/outputs.jsonl of
 the run's directory, so that nothing is written twice, and the figures in evaluation/evaluation.json.
 """
 
@@ -17,20 +18,21 @@ import numpy as np
 from tqdm import tqdm
 
 from qgen import ranges
+from qgen.choices import Task
 from qgen.cli import entry
 from qgen.config import Config, ModelConfig, SamplingConfig, SolverConfig
 from qgen.prompts import requests, spread
 from qgen.runtime import rundir
 from qgen.runtime.files import append, rows, write_json
 from qgen.runtime.quiet import quiet
-from qgen.tables import control_table, difference_table, evaluation_table, show, test_table
+from qgen.tables import control_table, difference_table, evaluation_table, show, test_table, variation_table
 
 if TYPE_CHECKING:
     from qgen.data import Corpus
     from qgen.metrics.written import Written
     from qgen.rewards.solver import Solver
 
-FOLDER, RESULT, OUTPUTS = "evaluation", "evaluation.json", "outputs.jsonl"
+FOLDER, RESULT, VARIATIONS, OUTPUTS = "evaluation", "evaluation.json", "variations.json", "outputs.jsonl"
 CONTROLS = 100  # real problems that are spoiled, at most
 
 
@@ -48,6 +50,8 @@ class EvaluateConfig:
     run: str | None = None  # a run's directory, or a stage's
     n: int = 200  # problems that each model writes for a seed
     seeds: list[int] = field(default_factory=lambda: [0])
+    task: Task = Task.problem  # problem, or variation: of CHAMP's problems that the run was not trained on
+    strict: bool = True  # false: variations are compared by TF-IDF where the embedded MiniLM is absent
     compare: str | None = None  # another run: the last stages of both answer the same prompts
     max_new_tokens: int | None = None  # of a problem; null: as many as the run was trained with
     batch_size: int = 64  # problems written at once
@@ -56,6 +60,10 @@ class EvaluateConfig:
     def check(self) -> None:
         ranges.check(self, {"n": (2, 10**6), "max_new_tokens": (1, 10**6), "batch_size": (1, 10**6),
                             "evaluate.samples": (2, 10**6), "evaluate.max_new_tokens": (1, 10**6)})  # fmt: skip
+        if self.task is Task.both:
+            raise ValueError("task=both is for training: evaluate task=problem and task=variation one after the other")
+        if self.task is Task.variation and (self.compare or self.evaluate.solver):
+            raise ValueError("task=variation knows neither compare nor evaluate.solver: leave them out")
         if not self.run:
             raise ValueError("run says whose problems are measured: python -m qgen.evaluate run=outputs/NAME")
         for key in ("run", "compare"):
@@ -84,12 +92,13 @@ def evaluate(config: EvaluateConfig, out: Path, plain: dict) -> None:
     run = writers[0].config
     sampling = SamplingConfig(**vars(run.sampling) | {"batch_size": config.batch_size})
     sampling.max_new_tokens = config.max_new_tokens or sampling.max_new_tokens
-    from qgen import data
+    from qgen import data, variations
 
     corpus = data.load(run.data)
     for writer in writers:
         _same_problems(writer, run, corpus)
-    asked = requests(run.prompt, corpus.heldout, config.n, run.data.split_seed)
+    originals = variations.originals(run.data, corpus) if config.task is Task.variation else corpus.heldout
+    asked = requests(run.prompt, originals, config.n, run.data.split_seed, config.task)
     quiet()
     from qgen.metrics.written import Written
     from qgen.model import load_plain, load_tokenizer
@@ -101,6 +110,14 @@ def evaluate(config: EvaluateConfig, out: Path, plain: dict) -> None:
     loaded = load_plain(run.model, run.seed)
     with rundir.locked(home):
         blocks = _blocks(writers, loaded, asked, sampling, config.seeds, home / OUTPUTS)
+    if config.task is Task.variation:
+        texts = {name: [text for block in own for text in block["texts"]] for name, own in blocks.items()}
+        varied = spread(originals, config.n, run.data.split_seed)
+        found = variations.measured(run, corpus, varied, asked, texts, len(config.seeds), config.strict)
+        result = {"run": str(config.run), "n": config.n, "seeds": list(config.seeds), **found}
+        write_json(home / VARIATIONS, result)
+        show(variation_table(result), *variations.notes(result), f"kept in {home / VARIATIONS}")
+        return
     ids = {prompt: i for i, prompt in enumerate(dict.fromkeys(json.dumps(r["prompt"]) for r in asked))}
     prompts = np.array([ids[json.dumps(r["prompt"])] for r in asked])
     times = len(config.seeds)

@@ -2,8 +2,10 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
+from qgen.choices import Kind, Task
 from qgen.config import PromptConfig
 from qgen.problem import Problem, render
 
@@ -17,9 +19,10 @@ def ask(prompt: PromptConfig, topic: str, level: int, points: tuple[str, ...] = 
     return _messages(prompt, text)
 
 
-def vary(prompt: PromptConfig, original: Problem) -> list[Message]:
-    """The messages that ask for a variation of a problem."""
+def vary(prompt: PromptConfig, original: Problem, kind: Kind | None = None) -> list[Message]:
+    """The messages that ask for a variation of a problem, of its level and perhaps of a kind."""
     text = prompt.vary.format(
+        kind=prompt.kinds.get(kind.value, "") if kind else "",
         topic=_topic(prompt, original.topic),
         level=original.level,
         original=render(original, prompt.language.value),
@@ -42,6 +45,34 @@ def request(prompt: PromptConfig, problem: Problem) -> dict[str, Any]:
     return {"prompt": ask_like(prompt, problem), "topic": problem.topic, "level": problem.level}
 
 
+def variation(prompt: PromptConfig, problem: Problem, kind: Kind) -> dict[str, Any]:
+    """A row that asks for a variation: `request`'s columns, and what is varied how, the first as `render` writes it.
+
+    What is to be harder or easier is asked for one level up or down, as far as there is one.
+    """
+    level = {Kind.harder: min(5, problem.level + 1), Kind.easier: max(1, problem.level - 1)}.get(kind, problem.level)
+    return {
+        "prompt": vary(prompt, replace(problem, level=level), kind),
+        "topic": problem.topic,
+        "level": level,
+        "original": render(problem, prompt.language.value),
+        "kind": kind.value,
+    }
+
+
+def of_task(prompt: PromptConfig, problem: Problem, task: Task, turn: int) -> dict[str, Any]:
+    """A row of a task: the kinds take turns, and problems with them where both are asked for. Where variations are
+    among the rows, a problem's has the columns of one, empty."""
+    if task is Task.problem:
+        return request(prompt, problem)
+    if task is Task.both:
+        if turn % 2 == 0:
+            return request(prompt, problem) | {"original": "", "kind": ""}
+        turn //= 2
+    kinds = list(Kind)
+    return variation(prompt, problem, kinds[turn % len(kinds)])
+
+
 def spread(problems: list[Problem], count: int, seed: int) -> list[Problem]:
     """`count` of the problems, as evenly as can be from each topic and level, in an order that is the seed's; some of
     them again where there are fewer."""
@@ -53,12 +84,16 @@ def spread(problems: list[Problem], count: int, seed: int) -> list[Problem]:
     return [once[i % len(once)] for i in range(count)]
 
 
-def requests(prompt: PromptConfig, problems: list[Problem], count: int, seed: int) -> list[dict[str, Any]]:
+def requests(
+    prompt: PromptConfig, problems: list[Problem], count: int, seed: int, task: Task = Task.problem
+) -> list[dict[str, Any]]:
     """`count` requests for problems like these, spread over topics and levels.
 
     A problem that is asked like again is asked for on the next of its knowledge points, so that as few requests as
     can be are the same.
     """
+    if task is not Task.problem:
+        return [of_task(prompt, p, task, i) for i, p in enumerate(spread(problems, count, seed))]
     turns, rows = Counter(), []
     for problem in spread(problems, count, seed):
         row, turn = request(prompt, problem), turns[problem.id]

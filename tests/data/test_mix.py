@@ -1,11 +1,12 @@
 import json
+import re
 
 import pytest
 from conftest import CUBES, DIGITS, SPHERES, composed
 
 from qgen.data.curate import Corpus
 from qgen.data.mix import training_rows
-from qgen.problem import Problem, render
+from qgen.problem import Problem, parse, render
 
 HIDDEN = Problem("A parabola through $(1, 2)$ has its focus at the origin. Find its directrix.", "$y=3$", level=3)
 
@@ -53,11 +54,45 @@ def test_order_is_seeded():
     assert rows() == rows()
 
 
+def test_the_kind_of_a_variation_is_asked_for(files):
+    varied = {"original": render(DIGITS), "statement": DIGITS.statement.replace("four", "five"), "answer": "252"}
+    (files / "v.jsonl").write_text(json.dumps(varied | {"kind": "parameter"}) + "\n")
+    (row,) = rows(f"data.variations_path={files}/v.jsonl", "data.mix={problems: 0, variations: 1}")
+    assert "with other numbers" in row["prompt"][-1]["content"]
+
+
+def test_parameter_changes_are_made_of_the_training_problems(capsys):
+    config = composed("data.variations_path=recomputed", "data.mix={problems: 0, variations: 1}")
+    books = Problem(
+        "In how many ways can 4 books be selected from a shelf of 6 books if their order does not matter?",
+        "15", "We choose 4 of 6: $\\binom{6}{4}=15$.", topic="Combinatorics", level=2, id="books",
+    )  # fmt: skip
+    vertices = Problem(
+        "How many diagonals are there in a convex polygon of $n$ vertices, as an expression of $n$?",
+        "$n(n-3)/2$", topic="Combinatorics", level=1, id="vertices",
+    )  # fmt: skip
+    made = training_rows(Corpus([SPHERES, books, vertices], [HIDDEN], 4), config.data, config.prompt, seed=0)
+    assert "parameter changes of 2 of 3 problems" in capsys.readouterr().out
+    said = [(row["prompt"][-1]["content"], row["completion"][0]["content"]) for row in made]
+    assert len(set(said)) == len(said) >= 6
+    assert any("shelf of 6 books" in asked for asked, _ in said)
+    for asked, written in said:
+        assert "expression" not in asked  # letters are varied from numbers to numbers
+        new = parse(written)
+        if "vertices" in new.statement:
+            n = int(re.search(r"\$(\d+)\$ vertices", new.statement)[1])
+            assert new.answer == f"${n * (n - 3) // 2}$"
+    assert made == training_rows(Corpus([SPHERES, books, vertices], [HIDDEN], 4), config.data, config.prompt, seed=0)
+    with pytest.raises(RuntimeError, match="none of the problems"):
+        training_rows(Corpus([SPHERES], [HIDDEN], 2), config.data, config.prompt, seed=0)
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
         ({"original": "no problem", "statement": "s", "answer": "a"}, "'original' is not a problem"),
         ({"original": render(DIGITS), "statement": "s"}, "'statement' and 'answer'"),
+        ({"original": render(DIGITS), "statement": "s", "answer": "1", "kind": "other"}, "kind 'other' is none of"),
     ],
 )
 def test_broken_variations(tmp_path, line, says):

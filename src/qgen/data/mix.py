@@ -4,8 +4,9 @@ import random
 from pathlib import Path
 from typing import Any
 
+from qgen.choices import Kind
 from qgen.config import DataConfig, PromptConfig
-from qgen.data import jsonl
+from qgen.data import jsonl, recompute
 from qgen.data.curate import Corpus
 from qgen.metrics.similarity import SimilarityIndex
 from qgen.problem import LABELS, Problem, parse
@@ -13,6 +14,8 @@ from qgen.prompts import lesson, reply, vary
 from qgen.runtime.strict import hub
 
 Row = dict[str, Any]
+Made = list[tuple[int, Row]]  # numbers and rows, as a file's
+RECOMPUTED = "recomputed"
 
 
 def training_rows(corpus: Corpus, config: DataConfig, prompt: PromptConfig, seed: int) -> list[Row]:
@@ -24,7 +27,8 @@ def training_rows(corpus: Corpus, config: DataConfig, prompt: PromptConfig, seed
     shares = {name: share for name, share in vars(config.mix).items() if share > 0}
     parts = {"problems": [lesson(prompt, p) for p in corpus.train] if "problems" in shares else []}
     if "variations" in shares:
-        parts["variations"] = variations(config.variations_path, prompt, corpus.heldout, config.near_duplicate)
+        made = recompute.lines(corpus.train, seed) if config.variations_path == RECOMPUTED else None
+        parts["variations"] = variations(config.variations_path, prompt, corpus.heldout, config.near_duplicate, made)
     if "chat" in shares:
         parts["chat"] = chat(config.chat_path)
     shuffle = random.Random(seed)
@@ -34,11 +38,14 @@ def training_rows(corpus: Corpus, config: DataConfig, prompt: PromptConfig, seed
     return rows
 
 
-def variations(path: str, prompt: PromptConfig, heldout: list[Problem], near_duplicate: float) -> list[Row]:
-    """Rows {original, statement, answer} of a JSONL file; `original` is a problem as `problem.render` writes it."""
+def variations(
+    path: str, prompt: PromptConfig, heldout: list[Problem], near_duplicate: float, made: Made | None = None
+) -> list[Row]:
+    """Rows {original, statement, answer, kind} of a JSONL file, or those that were made; `original` is a problem as
+    `problem.render` writes it, and `kind`, if there is one, a name of choices.Kind."""
     rows, hidden = [], SimilarityIndex(p.statement for p in heldout)
     dropped = 0
-    for number, row in jsonl.rows(path):
+    for number, row in made or jsonl.rows(path):
         original = parse(str(row.get("original", "")))
         if not isinstance(original, Problem):
             example = f"{LABELS['en']['statement']} ... {LABELS['en']['answer']} ..."
@@ -52,7 +59,11 @@ def variations(path: str, prompt: PromptConfig, heldout: list[Problem], near_dup
             dropped += 1
             continue
         asked = Problem(original.statement, original.answer, topic=varied.topic, level=varied.level or 3)
-        rows.append({"prompt": vary(prompt, asked), "completion": reply(prompt, varied)})
+        kind = row.get("kind")
+        if kind and kind not in Kind.__members__:
+            raise RuntimeError(f"{path}:{number}: kind {kind!r} is none of {', '.join(Kind.__members__)}")
+        asked_kind = Kind[kind] if kind else None
+        rows.append({"prompt": vary(prompt, asked, asked_kind), "completion": reply(prompt, varied)})
     if dropped:
         print(f"{path}: {dropped} variations of held-out problems left out")
     return rows

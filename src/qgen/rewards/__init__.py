@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 from qgen.choices import Normalize
 from qgen.config import RewardConfig
 from qgen.problem import Problem
-from qgen.rewards import difficulty, diversity, format, natural, novelty, rigor, solvable  # noqa: F401 (they register)
+from qgen.rewards import (  # noqa: F401 (they register)
+    difficulty,
+    diversity,
+    format,
+    natural,
+    novelty,
+    rigor,
+    solvable,
+    variation,
+)
 from qgen.rewards.normalize import ZScore
 from qgen.rewards.registry import Completion, JudgeError, build, call, find, parsed, term, text
 from qgen.runtime import ranks

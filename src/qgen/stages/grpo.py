@@ -5,14 +5,14 @@ import random
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
-from qgen.prompts import request
+from qgen.prompts import of_task
 from qgen.rewards import Scores, text
 from qgen.runtime import ranks
 from qgen.stages.context import Context
 
 
 def requests(context: Context, count: int) -> list[dict]:
-    """Rows that ask for problems like the training problems: one seeded order of all of them after another.
+    """Rows of stage.task on the training problems: one seeded order of all of them after another.
 
     TRL's sampler, left to shuffle, starts a resumed run with the first epoch's order whatever the epoch.
     """
@@ -20,12 +20,12 @@ def requests(context: Context, count: int) -> list[dict]:
     for epoch in range(-(-count // len(context.corpus.train))):
         order = list(context.corpus.train)
         random.Random(f"{config.seed}/{epoch}").shuffle(order)
-        rows += [request(config.prompt, problem) for problem in order]
+        rows += [of_task(config.prompt, p, config.stage.task, len(rows) + i) for i, p in enumerate(order)]
     return rows[:count]
 
 
 def build(context: Context) -> GRPOTrainer:
-    """A trainer whose prompts ask for problems of the training problems' topics and levels."""
+    """A trainer whose prompts ask for problems of the training problems' topics and levels, or for variations."""
     config, stage, rewards = context.config, context.config.stage, context.rewards
     completions = stage.per_device_train_batch_size * stage.gradient_accumulation_steps
     prompts = completions // stage.num_generations * ranks.size()

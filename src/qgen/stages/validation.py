@@ -45,7 +45,7 @@ class Validation(TrainerCallback):
         self.context = context
         config = context.config
         heldout, seed = context.corpus.heldout, config.data.split_seed
-        self.requests = requests(config.prompt, heldout, config.validation.prompts, seed)
+        self.requests = requests(config.prompt, heldout, config.validation.prompts, seed, config.stage.task)
         count = min(config.validation.problems, len(heldout))
         self.lessons = [lesson(config.prompt, p) for p in random.Random(seed).sample(heldout, count)]
         what = (fingerprint(context.corpus.train), self.requests, self.lessons, config.sampling, config.model,
@@ -97,7 +97,7 @@ class Validation(TrainerCallback):
         context = self.context
         config = context.config
         prompts = [r["prompt"] for r in self.requests]
-        columns = {name: [r[name] for r in self.requests] for name in ("topic", "level")}
+        columns = {name: [r[name] for r in self.requests] for name in self.requests[0] if name != "prompt"}
         written = generate(context.model, context.tokenizer, prompts, config.sampling, seed=config.data.split_seed)
         texts = ranks.gather([[completion.text for completion in written]])[0]  # a rank without room does not merge
         scores = self.rewards.score(prompts, texts, **columns)

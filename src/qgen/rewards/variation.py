@@ -1,0 +1,38 @@
+"""variation: is the completion a variation of the problem that it was asked to vary, and of the kind?"""
+
+from qgen.choices import Kind
+from qgen.metrics.similarity import SimilarityIndex, mask
+from qgen.metrics.variations import Judge
+from qgen.problem import Problem, parse
+from qgen.rewards.registry import Completion, parsed, term
+
+
+@term("variation")
+class Variation:
+    """1 where metrics/variations.py finds nothing wrong, else 0; None where no variation was asked for.
+
+    Nearness in meaning is of TF-IDF here, numbers and letters masked: what is trained on is not what evaluation
+    measures by. Answers are compared with the original's, and not recomputed. `facts` says what was wrong.
+
+    Args:
+        corpus: the training problems.
+    """
+
+    def __init__(self, corpus: list[Problem]):
+        index = SimilarityIndex((mask(p.statement) for p in corpus), start=False)
+        self.judge = Judge(corpus, lambda texts: index.vectors([mask(text) for text in texts]))
+        self.facts: list[dict] = []
+
+    def __call__(
+        self, completions: list[Completion], original: list[str] | None = None, kind: list[str] | None = None, **_
+    ) -> list[float | None]:
+        asked = [i for i, text in enumerate(original or []) if text]
+        scores: list[float | None] = [None] * len(completions)
+        self.facts = [{} for _ in completions]
+        written = parsed(completions)
+        originals = [parse(original[i]) for i in asked]
+        verdicts = self.judge.verdicts(originals, [written[i] for i in asked], [Kind[kind[i]] for i in asked])
+        for i, verdict in zip(asked, verdicts, strict=True):
+            scores[i] = float(verdict.fault is None)
+            self.facts[i] = {"variation": verdict.fault or "valid"}
+        return scores
