@@ -81,7 +81,7 @@ class LoraConfig:
 class ModelConfig:
     name: str = MISSING  # "embedded", a hub name, or a local directory
     backend: Backend = Backend.hf
-    rollout: Rollout = Rollout.generate
+    rollout: Rollout = Rollout.auto
     dtype: DType = DType.auto
     load_in_4bit: bool = False
     max_length: int = 2048  # tokens of prompt and completion together
@@ -226,6 +226,7 @@ class ValidationConfig:
 class MemoryConfig:
     clean_above: float = 0.30  # share of the device's memory that may be reserved before it is cleaned
     every: int = 10  # optimizer steps between reports
+    cap: float | None = None  # GiB of the GPU that the run may take; None: all
 
 
 @dataclass

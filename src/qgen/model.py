@@ -17,11 +17,11 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
-    BitsAndBytesConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
+from qgen.backends import nf4, unsloth
 from qgen.choices import Backend, DType
 from qgen.config import ModelConfig
 from qgen.runtime.strict import hub, require
@@ -36,9 +36,9 @@ def load(config: ModelConfig, adapter: Path | None, seed: int) -> tuple[PeftMode
     Raises ImportError naming the install command where a package is missing, RuntimeError naming
     HF_ENDPOINT where the hub cannot be reached or a local directory is not a model's.
     """
-    if config.backend is Backend.unsloth:
-        raise NotImplementedError("model.backend=unsloth is not built yet; set model.backend=hf")
     tokenizer = load_tokenizer(config)
+    if config.backend is Backend.unsloth:
+        return unsloth.load(config, weights(config), resolve_dtype(config.dtype), adapter, seed), tokenizer
     base = load_base(config, tokenizer, seed)
     if adapter is not None:
         return PeftModel.from_pretrained(base, str(adapter), is_trainable=True), tokenizer
@@ -94,23 +94,22 @@ def without_thinking(tokenizer: PreTrainedTokenizerBase) -> None:
 def load_base(config: ModelConfig, tokenizer: PreTrainedTokenizerBase, seed: int) -> PreTrainedModel:
     """The base model's weights; with `model.architecture`, random weights of that shape."""
     dtype = resolve_dtype(config.dtype)
+    if config.load_in_4bit:
+        require("bitsandbytes", "pip install 'qgen[gpu]'")
     if config.architecture:
         torch.manual_seed(seed)
         ids = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
         shape = AutoConfig.for_model(**{"vocab_size": len(tokenizer), **ids, **config.architecture})
-        model = AutoModelForCausalLM.from_config(shape, dtype=dtype, attn_implementation=config.attn_implementation)
+        create = nf4.random_model if config.load_in_4bit else AutoModelForCausalLM.from_config
+        with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+            model = create(shape, dtype=dtype, attn_implementation=config.attn_implementation)
     else:
-        quantized = BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
-        )
-        if config.load_in_4bit:
-            require("bitsandbytes", "pip install 'qgen[gpu]'")
         with hub(config.name):
             model = AutoModelForCausalLM.from_pretrained(
                 weights(config),
                 dtype=dtype,
                 attn_implementation=config.attn_implementation,
-                quantization_config=quantized if config.load_in_4bit else None,
+                quantization_config=nf4.settings(dtype) if config.load_in_4bit else None,
                 device_map={"": torch.cuda.current_device()} if torch.cuda.is_available() else None,
             )
     model.config.pad_token_id = model.generation_config.pad_token_id = tokenizer.pad_token_id

@@ -42,6 +42,7 @@ RANGES = {  # smallest and largest value of a key
     "sweep.jobs": (1, inf),
     "runtime.memory.clean_above": (0, 1),
     "runtime.memory.every": (1, inf),
+    "runtime.memory.cap": (1, inf),
 }
 OPEN = ("learning_rate", "temperature", "data.heldout", "time_out", "scale")  # ends of keys whose bounds are excluded
 

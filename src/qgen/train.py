@@ -50,6 +50,9 @@ def _train(config: Config, out: Path, plain: dict) -> None:
             os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
         if config.model.backend is Backend.unsloth:  # which must be imported before trl and transformers
             require("unsloth", "pip install 'qgen[gpu]' on a machine with an NVIDIA GPU, or set model.backend=hf")
+            from qgen.backends import unsloth
+
+            unsloth.enter(out)
         rewards.check(config.reward)
         corpus = data.load(config.data)
         show(corpus_table(corpus))

@@ -5,17 +5,20 @@ transformers' `generate` runs a batch until its last row has ended, and one prob
 """
 
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
-import psutil
 import torch
 from peft.tuners.lora.layer import Linear as LoraLinear
 from peft.tuners.lora.layer import LoraLayer
 from transformers import BatchEncoding, DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.generation import TopPLogitsWarper
 
-from qgen.config import SamplingConfig
+from qgen.choices import Rollout
+from qgen.config import ModelConfig, SamplingConfig
+from qgen.runtime import memory
+from qgen.runtime.compiled import Writer, short_of
+from qgen.runtime.decoder import unsupported
 
 STAY = 0.75  # share of a batch's rows that still write, at which those that have ended are taken out
 
@@ -34,6 +37,7 @@ def generate(
     sampling: SamplingConfig,
     seed: int,
     wrote: Callable[[int], None] = lambda count: None,
+    writer: Writer | None = None,
 ) -> list[Completion]:
     """One completion a prompt, in the prompts' order.
 
@@ -42,19 +46,27 @@ def generate(
 
     Args:
         wrote: is called with the number of completions of each batch, for a progress bar.
+        writer: writes them from its copy of the model, taken anew.
     """
     texts = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=False)
     order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))
-    ends = _ends(model, tokenizer)
+    stops = ends(model, tokenizer)
     found: dict[int, Completion] = {}
-    with _writing(model), _merged(model), torch.random.fork_rng():
+    if writer is not None:
+        writer.decoder.refresh()
+    with _writing(model), nullcontext() if writer else _merged(model), torch.random.fork_rng():
         torch.manual_seed(seed)
         for start in range(0, len(order), sampling.batch_size):
             batch = order[start : start + sampling.batch_size]
             inputs = tokenizer([texts[i] for i in batch], return_tensors="pt", padding=True, add_special_tokens=False)
-            for i, row in zip(batch, decode(model, inputs.to(model.device), sampling, ends), strict=True):
+            if writer is None:
+                written = decode(model, inputs.to(model.device), sampling, stops)
+            else:
+                ids = [row[mask.bool()].tolist() for row, mask in zip(*inputs.values(), strict=True)]
+                written = [w.ids for w in writer.write(ids, sampling)]
+            for i, row in zip(batch, written, strict=True):
                 text = tokenizer.decode(row, skip_special_tokens=True)
-                found[i] = Completion(text, len(row), row[-1] in ends)
+                found[i] = Completion(text, len(row), row[-1] in stops)
             wrote(len(batch))
     return [found[i] for i in range(len(prompts))]
 
@@ -126,7 +138,35 @@ def _merged(model: PreTrainedModel):
             layer.merged_adapters.clear()
 
 
-def _ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
+def choose(
+    config: ModelConfig, sampling: SamplingConfig, rows: int, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> tuple[Writer | None, str]:
+    """Who writes by model.rollout, None being `generate`, and why, in words.
+
+    Args:
+        rows: completions that are written at once, at most.
+
+    Raises RuntimeError where a copy that was asked for by name does not fit, saying how much is missing.
+    """
+    if config.rollout is Rollout.generate or (config.rollout is Rollout.auto and model.device.type != "cuda"):
+        return None, "generate" if config.rollout is Rollout.generate else "generate (no GPU)"
+    asked = [config.rollout] if config.rollout is not Rollout.auto else [Rollout.compiled, Rollout.compiled_int8]
+    lack = unsupported(model.config)
+    if lack is None:
+        for rollout in asked:
+            int8 = rollout is Rollout.compiled_int8
+            short = short_of(model, int8, rows, config.max_length, memory.free())
+            if not short:
+                why = f"a copy in {'8 bits' if int8 else model.get_input_embeddings().weight.dtype} fits"
+                writer = Writer(model, ends(model, tokenizer), tokenizer.pad_token_id, int8)
+                return writer, f"{rollout.value} ({why})"
+            lack = f"{short / 2**30:.1f} GiB short of room for {rollout.value}'s copy of the weights and its cache"
+    if config.rollout is Rollout.auto:
+        return None, f"generate ({lack})"
+    raise RuntimeError(f"model.rollout={config.rollout.value}: {lack}; set model.rollout=auto or generate")
+
+
+def ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
     """The tokens that end a turn: some models have others than the tokenizer's."""
     also = model.generation_config.eos_token_id
     return {tokenizer.eos_token_id, *(also if isinstance(also, list) else [also])} - {None}
@@ -134,8 +174,7 @@ def _ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int
 
 def _room(device: torch.device) -> int:
     """Bytes that may be taken for a moment: half of what is free."""
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    return free // 2
+    return memory.free() // 2
 
 
 @contextmanager

@@ -8,11 +8,14 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedTokenizerBase
 
+from qgen.backends import unsloth
+from qgen.choices import Backend
 from qgen.config import Config
 from qgen.data import Corpus
 from qgen.model import resolve_dtype
 from qgen.rewards import Rewards, Scores
 from qgen.runtime import ranks
+from qgen.runtime.compiled import Writer
 from qgen.runtime.tracking import Tracker
 
 
@@ -27,6 +30,8 @@ class Context:
     corpus: Corpus
     rewards: Rewards
     tracker: Tracker
+    writer: Writer | None  # who writes completions by model.rollout; None: the policy itself
+    reference: Any = None  # with Unsloth: what TRL's own class makes of the arguments
 
     def arguments(self, config_class: type, **own: Any) -> Any:
         """TRL's config for this stage: the keys that qgen declares, what the stage sets, then stage.trl."""
@@ -57,7 +62,11 @@ class Context:
             "use_cpu": not cuda,
             "dataloader_pin_memory": cuda,
         }
-        arguments = config_class(**fields | own | stage.trl)
+        asked = fields | own | stage.trl
+        if self.config.model.backend is Backend.unsloth:  # its own defaults differ from TRL's
+            asked = unsloth.defaults(config_class) | asked
+            self.reference = unsloth.stock(config_class)(**asked)
+        arguments = config_class(**asked)
         if ranks.size() > 1 and not cuda:  # it would restore a checkpoint to "cpu:0", a place that torch.load lacks
             arguments.__dict__["_setup_devices"] = torch.device("cpu")
         return arguments

@@ -39,7 +39,7 @@ def best_of_n(context: Context) -> list[dict]:
 
     def write(prompts: list) -> list[Completion]:
         seed = config.seed + ranks.rank()
-        return generate(context.model, context.tokenizer, prompts, config.sampling, seed)
+        return generate(context.model, context.tokenizer, prompts, config.sampling, seed, writer=context.writer)
 
     written = ranks.spread(write, [r["prompt"] for r in requests])
     columns = {name: [r[name] for r in requests] for name in ("topic", "level")}

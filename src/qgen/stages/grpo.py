@@ -1,6 +1,8 @@
 """Group relative policy optimisation (DeepSeekMath, arXiv:2402.03300) under the rewards of the registry."""
 
+import os
 import random
+from collections.abc import Callable
 
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
@@ -9,6 +11,8 @@ from qgen.prompts import of_task
 from qgen.rewards import Scores, text
 from qgen.runtime import ranks
 from qgen.stages.context import Context
+
+os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is what qgen's version pin is for
 
 
 def requests(context: Context, count: int) -> list[dict]:
@@ -22,6 +26,23 @@ def requests(context: Context, count: int) -> list[dict]:
         random.Random(f"{config.seed}/{epoch}").shuffle(order)
         rows += [of_task(config.prompt, p, config.stage.task, len(rows) + i) for i, p in enumerate(order)]
     return rows[:count]
+
+
+def rollout(context: Context) -> Callable[[list, GRPOTrainer], dict[str, list]]:
+    """What TRL asks for completions (its rollout_func), from the copy of the policy."""
+    sampling, tokenizer = context.config.sampling, context.tokenizer
+
+    def write(prompts: list, trainer: GRPOTrainer) -> dict[str, list]:
+        ids = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, return_dict=True)["input_ids"]
+        context.writer.decoder.refresh()
+        written = context.writer.write(ids, sampling)
+        return {
+            "prompt_ids": ids,
+            "completion_ids": [w.ids for w in written],
+            "logprobs": [w.logprobs for w in written],
+        }
+
+    return write
 
 
 def build(context: Context) -> GRPOTrainer:
@@ -55,6 +76,7 @@ def build(context: Context) -> GRPOTrainer:
 
     rewards.sink = keep
     return GRPOTrainer(
+        rollout_func=rollout(context) if context.writer else None,
         model=context.model,
         reward_funcs=rewards.functions(),
         args=arguments,

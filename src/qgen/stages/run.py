@@ -8,17 +8,18 @@ from peft import PeftModel
 from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallback
 
 from qgen import data
+from qgen.backends import unsloth
 from qgen.choices import Backend
 from qgen.config import Config
 from qgen.model import fingerprint, load
 from qgen.problem import Problem, parse
 from qgen.rewards import Rewards
 from qgen.rewards.base import Base
-from qgen.runtime import attention, ranks, rundir
+from qgen.runtime import attention, memory, ranks, rollout, rundir
 from qgen.runtime.checkpoints import StateCallback, read_state
 from qgen.runtime.environment import environment
 from qgen.runtime.files import link_tree, rows, steps, write_json
-from qgen.runtime.memory import MemoryMonitor, measure
+from qgen.runtime.memory import MemoryMonitor
 from qgen.runtime.progress import ProgressBar
 from qgen.runtime.tracking import Tracker, tracking
 from qgen.stages import distill, grpo, sft
@@ -55,6 +56,7 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
     state = read_state(checkpoint) if checkpoint is not None else {}
     stopped = None if claim.changed else state.get("stopped")  # another config may go on
     finished = checkpoint is not None and (rundir.step_of(checkpoint) >= config.stage.max_steps or bool(stopped))
+    memory.cap(config.runtime.memory.cap)
     model, tokenizer = load(config.model, checkpoint if finished else adapter, config.seed)
     attention.fix()
     running = attention.backend(model)
@@ -72,7 +74,11 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
     }
     with tracking(config, out, plain) as tracker:
         monitor = MemoryMonitor(config.runtime.memory, lambda row: tracker.write("memory", row))
-        context = Context(config, out, model, tokenizer, corpus, rewards, tracker)
+        completions = config.stage.per_device_train_batch_size * config.stage.gradient_accumulation_steps
+        at_once = max(config.sampling.batch_size, completions if config.stage.name == "grpo" else 0)
+        writer, chosen = rollout.choose(config.model, config.sampling, at_once, model, tokenizer)
+        print(f"rollout: {chosen}")
+        context = Context(config, out, model, tokenizer, corpus, rewards, tracker, writer)
         validation = Validation(context, adapter, checkpoint)
         build = BUILD[config.stage.name]
         early = build is not distill.build and not finished  # which writes files itself
@@ -92,9 +98,14 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
             validation.validate(rundir.step_of(checkpoint))
         else:
             trainer = trainer or build(context)
+            if config.model.backend is Backend.unsloth:
+                unsloth.compare(context.reference, trainer.args)
             if trainer.args.fp16:  # TRL makes a quantized model's adapter bfloat16, whose gradients cannot be scaled
                 for parameter in model.parameters():
                     parameter.data = parameter.data.float() if parameter.requires_grad else parameter.data
+            for phase, method in (("rollout", "_generate"), ("rewards", "_calculate_rewards")):
+                if hasattr(trainer, method):
+                    setattr(trainer, method, monitor.follow(phase, getattr(trainer, method)))
             trainer.remove_callback(PrinterCallback)
             trainer.create_model_card = lambda *_, **__: None  # TRL's says nothing that qgen has checked
             keep = StateCallback(
@@ -121,7 +132,7 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
     summary = summarise(out, config.stage.name, validation.best.step)
     summary["stopped"] = validation.stopped
     summary["seconds"] = round(before + time.monotonic() - began, 1)
-    summary["peak_memory"] = measure().peak
+    summary["peak_memory"] = monitor.peak
     write_json(out / rundir.SUMMARY, summary)
     shutil.rmtree(out / rundir.BEST, ignore_errors=True)  # adapter/ and the checkpoints have it
     return summary

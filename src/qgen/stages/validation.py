@@ -98,7 +98,8 @@ class Validation(TrainerCallback):
         config = context.config
         prompts = [r["prompt"] for r in self.requests]
         columns = {name: [r[name] for r in self.requests] for name in self.requests[0] if name != "prompt"}
-        written = generate(context.model, context.tokenizer, prompts, config.sampling, seed=config.data.split_seed)
+        seed = config.data.split_seed
+        written = generate(context.model, context.tokenizer, prompts, config.sampling, seed, writer=context.writer)
         texts = ranks.gather([[completion.text for completion in written]])[0]  # a rank without room does not merge
         scores = self.rewards.score(prompts, texts, **columns)
         context.keep("validation", step, columns, texts, scores)

@@ -1,0 +1,167 @@
+"""Steps of stock TRL, Unsloth and qgen on one GPU: python benchmarks/gpu.py --out DIR [--rows NAME ...] [--steps 8]
+
+Each row is a job of its own (python -m qgen.train) on the same problems, requests and rewards; what differs is the
+backend and who writes the completions. `stock` is TRL's trainer on transformers and PEFT with its own `generate`,
+`unsloth` the same through Unsloth, `qgen` the fastest backend with the compiled rollout. Seconds a step are the median
+of the steps after the first three; warm-up is what those three took beyond three of that median.
+The 14B model has random weights of Qwen3-14B's shape, in NF4, written once to --model-dir.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+SMALL = ["model=smollm2", "model.dtype=bfloat16", "model.lora.r=32"]
+GRPO = ["stage=grpo", "stage.gradient_accumulation_steps=1", "sampling.max_new_tokens=192", "stage.num_generations=8"]
+GRPO_SMALL = [*SMALL, *GRPO, "stage.per_device_train_batch_size=64", "model.max_length=512"]
+SFT_SMALL = [*SMALL, "stage=sft", "stage.per_device_train_batch_size=16", "stage.gradient_accumulation_steps=1"]
+LARGE = ["model=a100", "model.backend=hf", "model.name={large}"]
+GRPO_LARGE = [*LARGE, *GRPO, "stage.per_device_train_batch_size=8"]
+SFT_LARGE = [
+    *LARGE,
+    "stage=sft",
+    "stage.per_device_train_batch_size=8",
+    "stage.gradient_accumulation_steps=1",
+    "prompt.solution=true",
+]
+STOCK, UNSLOTH = ["model.backend=hf", "model.rollout=generate"], ["model.backend=unsloth", "model.rollout=generate"]
+ROWS = {
+    "grpo-135m/stock": [*GRPO_SMALL, *STOCK],
+    "grpo-135m/unsloth": [*GRPO_SMALL, *UNSLOTH],
+    "grpo-135m/qgen": [*GRPO_SMALL, "model.backend=hf", "model.rollout=compiled"],
+    "grpo-135m/qgen-unsloth": [*GRPO_SMALL, "model.backend=unsloth", "model.rollout=compiled"],
+    "grpo-14b/stock": [*GRPO_LARGE, *STOCK],
+    "grpo-14b/unsloth": [*GRPO_LARGE, *UNSLOTH],
+    "grpo-14b/qgen-hf": [*GRPO_LARGE, "model.backend=hf", "model.rollout=compiled"],
+    "grpo-14b/qgen": [*GRPO_LARGE, "model.backend=unsloth", "model.rollout=compiled"],
+    "grpo-14b/qgen-int8": [*GRPO_LARGE, "model.backend=unsloth", "model.rollout=compiled_int8"],
+    "grpo-14b/qgen-int8-40gib": [*GRPO_LARGE, "model.backend=unsloth", "model.rollout=auto", "runtime.memory.cap=40"],
+    "sft-135m/stock": [*SFT_SMALL, *STOCK],
+    "sft-135m/unsloth": [*SFT_SMALL, *UNSLOTH],
+    "sft-14b/stock": [*SFT_LARGE, *STOCK],
+    "sft-14b/unsloth": [*SFT_LARGE, *UNSLOTH],
+}
+WARM = 3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--rows", nargs="*", default=list(ROWS), help="which rows, or what their names begin with")
+    parser.add_argument("--runs", type=Path, default=Path("/tmp/qgen/runs"), help="where the jobs' directories lie")
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--data", default="/tmp/qgen/data/math_train.jsonl", help="problems, one JSON object a line")
+    parser.add_argument("--model-dir", type=Path, default=Path("/tmp/qgen/large"))
+    parser.add_argument("--limit", type=int, default=150, help="seconds that a row may take")
+    parser.add_argument("overrides", nargs="*", default=[])
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    names = [name for name in ROWS if name.startswith(tuple(given.rows))]
+    if any("14b" in name for name in names):
+        large(given.model_dir)
+    long = given.out.resolve() / "long.jsonl"
+    long.write_text(lengthened(given.data))
+    found = []
+    for name in names:
+        overrides = [part.format(large=given.model_dir) for part in ROWS[name]]
+        overrides += [f"data.path={long if name.startswith('sft-14b') else given.data}", "data.limit=1500"]
+        found.append(job(name, overrides, given))
+        (given.out / f"{name.replace('/', '_')}.json").write_text(json.dumps(found[-1], indent=1))
+        print(line(found[-1]), flush=True)
+    print("\n" + "\n".join(map(line, found)))
+
+
+def job(name: str, overrides: list[str], given: argparse.Namespace) -> dict:
+    """Run one row and read what it measured of itself."""
+    home = given.runs
+    command = [
+        sys.executable, "-m", "qgen.train", "data=jsonl", *overrides, *given.overrides,
+        f"run_name={name.replace('/', '-')}", f"output_dir={home}", f"stage.max_steps={given.steps}",
+        "stage.save_steps=1000", "validation.every=0", "validation.prompts=8", "validation.problems=8",
+        "validation.keep_best=false", "runtime.memory.every=1", "runtime.memory.clean_above=1", "overwrite=true",
+    ]  # fmt: skip
+    began = time.perf_counter()
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=given.limit)
+        code, told = done.returncode, done.stdout + done.stderr
+    except subprocess.TimeoutExpired as error:
+        code, told = -1, "".join((part or b"").decode(errors="replace") for part in (error.stdout, error.stderr))
+    (given.out / f"{name.replace('/', '_')}.log").write_text(told[-20000:])
+    out = home / name.replace("/", "-") / ("grpo" if "stage=grpo" in command else "sft")
+    rows = [json.loads(row) for row in (out / "memory.jsonl").open()] if (out / "memory.jsonl").exists() else []
+    steps = [row for row in rows if row["node"] == "step"]
+    metrics = [json.loads(row) for row in (out / "metrics.jsonl").open()] if (out / "metrics.jsonl").exists() else []
+    result = {"row": name, "code": code, "wall": round(time.perf_counter() - began, 1), "overrides": overrides}
+    if len(steps) <= WARM:
+        return {**result, "failed": told.strip().splitlines()[-3:]}
+    later = steps[WARM:]
+    middle = statistics.median(row["seconds"] for row in later)
+    phases = {
+        p: statistics.median(r["phases"].get(p, {"seconds": 0})["seconds"] for r in later) for p in later[0]["phases"]
+    }
+    tokens = [m.get("num_tokens") for m in metrics if m.get("num_tokens")]
+    return {
+        **result,
+        "device": rows[0]["device"],
+        "seconds": middle,
+        "all_seconds": [row["seconds"] for row in steps],
+        "warm_up": round(sum(row["seconds"] for row in steps[:WARM]) - WARM * middle, 1),
+        "phases": phases,
+        "peak_gib": round(max(p["reserved"] for r in steps for p in r["phases"].values()) / 2**30, 2),
+        "allocated_gib": round(max(p["allocated"] for r in steps for p in r["phases"].values()) / 2**30, 2),
+        "tokens_a_step": (tokens[-1] - tokens[WARM - 1]) / (len(tokens) - WARM) if len(tokens) > WARM else None,
+        "reward": [m.get("reward") for m in metrics],
+        "loss": [m.get("loss") for m in metrics],
+        "length": [m.get("completions/mean_length") for m in metrics],
+    }
+
+
+def line(row: dict) -> str:
+    if "failed" in row:
+        return f"{row['row']:26} failed ({row['code']}) after {row['wall']} s: {' | '.join(row['failed'])}"
+    phases = " ".join(f"{name} {seconds:.2f}" for name, seconds in row["phases"].items())
+    return (
+        f"{row['row']:26} {row['seconds']:7.3f} s a step, warm-up {row['warm_up']:5.1f} s, "
+        f"reserved {row['peak_gib']:.1f} GiB, allocated {row['allocated_gib']:5.1f} GiB; {phases}; wall {row['wall']} s"
+    )
+
+
+def lengthened(path: str, tokens: int = 1750, rows: int = 200) -> str:
+    """Problems with worked solutions of so many tokens: solutions of several problems, one after the other."""
+    from qgen.compose import composed
+    from qgen.model import load_tokenizer
+
+    tokenizer = load_tokenizer(composed(["stage=sft"]).model)
+    known = [json.loads(row) for row in Path(path).read_text().splitlines()]
+    made, solutions = [], iter(row["solution"] for row in known)
+    for row in known[:rows]:
+        ids: list[int] = []
+        while len(ids) < tokens:
+            ids += tokenizer(next(solutions) + "\n\n")["input_ids"]
+        made.append({**row, "solution": tokenizer.decode(ids[:tokens])})
+    return "".join(json.dumps(row) + "\n" for row in made)
+
+
+def large(folder: Path) -> None:
+    """Random weights of Qwen3-14B's shape in NF4, with the embedded model's tokenizer."""
+    if (folder / "config.json").exists():
+        return
+    began = time.perf_counter()
+    code = (
+        "import sys\nfrom qgen.compose import composed\nfrom qgen.model import load_base, load_tokenizer\n"
+        "c = composed(['stage=sft', 'model=a100_random', 'model.dtype=bfloat16'])\n"
+        "t = load_tokenizer(c.model)\nm = load_base(c.model, t, 0)\n"
+        "m.save_pretrained(sys.argv[1]); t.save_pretrained(sys.argv[1])\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(folder)], check=True)
+    print(f"wrote the 14B shape in {time.perf_counter() - began:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    main()

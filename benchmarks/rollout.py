@@ -1,0 +1,116 @@
+"""Is the compiled rollout right, and how fast: python benchmarks/rollout.py [--rows 64] [--tokens 192] [key=value ...]
+
+The policy is the configured model under an adapter whose weights are drawn at random, so that merging it matters. The
+copy must write what transformers' `generate` writes on the same merged weights, greedily and token by token, and give
+its own draws the log-probabilities that the policy gives them.
+"""
+
+import argparse
+import json
+import time
+
+import torch
+
+from qgen import data
+from qgen.compose import composed
+from qgen.config import SamplingConfig
+from qgen.model import load
+from qgen.prompts import request
+from qgen.runtime import rollout
+from qgen.runtime.compiled import Writer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=64)
+    parser.add_argument("--tokens", type=int, default=192)
+    parser.add_argument("--spread", type=float, default=0.01, help="standard deviation of the adapter's B")
+    parser.add_argument("--int8", action="store_true")
+    parser.add_argument("overrides", nargs="*", help="of the config, as on qgen's command line")
+    given = parser.parse_args()
+    config = composed(["stage=grpo", *given.overrides])
+    model, tokenizer = load(config.model, None, 0)
+    model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    torch.manual_seed(0)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            parameter.data.normal_(0, given.spread)
+    corpus = data.load(config.data)
+    asked = [request(config.prompt, p)["prompt"] for p in corpus.train[: given.rows]]
+    ids = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=True)["input_ids"]
+    ends = rollout.ends(model, tokenizer)
+    writer = Writer(model, ends, tokenizer.pad_token_id, given.int8)
+    found = {
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "model": config.model.name,
+        "dtype": str(writer.decoder.dtype),
+        "rows": len(ids),
+        "tokens": given.tokens,
+        "int8": given.int8,
+        "refresh_first": timed(writer.decoder.refresh),
+        "refresh": timed(writer.decoder.refresh),
+    }
+    greedy = SamplingConfig(max_new_tokens=given.tokens, temperature=0)
+    found["greedy_first"] = timed(lambda: writer.write(ids, greedy))
+    ours = writer.write(ids, greedy)
+    inputs = tokenizer(
+        tokenizer.apply_chat_template(asked, add_generation_prompt=True, tokenize=False),
+        return_tensors="pt", padding=True, add_special_tokens=False,
+    ).to(model.device)  # fmt: skip
+    with rollout._merged(model), torch.no_grad():
+        theirs = model.generate(**inputs, max_new_tokens=given.tokens, do_sample=False)[
+            :, inputs["input_ids"].shape[1] :
+        ]
+    same = [a.ids == cut(b.tolist(), ends) for a, b in zip(ours, theirs, strict=True)]
+    found["greedy_rows_equal"] = f"{sum(same)} of {len(same)}"
+    draw = SamplingConfig(max_new_tokens=given.tokens, temperature=1.0)
+    found["draw_first"] = timed(lambda: writer.write(ids, draw))
+    found["draw"] = [timed(lambda: writer.write(ids, draw)) for _ in range(3)]
+    torch.manual_seed(1)
+    drawn = writer.write(ids, draw)
+    torch.manual_seed(1)
+    found["draw_seeded"] = [w.ids for w in writer.write(ids, draw)] == [w.ids for w in drawn]
+    found["longest"] = max(len(w.ids) for w in drawn)
+    gaps = [gap for prompt, w in zip(ids, drawn, strict=True) for gap in differences(model, prompt, w)]
+    found["logprob_difference"] = {"mean": sum(gaps) / len(gaps), "max": max(gaps)}
+    found["ms_a_token"] = round(1000 * min(found["draw"]) / found["longest"], 3)
+    if torch.cuda.is_available():
+        found["profile"] = profile(writer, ids, draw)
+        found["peak_gib"] = torch.cuda.max_memory_reserved() / 2**30
+    print(json.dumps(found, indent=1))
+
+
+def cut(ids: list[int], ends: set[int]) -> list[int]:
+    return ids[: next((i + 1 for i, token in enumerate(ids) if token in ends), len(ids))]
+
+
+@torch.no_grad()
+def differences(model, prompt: list[int], written) -> list[float]:
+    """|log-probability that the copy gave - that the policy gives|, a token."""
+    full = torch.tensor([prompt + written.ids], device=model.device)
+    logits = model(full).logits[0, len(prompt) - 1 : -1].float()
+    policy = logits.log_softmax(-1).gather(1, full[0, len(prompt) :, None])[:, 0]
+    return (policy.cpu() - torch.tensor(written.logprobs)).abs().tolist()
+
+
+def timed(work) -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    began = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return round(time.perf_counter() - began, 4)
+
+
+def profile(writer, ids, draw) -> list[str]:
+    """The kernels that take most of a rollout's time."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as seen:
+        writer.write(ids, draw)
+        torch.cuda.synchronize()
+    events = sorted(seen.key_averages(), key=lambda e: -e.self_device_time_total)[:14]
+    return [f"{e.self_device_time_total / 1000:8.1f} ms {e.count:7d} {e.key[:90]}" for e in events]
+
+
+if __name__ == "__main__":
+    main()
