@@ -1,5 +1,6 @@
 """The page in a browser: it asks the network for nothing, runs nothing that a model wrote, filters, and fits."""
 
+import json
 import re
 import shutil
 
@@ -133,6 +134,19 @@ def test_nothing_is_wider_than_the_screen(opened, width):
     for details in page.locator("details").all()[:20]:
         details.evaluate("d => d.open = true")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_summary_of_an_evaluated_run_fits_a_laptop(browser, tmp_path):
+    home = specimen.run(tmp_path / "run")
+    (home / "evaluation").mkdir()
+    told = json.dumps(specimen.evaluation()).replace('"reward"', '"usable"').replace('"heldout_loss"', '"nats"')
+    write_json(home / "evaluation" / "evaluation.json", json.loads(told))  # an evaluation has neither of the two
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(write([home], home / "report.html", Corpus([SPHERES, DIGITS], [CUBES], 3)).as_uri())
+    assert page.locator(".outcome th", has_text="usable yield").count() == 1
+    shown, needed = page.eval_on_selector(".outcome", "t => [t.parentElement.clientWidth, t.parentElement.scrollWidth]")
+    assert needed <= shown
+    page.close()
 
 
 @pytest.fixture(scope="module")
