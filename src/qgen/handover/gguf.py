@@ -1,6 +1,8 @@
 """Format gguf: a merged model in one file, written from here or, where it is of another kind, by llama.cpp's converter.
 
-The layout is that of llama.cpp's convert_hf_to_gguf.py (conversion/llama.py, conversion/base.py).
+The layout is that of llama.cpp's convert_hf_to_gguf.py (conversion/llama.py, conversion/base.py), whose tensors are the
+same to the bit. It is asked second, because it takes the embedded model's tokenizer, a BPE with byte_fallback, for
+SentencePiece's, and leaves its merges out.
 """
 
 import os
