@@ -1,6 +1,6 @@
 """What becomes of requests to a teacher when its server or the network fails: python benchmarks/teacher_faults.py
 
-The embedded model is served on loopback (tests/teachers/loopback.py) behind a proxy that injects faults
+The embedded model is served by llama.cpp on loopback (tests/teachers/loopback.py) behind a proxy that injects faults
 (tests/teachers/proxy.py). For each fault, and for all of them together, a fresh client asks for the scores of the same
 problems, and the fault hits the first requests. Columns:
 
@@ -13,13 +13,12 @@ problems, and the fault hits the first requests. Columns:
     charged     tokens that the model worked for, replies included that the fault destroyed
     booked      tokens that the ledger counts against the budget: never fewer than were charged
 
-In the last rows the budget has room for about half of the problems, and for a single request at a time.
+In the last rows the budget has room for about half of the problems.
 """
 
 import argparse
 import json
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -33,7 +32,6 @@ from proxy import Proxy
 
 from qgen import data
 from qgen.compose import composed
-from qgen.model import embedded
 from qgen.problem import Problem
 from qgen.runtime.environment import git_commit
 from qgen.runtime.files import write_json
@@ -54,24 +52,30 @@ def main() -> None:
                        "teacher.max_tokens=64", "teacher.requests_per_minute=6000", "teacher.backoff=0.05",
                        "teacher.concurrency=4"])  # fmt: skip
     problems = [replace(p, solution="") for p in data.load(config.data).train[: given.problems]]
-    model, rows, n = loopback.Model(str(embedded())), [], given.problems
-    expected = measure(model, config.teacher, "none", [], problems, None)  # computes each reply once
-    rows.append(expected)
-    # a reply is at hand from here on, so that what does not come in time was withheld
-    settings = replace(config.teacher, time_out=5.0)
-    for fault in FAULTS:
-        rows.append(measure(model, settings, fault, [fault] * (n // 2), problems, expected))
-    rows.append(measure(model, settings, "all of them", list(FAULTS) * 2, problems, expected))
-    half = replace(settings, budget=replace(settings.budget, tokens=expected["worst"] + expected["booked"] // 2))
-    rows.append(measure(model, half, "half a budget", [], problems, expected))
-    rows.append(measure(model, half, "half, with faults", ["cut", "reset", "schema"], problems, expected))
+    with loopback.teaching() as address:
+        rows = table((address, {}), config.teacher, problems)
     show(rows)
     given.out.parent.mkdir(exist_ok=True)
-    write_json(given.out, {"problems": n, "commit": git_commit(), "machine": platform.machine(), "rows": rows})
+    write_json(given.out, {"problems": len(problems), "commit": git_commit(), "rows": rows})
+
+
+def table(teacher: tuple[str, dict], settings: TeacherConfig, problems: list[Problem]) -> list[dict]:
+    """All rows. `teacher` is the server's address, and what it has replied so far."""
+    expected = measure(teacher, settings, "none", [], problems, None)  # computes each reply once
+    rows, half = [expected], len(problems) // 2
+    # a reply is at hand from here on, so that what does not come in time was withheld
+    settings = replace(settings, time_out=5.0)
+    for fault in FAULTS:
+        rows.append(measure(teacher, settings, fault, [fault] * half, problems, expected))
+    rows.append(measure(teacher, settings, "all of them", list(FAULTS) * 2, problems, expected))
+    tight = replace(settings, budget=replace(settings.budget, tokens=expected["worst"] + expected["booked"] // 2))
+    rows.append(measure(teacher, tight, "half a budget", [], problems, expected))
+    rows.append(measure(teacher, tight, "half, with faults", ["cut", "reset", "schema"], problems, expected))
+    return rows
 
 
 def measure(
-    model: loopback.Model,
+    teacher: tuple[str, dict],
     settings: TeacherConfig,
     name: str,
     plan: list[str],
@@ -79,9 +83,9 @@ def measure(
     expected: dict | None,
 ) -> dict:
     """One row: the problems asked about through a plan of faults, and once more."""
-    with tempfile.TemporaryDirectory() as folder, loopback.serving(loopback.application(model)) as upstream:
+    with tempfile.TemporaryDirectory() as folder:
         settings = replace(settings, cache=f"{folder}/teacher.jsonl")
-        proxy = Proxy(upstream, plan, wait=2 * settings.time_out)
+        proxy = Proxy(teacher[0], plan, teacher[1], wait=2 * settings.time_out)
         with loopback.serving(proxy.application()) as url:
             os.environ |= {"QGEN_TEACHER_URL": f"{url}/v1", "QGEN_TEACHER_MODEL": loopback.NAME}
             began = time.monotonic()

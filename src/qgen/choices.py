@@ -76,7 +76,19 @@ class Task(Enum):
 
 
 class Teacher(Enum):
+    """Who stage 3 learns from: the model's own best of n, a model behind an API, or another's logits."""
+
     self = "self"
+    api = "api"
+    local = "local"
+
+
+class Structured(Enum):
+    """How a teacher's server is told what a reply looks like, besides in words."""
+
+    none = "none"
+    json_object = "json_object"  # as DeepSeek's takes it
+    json_schema = "json_schema"  # as OpenAI's, vLLM's and llama.cpp's take it
 
 
 class Tracker(Enum):

@@ -27,6 +27,7 @@ from qgen.choices import (
     Tracker,
     TrackerMode,
 )
+from qgen.teachers.config import TeacherConfig
 
 STAGES = ("sft", "grpo", "distill")  # in the order in which the pipeline runs them
 HELDOUT = ("reward", "format_yield", "heldout_loss")  # what a validation measures
@@ -64,7 +65,6 @@ class StageConfig:
                 f"stage.num_generations={self.num_generations} must divide the completions of one step, {batch} "
                 f"(stage.per_device_train_batch_size x stage.gradient_accumulation_steps), and be at least 2"
             )
-        trl_fields.check(self.name, self.trl)
 
 
 @dataclass
@@ -136,13 +136,15 @@ class PromptConfig:
     about: str = MISSING  # appended when a problem's knowledge points are known
     vary: str = MISSING  # asks for a variation of {original}
     kinds: dict[str, str] = field(default_factory=dict)  # what stands for {kind} in `vary`, for each kind
+    improve: str = ""  # asks for a better problem in the place of {original}; empty: a teacher's are not taught so
     solve: str = MISSING  # asks for the solution of {statement}
     solution: bool = False  # also ask for, and train on, a worked solution
     topics: dict[str, str] = field(default_factory=dict)  # names of topics in this language
 
     def check(self) -> None:
         asked = {"topic", "level", "worked"}
-        takes = {"ask": {*asked, "about"}, "about": {"points"}, "vary": {*asked, "original", "kind"}}
+        of = {*asked, "original"}
+        takes = {"ask": {*asked, "about"}, "about": {"points"}, "vary": {*of, "kind"}, "improve": of}
         for name, known in takes.items():
             used = {part for _, part, _, _ in Formatter().parse(getattr(self, name)) if part is not None}
             if used - known:
@@ -183,11 +185,6 @@ class RewardConfig:
     def check(self) -> None:
         if not self.terms:
             raise ValueError("reward.terms is empty: enable at least one term")
-
-
-@dataclass
-class TeacherConfig:
-    name: Teacher = MISSING
 
 
 @dataclass
@@ -287,6 +284,8 @@ class Config:
         for part in vars(self).values():
             if hasattr(part, "check"):
                 part.check()
+        on_policy = self.stage.name == "distill" and self.teacher.name is Teacher.local
+        trl_fields.check("teacher=local" if on_policy else self.stage.name, self.stage.trl)
         if self.sampling.max_new_tokens >= self.model.max_length:
             raise ValueError("sampling.max_new_tokens must be below model.max_length, which also holds the prompt")
 

@@ -21,14 +21,12 @@ def ask(prompt: PromptConfig, topic: str, level: int, points: tuple[str, ...] = 
 
 def vary(prompt: PromptConfig, original: Problem, kind: Kind | None = None) -> list[Message]:
     """The messages that ask for a variation of a problem, of its level and perhaps of a kind."""
-    text = prompt.vary.format(
-        kind=prompt.kinds.get(kind.value, "") if kind else "",
-        topic=_topic(prompt, original.topic),
-        level=original.level,
-        original=render(original, prompt.language.value),
-        worked=_worked(prompt),
-    )
-    return _messages(prompt, text)
+    return _messages(prompt, _about(prompt, prompt.vary, original, prompt.kinds.get(kind.value, "") if kind else ""))
+
+
+def improve(prompt: PromptConfig, original: Problem) -> list[Message]:
+    """The messages that ask for a better problem in a problem's place."""
+    return _messages(prompt, _about(prompt, prompt.improve, original))
 
 
 def ask_like(prompt: PromptConfig, problem: Problem) -> list[Message]:
@@ -121,6 +119,16 @@ def reply(prompt: PromptConfig, problem: Problem) -> list[Message]:
 def _messages(prompt: PromptConfig, text: str) -> list[Message]:
     system = [{"role": "system", "content": prompt.system}] if prompt.system else []
     return [*system, {"role": "user", "content": text}]
+
+
+def _about(prompt: PromptConfig, template: str, original: Problem, kind: str = "") -> str:
+    return template.format(
+        kind=kind,
+        topic=_topic(prompt, original.topic),
+        level=original.level,
+        original=render(original, prompt.language.value),
+        worked=_worked(prompt),
+    )
 
 
 def _worked(prompt: PromptConfig) -> str:

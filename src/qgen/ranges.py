@@ -39,12 +39,33 @@ RANGES = {  # smallest and largest value of a key
     "validation.prompts": (1, inf),
     "validation.problems": (1, inf),
     "validation.patience": (1, inf),
+    "teacher.keep": (1, 5),
+    "teacher.variations": (0, inf),
+    "teacher.max_tokens": (1, inf),
+    "teacher.temperature": (0, 2),
+    "teacher.concurrency": (1, inf),
+    "teacher.requests_per_minute": (0, inf),
+    "teacher.time_out": (0, inf),
+    "teacher.retries": (0, inf),
+    "teacher.backoff": (0, inf),
+    "teacher.budget.tokens": (0, inf),
+    "teacher.budget.money": (0, inf),
+    "teacher.price.prompt": (0, inf),
+    "teacher.price.completion": (0, inf),
     "sweep.jobs": (1, inf),
     "runtime.memory.clean_above": (0, 1),
     "runtime.memory.every": (1, inf),
     "runtime.memory.cap": (1, inf),
 }
-OPEN = ("learning_rate", "temperature", "data.heldout", "time_out", "scale")  # ends of keys whose bounds are excluded
+OPEN = (  # ends of keys whose bounds are excluded
+    "learning_rate",
+    "sampling.temperature",
+    "solver.temperature",
+    "data.heldout",
+    "time_out",
+    "per_minute",
+    "scale",
+)
 
 
 def check(config: Any, ranges: dict[str, tuple[float, float]] = RANGES) -> None:

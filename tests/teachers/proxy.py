@@ -11,6 +11,8 @@ Faults (a request suffers the next of the plan, and none once the plan is used u
     truncated   the reply's JSON is cut in the middle
     schema      the reply is JSON of another schema
     None        nothing
+
+The teacher's reply to a content is remembered, as if it always were the same: a model on a CPU takes seconds for one.
 """
 
 import asyncio
@@ -27,7 +29,7 @@ class Tally:
 
     Attributes:
         requests: from the client, in all.
-        computed: requests that reached the teacher, each of which it would charge for.
+        computed: requests that the teacher replied to, each of which it would charge for.
         tokens: that these took.
         good: replies that were handed on whole, by content.
         again: requests for a content that a good reply had been handed on for: paid twice.
@@ -45,8 +47,21 @@ class Tally:
 
 
 class Proxy:
-    def __init__(self, upstream: str, plan: list[str | None], wait: float = 0.3, retry_after: float = 1):
-        self.upstream, self.plan, self.wait, self.retry_after = upstream, list(plan), wait, retry_after
+    """The proxy, and what passed through it.
+
+    Args:
+        upstream: the teacher's address.
+        plan: of faults.
+        known: replies by content, which proxies may share.
+        wait: seconds of silence.
+        retry_after: seconds to ask for with a 429.
+    """
+
+    def __init__(
+        self, upstream: str, plan: list[str | None], known: dict[str, str], wait: float = 0.3, retry_after: float = 1
+    ):
+        self.upstream, self.plan, self.known = upstream, list(plan), known
+        self.wait, self.retry_after, self.delay = wait, retry_after, 0.0  # delay: seconds that every reply takes
         self.tally, self.under_way = Tally(), 0
 
     def application(self) -> web.Application:
@@ -72,12 +87,10 @@ class Proxy:
             return web.json_response({}, status=429, headers={"Retry-After": f"{self.retry_after:g}"})
         if fault in ("500", "refused"):
             return web.json_response({}, status=500 if fault == "500" else 401)
-        headers = {"Content-Type": "application/json"}
-        async with (
-            ClientSession() as session,
-            session.post(f"{self.upstream}/v1/chat/completions", data=content.encode(), headers=headers) as response,
-        ):
-            reply = await response.json()
+        if content not in self.known:
+            self.known[content] = await self._ask(content)
+        reply = json.loads(self.known[content])
+        await asyncio.sleep(self.delay)
         self.tally.computed += 1
         self.tally.tokens += reply["usage"]["total_tokens"]
         message = reply["choices"][0]["message"]
@@ -100,3 +113,8 @@ class Proxy:
         if fault is None:
             self.tally.good[content] += 1
         return web.Response(body=text, content_type="application/json")
+
+    async def _ask(self, content: str) -> str:
+        where, headers = f"{self.upstream}/v1/chat/completions", {"Content-Type": "application/json"}
+        async with ClientSession() as session, session.post(where, data=content.encode(), headers=headers) as response:
+            return await response.text()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qgen.choices import Normalize
-from qgen.config import RewardConfig
+from qgen.config import RewardConfig, TeacherConfig
 from qgen.problem import Problem
 from qgen.rewards import (  # noqa: F401 (they register)
     difficulty,
@@ -17,6 +17,7 @@ from qgen.rewards import (  # noqa: F401 (they register)
     novelty,
     rigor,
     solvable,
+    teacher,
     variation,
 )
 from qgen.rewards.normalize import ZScore
@@ -67,14 +68,21 @@ class Rewards:
         config: terms with weights and parameters, the gate, the solver, the normalisation.
         corpus: the training problems, which terms may compare with or be fitted to.
         base: the frozen base model, for the terms that ask it.
+        judge: the settings of a teacher behind an API, for the term that asks it.
     """
 
-    def __init__(self, config: RewardConfig, corpus: list[Problem], base: "Base | None" = None):
+    def __init__(
+        self,
+        config: RewardConfig,
+        corpus: list[Problem],
+        base: "Base | None" = None,
+        judge: TeacherConfig | None = None,
+    ):
         check(config)
         self.config = config
         self.weights = {name: enabled.weight for name, enabled in config.terms.items()}
         self.solver = base.solver(config.solver, corpus) if base and config.solver else None
-        offered = {"corpus": corpus, "base": base, "solver": self.solver}
+        offered = {"corpus": corpus, "base": base, "solver": self.solver, "teacher": judge}
         self.terms = {name: build(name, enabled.params, **offered) for name, enabled in config.terms.items()}
         self.zscore = ZScore(config.window) if config.normalize is Normalize.zscore else None
         self.sink: Sink | None = None

@@ -1,29 +1,30 @@
-"""Distillation: training on what a teacher writes. teacher=self is best-of-n: the model's own winners by reward."""
+"""Distillation: training on what a teacher writes. teacher=self is best-of-n: the model's own winners by reward;
+teacher=api (taught.py) makes lessons of them; teacher=local (on_policy.py) needs no text, but logits."""
 
-import json
 import random
 
-from trl import SFTTrainer
+from transformers import Trainer
 
+from qgen.choices import Teacher
 from qgen.prompts import request
 from qgen.runtime import ranks
-from qgen.runtime.files import rows, write_whole
 from qgen.runtime.rollout import Completion, generate
-from qgen.runtime.rundir import WINNERS
-from qgen.stages import sft
+from qgen.runtime.rundir import WINNERS, once
+from qgen.stages import on_policy, sft, taught
 from qgen.stages.context import Context
 
 
-def build(context: Context) -> SFTTrainer:
-    """A trainer on the winners, which are written to winners.jsonl before training starts and read on a resume."""
-    path = context.out / WINNERS
-    ranks.wait()  # the first may have cleared it
-    if not path.exists():
-        won = best_of_n(context)
-        if ranks.first():
-            write_whole(path, "".join(json.dumps(row) + "\n" for row in won))
-        ranks.wait()
-    return sft.trainer(context, rows(path), needed=1)
+def build(context: Context) -> Trainer:
+    """A trainer on the winners, or on what a teacher made of them: they are written to winners.jsonl before training
+    starts and read on a resume."""
+    teacher = context.config.teacher.name
+    if teacher is Teacher.local:
+        return on_policy.build(context)
+    won = once(
+        context.out / WINNERS,
+        lambda: taught.lessons(context, best_of_n) if teacher is Teacher.api else best_of_n(context),
+    )
+    return sft.trainer(context, [{"prompt": row["prompt"], "completion": row["completion"]} for row in won], needed=1)
 
 
 def best_of_n(context: Context) -> list[dict]:
@@ -45,7 +46,7 @@ def best_of_n(context: Context) -> list[dict]:
     columns = {name: [r[name] for r in requests] for name in ("topic", "level")}
     texts = [completion.text for completion in written]
     scores = context.rewards.score([r["prompt"] for r in requests], texts, **columns)
-    context.keep("teacher", 0, columns, texts, scores)
+    context.keep("draft" if config.teacher.name is Teacher.api else "teacher", 0, columns, texts, scores)
     won = []
     for start in range(0, len(texts), stage.num_generations):
         group = range(start, start + stage.num_generations)
@@ -54,7 +55,7 @@ def best_of_n(context: Context) -> list[dict]:
         if group:
             best = max(group, key=lambda i: scores.total[i])
             completion = [{"role": "assistant", "content": texts[best]}]
-            won.append({"prompt": requests[best]["prompt"], "completion": completion, "reward": scores.total[best]})
+            won.append({**requests[best], "completion": completion, "reward": scores.total[best]})
     print(f"distill: {len(won)} of {stage.num_prompts} requests have a winner")
     if len(won) < stage.per_device_train_batch_size:
         raise RuntimeError(
