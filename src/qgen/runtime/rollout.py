@@ -59,11 +59,15 @@ def generate(
         for start in range(0, len(order), sampling.batch_size):
             batch = order[start : start + sampling.batch_size]
             inputs = tokenizer([texts[i] for i in batch], return_tensors="pt", padding=True, add_special_tokens=False)
-            if writer is None:
-                written = decode(model, inputs.to(model.device), sampling, stops)
-            else:
+            if writer is not None:
                 ids = [row[mask.bool()].tolist() for row, mask in zip(*inputs.values(), strict=True)]
                 written = [w.ids for w in writer.write(ids, sampling)]
+            elif hasattr(
+                model, "for_inference"
+            ):  # Unsloth's, whose layers want its own loop
+                written = _by_transformers(model, inputs.to(model.device), sampling, stops)
+            else:
+                written = decode(model, inputs.to(model.device), sampling, stops)
             for i, row in zip(batch, written, strict=True):
                 text = tokenizer.decode(row, skip_special_tokens=True)
                 found[i] = Completion(text, len(row), row[-1] in stops)
@@ -96,6 +100,17 @@ def decode(model: PreTrainedModel, inputs: BatchEncoding, sampling: SamplingConf
             cache.batch_select_indices(kept)
             ids, position, mask, rows = ids[kept], position[kept], mask[kept], rows[going]
     return written
+
+
+def _by_transformers(
+    model: PreTrainedModel, inputs: BatchEncoding, sampling: SamplingConfig, ends: set[int]
+) -> list[list[int]]:
+    """What `decode` returns, from the model's own `generate`."""
+    rows = model.generate(
+        **inputs, max_new_tokens=sampling.max_new_tokens, do_sample=True, temperature=sampling.temperature,
+        top_p=sampling.top_p, top_k=0, eos_token_id=sorted(ends),
+    )[:, inputs["input_ids"].shape[1] :].tolist()  # fmt: skip
+    return [row[: next((i + 1 for i, token in enumerate(row) if token in ends), len(row))] for row in rows]
 
 
 def draw(logits: torch.Tensor, chance: torch.Tensor, sampling: SamplingConfig) -> torch.Tensor:
