@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from qgen import ranges
-from qgen.choices import Language
+from qgen.choices import Kind, Language
 from qgen.cli import entry
 from qgen.compose import composed
 from qgen.config import Config, PromptConfig, SamplingConfig
-from qgen.problemset import kinds
-from qgen.problemset.kinds import Kind
+from qgen.prompts import variation
 from qgen.runtime import rundir
 from qgen.runtime.files import Row, write_whole
 from qgen.runtime.quiet import quiet
@@ -71,18 +70,15 @@ class GenerateConfig:
         if not Path(self.run).is_dir():
             raise ValueError(f"run={self.run}: there is no such directory")
         if self.kind and not self.like:
-            raise ValueError(
-                f"kind={self.kind.value} is a kind of variation: like='Problem: ... Answer: ...' says of what"
-            )
+            raise ValueError(f"kind={self.kind.value} needs like='Problem: ... Answer: ...': it says what is varied")
         if not self.paper.title and vars(self.paper) != vars(PaperConfig()):
             raise ValueError("a paper needs a title: paper=contest has one")
         topics = self.paper.topics or {}
         if not isinstance(topics, dict) or not all(isinstance(count, int) for count in topics.values()):
             raise ValueError(f"paper.topics={topics} must say how many of which, such as {{algebra: 5, geometry: 3}}")
         if topics and (self.topic or self.like):
-            raise ValueError(
-                f"{'topic' if self.topic else 'like'} and paper.topics contradict each other: leave one out"
-            )
+            other = "topic" if self.topic else "like"
+            raise ValueError(f"{other} and paper.topics contradict each other: leave one out")
 
     @property
     def count(self) -> int:
@@ -123,7 +119,9 @@ def _generate(config: GenerateConfig, home: Path, run: Config) -> None:
 
     writer = Writer(home, run, like, config.kind)
     gate = Gate(corpus, like, config.kind)
-    level = kinds.level_of(config.kind, like.level) if like else config.level
+    level = like.level if like else config.level
+    if like and config.kind:
+        level = variation(run.prompt, like, config.kind)["level"]
     plan = author.Plan(wanted, level, config.count * config.tries, config.seed, _sampling(config, run))
     bar = tqdm(total=config.count, desc=f"{run.stage.name} writes", unit="problem", leave=False, disable=None)
 

@@ -209,15 +209,14 @@ def _marked(table: Table, result: dict) -> Table:
 
 
 def made_table(rows: list[dict], wanted: int, tally: str) -> Table:
-    """The problems that are handed out, the first lines of each."""
+    """The problems that are handed out: the first lines of each, and how similar the nearest known one is."""
     table = plain_table(f"{len(rows)} of {wanted} problems passed the gate, in {tally}")
-    for column in ("", "topic", "level", "reward", "nearest known", "problem"):
-        table.add_column(column, justify="right" if column in ("", "level", "reward") else "left")
+    for column in ("", "topic", "level", "reward", "known", "problem"):
+        table.add_column(column, justify="left" if column in ("topic", "problem") else "right")
     for number, row in enumerate(rows, start=1):
-        near = row["nearest"]
-        source = f"{near['source']} {near['id']} {near['similarity']:.2f}" if near.get("id") else "–"
-        words = row["statement"] if len(row["statement"]) <= 90 else row["statement"][:89] + "…"
-        cells = [str(number), row["topic"], str(row["level"]), f"{row['reward']:.2f}", source, words]
+        near, words = row["nearest"]["similarity"], " ".join(row["statement"].split())
+        words = words if len(words) <= 110 else words[:109] + "…"
+        cells = [str(number), row["topic"], str(row["level"]), f"{row['reward']:.2f}", f"{near:.2f}", words]
         table.add_row(*(Text(cell) for cell in cells))
     return table
 

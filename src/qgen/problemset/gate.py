@@ -3,14 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
-from qgen.data import Corpus
+from qgen.choices import Kind
+from qgen.computation import agrees
+from qgen.data import Corpus, recompute
 from qgen.metrics.copies import JACCARD, Copies
+from qgen.metrics.meaning import embedding
 from qgen.metrics.protocol import REPEAT, levels
 from qgen.metrics.similarity import SimilarityIndex, mask
 from qgen.metrics.topics import TopicModel
+from qgen.metrics.variations import Judge
 from qgen.problem import Fault, Problem, parse
-from qgen.problemset import tex, variation
-from qgen.problemset.kinds import Kind
+from qgen.problemset import tex
+from qgen.rewards.format import Format
 
 
 @dataclass(frozen=True)
@@ -23,11 +27,12 @@ class Verdict:
 
 
 class Gate:
-    """An output passes that is a whole problem and can be printed, is no copy of a known one (as it is, or with its
-    numbers and letters masked), repeats none that has passed before, and is of the topic that was asked for.
+    """An output passes that is a whole problem, reads like one (rewards/format.py) and can be printed, is no copy of a
+    known one (as it is, or with its numbers and letters masked), repeats none that has passed before, and is of the
+    topic that was asked for.
 
     A variation may be its original with other numbers, and variations may differ in numbers alone; instead of its topic
-    its kind is checked.
+    its kind is checked (metrics/variations.py).
 
     Args:
         corpus: the known problems; those held out from training are known too.
@@ -42,10 +47,11 @@ class Gate:
         self.known = [*corpus.train, *corpus.heldout]
         self.original, self.kind, self.estimator = original, kind, levels(corpus.train)
         statements = [p.statement for p in self.known]
-        self.near = SimilarityIndex(statements)
+        self.format, self.near = Format(corpus.train), SimilarityIndex(statements)
         self.view, self.repeat = (str, 1 - 1e-6) if original else (mask, REPEAT)
         self._passed = SimilarityIndex([self.view(s) for s in statements], start=False)
         self.topics = None if original else TopicModel(corpus.train)
+        self.kinds = _judge(corpus.train) if kind else None
         others = statements
         if original:
             statements = [*statements, original.statement]
@@ -59,6 +65,8 @@ class Gate:
         if isinstance(problem, Fault) or not finished:
             kind = problem.kind if isinstance(problem, Fault) else "cut off"
             return Verdict(f"no problem: {kind}", {"problem": kind})
+        if strange := self.format.fault(problem):
+            return Verdict("reads like no problem", {"problem": strange}, problem)
         if strange := tex.unknown(problem.statement) or tex.unknown(problem.answer):
             return Verdict("cannot be printed", {"problem": "ok", "print": strange}, problem)
         copy, masked = (float(copies.degree([problem.statement])[0]) for copies in (self.plain, self.masked))
@@ -75,9 +83,11 @@ class Gate:
             checks["topic"] = self.topics.topics[int(chances.argmax())]
             if checks["topic"] != topic:
                 refused = "another topic"
-        elif self.kind:
-            refused = variation.strays(self.kind, self.original, problem, self.estimator)
-            checks["kind"] = refused or "ok"
+        elif self.kinds:
+            (verdict,) = self.kinds.verdicts([self.original], [problem], [self.kind])
+            checks |= {"kind": verdict.fault or "ok", "semantic": round(verdict.semantic, 3)}
+            checks["structural"] = round(verdict.structural, 3)
+            refused = verdict.fault and f"no {self.kind.value} variation: {verdict.fault}"
         if refused is None:
             self._passed.add([self.view(problem.statement)])
         return Verdict(refused, checks, problem)
@@ -96,3 +106,8 @@ class Gate:
         known = self.known[where[0]]
         named = {key: getattr(known, key) for key in ("source", "licence", "id", "statement")}
         return {"similarity": round(float(similarity[0]), 3), **named}
+
+
+def _judge(known: list[Problem]) -> Judge:
+    embed, _ = embedding([p.statement for p in known], strict=True)
+    return Judge(known, embed, lambda pairs: recompute.bounded(agrees, pairs, "checking answers"))

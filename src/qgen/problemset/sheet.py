@@ -4,7 +4,6 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from qgen.page.gallery import mathematical
 from qgen.page.mathematics import clean, render
 from qgen.problemset import tex
 
@@ -46,7 +45,7 @@ def html(paper: Any, rows: list[Row], language: str, topics: dict[str, str]) -> 
     )  # fmt: skip
     problems = [
         {
-            "statement": render(row["statement"]), "answer": mathematical(row["answer"]),
+            "statement": render(row["statement"]), "answer": render(tex.marked(row["answer"])),
             "topic": topics.get(row["topic"], row["topic"]), "level": row["level"],
             "nearest": attribution(row["nearest"]), "certificate": row["certificate"]["id"],
         }
@@ -61,7 +60,7 @@ def html(paper: Any, rows: list[Row], language: str, topics: dict[str, str]) -> 
 def latex(paper: Any, rows: list[Row], language: str) -> str:
     """The paper as LaTeX: for xelatex and lualatex; an English one also for pdflatex."""
     problems = "\n\n".join(f"\\item {_item(tex.escaped(row['statement']))}" for row in rows)
-    answers = "\n".join(f"\\item {_item(tex.answer(row['answer']))}" for row in rows)
+    answers = "\n".join(f"\\item {_item(tex.escaped(tex.marked(row['answer'])))}" for row in rows)
     return _TEX.format(
         head=_HEADS[language], title=tex.escaped(paper.title), instructions=tex.escaped(paper.instructions),
         problems=problems, answers=answers, key=_WORDS[language]["answers"],

@@ -34,10 +34,11 @@ def escaped(text: str) -> str:
     return "".join([*parts, _written(text[at:], _PROSE)])
 
 
-def answer(text: str) -> str:
-    """An answer, which some write as LaTeX without dollars."""
-    bare = "$" not in text and any(sign in text for sign in "\\^_") and "\\(" not in text and "\\[" not in text
-    return escaped(f"${text}$" if bare else text)
+def marked(answer: str) -> str:
+    """An answer that is a number, or LaTeX without dollars as some write it, as mathematics."""
+    if "$" in answer or "\\(" in answer or "\\[" in answer:
+        return answer
+    return f"${answer}$" if re.search(r"[\\^_]", answer) or re.fullmatch(r"[-+\d.,/() ]+", answer) else answer
 
 
 def _mathematics(span: str, environment: str | None) -> str:

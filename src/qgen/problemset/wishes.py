@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import cycle, islice
 
+from qgen.choices import Kind
 from qgen.compose import nearest
 from qgen.config import PromptConfig
 from qgen.problem import LABELS, Problem, fault, parse
-from qgen.prompts import Message, ask, vary
+from qgen.prompts import Message, ask, variation, vary
 
 LEVELS = (1, 2, 3, 4, 5)
 
@@ -25,8 +26,10 @@ class Request:
     level: int
     points: tuple[str, ...] = ()
 
-    def prompt(self, config: PromptConfig, like: Problem | None = None) -> list[Message]:
-        return vary(config, like) if like else ask(config, self.topic, self.level, self.points)
+    def prompt(self, config: PromptConfig, like: Problem | None = None, kind: Kind | None = None) -> list[Message]:
+        if like:
+            return variation(config, like, kind)["prompt"] if kind else vary(config, like)
+        return ask(config, self.topic, self.level, self.points)
 
 
 def topic_named(name: str, known: Iterable[str]) -> str:

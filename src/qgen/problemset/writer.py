@@ -6,15 +6,14 @@ from typing import Any
 
 import torch
 
+from qgen.choices import Kind
 from qgen.config import Config
 from qgen.data import Corpus
 from qgen.model import fingerprint, load
 from qgen.problem import Problem
-from qgen.problemset import kinds
 from qgen.problemset.author import Made
 from qgen.problemset.certificate import Batch, batch_of, certificate, digest
 from qgen.problemset.gate import Gate
-from qgen.problemset.kinds import Kind
 from qgen.prompts import Message
 from qgen.rewards import Rewards
 from qgen.rewards.base import Base
@@ -57,9 +56,7 @@ class Writer:
         }
 
     def prompts(self, batch: Batch) -> list[list[Message]]:
-        prompt = self.run.prompt
-        asked = [request.prompt(prompt, self.like) for request in batch.requests]
-        return [kinds.asked(messages, self.kind, prompt.language.value) for messages in asked]
+        return [request.prompt(self.run.prompt, self.like, self.kind) for request in batch.requests]
 
     def answer(self, batch: Batch) -> list[Completion]:
         return generate(self.model, self.tokenizer, self.prompts(batch), batch.sampling, batch.seed)
