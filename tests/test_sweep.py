@@ -99,6 +99,7 @@ def test_a_job_takes_no_other_with_it(home):
     before = len(manifest(home))
     out, err = sweep(home, "-m", ways, "sweep.retry=false", code=1)
     assert "how=none: complete already" in out
+    assert "how=segfault: failed already: crashed" in out
     assert len(manifest(home)) == before  # nothing was run
     assert err.count("sweep.retry=true tries it again") == 3
 

@@ -55,7 +55,7 @@ class Board:
     def line(self, job: Job) -> str:
         figure = job.metric("reward") if job.status == COMPLETE else None
         quality = "" if figure is None else f", quality {figure:.3f}"
-        how = "complete already" if job.skipped and job.status == COMPLETE else f"{job.status} in {job.seconds:.0f} s"
+        how = f"{job.status} already" if job.skipped else f"{job.status} in {job.seconds:.0f} s"
         return f"{self.names[job.index]}: {how}{quality}" + (f": {job.reason}" if job.reason else "")
 
     def table(self) -> Table:
