@@ -10,17 +10,19 @@ from qgen import data, model
 from qgen.runtime.files import rows, steps
 from qgen.runtime.rundir import Claim
 from qgen.stages import run as stages
+from qgen.teachers import local
 
 SIZE = ("stage.per_device_train_batch_size=4", "stage.gradient_accumulation_steps=2", "stage.max_steps=4",
         "stage.save_steps=2", "stage.learning_rate=1e-2", "reward.gate=null", "~reward.terms.difficulty")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def teacher(pipeline, tmp_path_factory):
-    """The model that the pipeline's SFT left, as a directory of its own."""
-    home = tmp_path_factory.mktemp("teacher")
-    config = composed(*TINY).model
-    trained, tokenizer = model.load(config, pipeline[0] / "outputs/t/sft/adapter", 0)
+def teacher(tmp_path_factory):
+    """What four steps of SFT make of the student, merged into a directory of its own."""
+    out, home = tmp_path_factory.mktemp("sft"), tmp_path_factory.mktemp("teacher")
+    config = composed("stage=sft", *TINY, *SIZE, "validation.every=0")
+    stages.run(config, data.load(config.data), out, None, Claim(), {})
+    trained, tokenizer = model.load(config.model, out / "adapter", config.seed)
     trained.merge_and_unload().save_pretrained(home)
     tokenizer.save_pretrained(home)
     return home
@@ -47,18 +49,18 @@ def test_the_student_comes_nearer_to_its_teacher_and_a_resume_changes_nothing(te
 
 
 def test_a_teacher_of_another_vocabulary_is_refused(teacher, tmp_path):
-    corpus = data.load(composed(*TINY).data)
+    student, tokenizer = model.load(composed(*TINY).model, None, 0)
     wrong, wide = tmp_path / "wrong", tmp_path / "wide"
     shutil.copytree(teacher, wrong)
     shutil.copytree(teacher, wide)
-    tokenizer = model.load_tokenizer(composed(*TINY).model)
-    tokenizer.add_tokens(["<lemma>"])
-    tokenizer.save_pretrained(wrong)
+    other = model.load_tokenizer(composed(*TINY).model)
+    other.add_tokens(["<lemma>"])
+    other.save_pretrained(wrong)
     shape = json.loads((wide / "config.json").read_text())
     (wide / "config.json").write_text(json.dumps(shape | {"vocab_size": shape["vocab_size"] + 64}))
     for path, said in ((wrong, "another tokenizer"), (wide, "logits"), (tmp_path / "none", "HF_ENDPOINT")):
         with pytest.raises(RuntimeError, match=said):
-            stages.run(settings(path), corpus, tmp_path / "out", None, Claim(), {})
+            local.load(settings(path), student, tokenizer)
 
 
 def test_a_typo_in_trls_keys_and_a_missing_path_are_told_at_once():
