@@ -62,9 +62,7 @@ def generate(
             if writer is not None:
                 ids = [row[mask.bool()].tolist() for row, mask in zip(*inputs.values(), strict=True)]
                 written = [w.ids for w in writer.write(ids, sampling)]
-            elif hasattr(
-                model, "for_inference"
-            ):  # Unsloth's, whose layers want its own loop
+            elif hasattr(model, "for_inference"):  # Unsloth's, whose layers want its own loop
                 written = _by_transformers(model, inputs.to(model.device), sampling, stops)
             else:
                 written = decode(model, inputs.to(model.device), sampling, stops)
