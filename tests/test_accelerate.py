@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 from accelerate.commands.config.config_args import load_config_from_file
-from accelerate.utils import DistributedType
+from accelerate.commands.launch import _validate_launch_command, launch_command_parser
+from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
+from accelerate.utils.launch import prepare_multi_gpu_env
 from conftest import TINY
+from torch.distributed.fsdp import StateDictType
+from torch.distributed.fsdp.wrap import transformer_auto_wrap_policy
 
 from qgen.compose import CONF
 from qgen.runtime.files import read_json, steps
@@ -34,6 +38,18 @@ def test_accelerate_reads_the_file_whole(name, kind):
     for key, value in yaml.safe_load(path.read_text()).items():
         found = vars(read)[key]
         assert getattr(found, "value", found) == value
+
+
+def test_fsdp2_shards_each_layer_and_saves_whole(monkeypatch):
+    """What a process is handed. On CPUs accelerate ignores it (AcceleratorState) and the ranks train as under DDP."""
+    file = str(CONF / "accelerate" / "fsdp2.yaml")
+    arguments, _, _ = _validate_launch_command(launch_command_parser().parse_args(["--config_file", file, "train.py"]))
+    for name, value in prepare_multi_gpu_env(arguments).items():
+        monkeypatch.setenv(name, value)
+    plugin = FullyShardedDataParallelPlugin()
+    assert (plugin.fsdp_version, plugin.reshard_after_forward, plugin.activation_checkpointing) == (2, True, False)
+    assert plugin.state_dict_type is StateDictType.FULL_STATE_DICT
+    assert plugin.auto_wrap_policy is transformer_auto_wrap_policy
 
 
 def test_ddp_trains_on_two_ranks(tmp_path):

@@ -7,7 +7,7 @@ from qgen import trl_fields
 from qgen.compose import CONF, keys, nearest
 from qgen.config import STAGES, Backend, Schedule, from_yaml, to_yaml
 
-OTHERS = ("paper",)  # groups of other commands
+OTHERS = ("accelerate", "paper")  # of other commands
 FILES = sorted(f"{p.parent.name}={p.stem}" for p in CONF.glob("*/*.yaml") if p.parent.name not in OTHERS)
 NEEDS = {"data=jsonl": ["data.path=x.jsonl"], "teacher=local": ["teacher.model=x"]}
 

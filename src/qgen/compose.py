@@ -131,7 +131,7 @@ def keys(schema: type = Config, prefix: str = "") -> Iterator[str]:
             yield from keys(item.type, f"{name}.")
     if schema is Config:
         for file in CONF.glob("*/*.yaml"):
-            if file.parent.name not in ("experiment", "paper"):
+            if file.parent.name not in ("accelerate", "experiment", "paper"):
                 yield from (f"{file.parent.name}.{key}" for key in _dotted(OmegaConf.load(file)))
 
 
