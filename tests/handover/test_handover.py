@@ -50,16 +50,14 @@ def test_a_run_of_another_base_is_refused(source, tmp_path):
         merged.write(other, tmp_path / "merged")
 
 
-@pytest.mark.parametrize("precision", [Precision.f32, Precision.q8_0])
-def test_a_gguf_is_read_by_transformers_and_by_llama_cpp(source, whole, tmp_path, precision):
+def test_a_gguf_is_read_by_transformers_and_by_llama_cpp(source, whole, tmp_path):
     file = tmp_path / "model.gguf"
-    gguf.write(whole[0], file, precision, "tiny", None)
-    proof = readback.prove(file, precision, source, merged.load(whole[0], source))
+    gguf.write(whole[0], file, Precision.f32, "tiny", None)
+    proof = readback.prove(file, Precision.f32, source, merged.load(whole[0], source))
+    assert proof.agreement.max_abs == 0
+    assert proof.greedy[0] == proof.greedy[1] > 0
     assert proof.by == "transformers and llama.cpp"
     assert proof.tokens > 10_000
-    if precision is Precision.f32:
-        assert proof.agreement.max_abs == 0
-        assert proof.greedy[0] == proof.greedy[1] > 0
 
 
 def test_heads_in_the_wrong_order_are_noticed(source, whole, tmp_path, monkeypatch):

@@ -59,11 +59,6 @@ def prove(path: Path, precision: Precision, source: Source, merged: Loaded) -> P
     reader = gguf.GGUFReader(path)
     if reader.fields["tokenizer.chat_template"].contents() != tokenizer.chat_template:
         raise RuntimeError(f"{path.name} holds another chat template than the tokenizer's. It was not kept")
-    simple = reader.fields["tokenizer.ggml.pre"].contents() == "gpt-2"  # which transformers takes any file's for
-    texts, answers = _texts(source), greedy(model, tokenizer, source.requests)
-    if simple:
-        read = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
-        _same_text(texts, tokenizer, lambda text: read(text)["input_ids"], _decoder(read), "transformers")
     with redirect_stderr(StringIO()):  # a progress bar that no setting turns off
         written = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=model.dtype)
     written = written.to(model.device).eval()
@@ -71,10 +66,16 @@ def prove(path: Path, precision: Precision, source: Source, merged: Loaded) -> P
     tolerance = TOLERANCE[precision]
     if not agreement.within(tolerance):
         raise RuntimeError(f"{path.name} is not the merged model: {agreement}; {tolerance} is allowed. It was not kept")
+    answers = greedy(model, tokenizer, source.requests)
     alike = same_tokens(answers, greedy(written, tokenizer, source.requests))
     if precision is Precision.f32 and alike[0] < alike[1]:
         raise RuntimeError(f"{path.name} writes another text than the merged model after {_of(alike)} tokens")
     del written
+    texts = _texts(source)
+    simple = reader.fields["tokenizer.ggml.pre"].contents() == "gpt-2"  # which transformers takes any file's for
+    if simple:
+        read = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+        _same_text(texts, tokenizer, lambda text: read(text)["input_ids"], _decoder(read), "transformers")
     theirs = None
     if llamacpp.installed():
         theirs = _by_llamacpp(path, source, tokenizer, texts, answers)
