@@ -17,10 +17,13 @@ The teacher's reply to a content is remembered, as if it always were the same: a
 
 import asyncio
 import json
+import logging
 from collections import Counter
 from dataclasses import dataclass, field
 
 from aiohttp import ClientSession, web
+
+logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # what it says of connections that are cut on purpose
 
 
 @dataclass
