@@ -154,13 +154,14 @@ def control_table(result: dict) -> Table:
     metrics = [m for m in result["metrics"] if m["name"] in shown]
     table = plain_table("where real problems and the controls made of them land")
     table.padding = (0, 1, 0, 0)  # eight metrics in 80 columns
-    for column in ("", *(m["label"].replace(" ", "\n") for m in metrics)):
+    labels = [m["label"].replace(" ", "\n") + ("\n✗" if m["passed"] is False else "") for m in metrics]
+    for column in ("", *labels):
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
     for row in result["rows"]:
         if row["kind"] != "model":
             cells = [_number(v[0], m) if (v := row["values"][m["name"]]) else "–" for m in metrics]
             table.add_row(row["name"], *cells, style="bold" if row["kind"] == "real" else "")
-    return table
+    return _marked(table, result)
 
 
 def difference_table(result: dict) -> Table:
