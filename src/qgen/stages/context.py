@@ -30,7 +30,7 @@ class Context:
     corpus: Corpus
     rewards: Rewards
     tracker: Tracker
-    writer: Writer | None  # who writes completions by model.rollout; None: the policy itself
+    writer: Writer | None = None  # who writes completions by model.rollout; None: the policy itself
     reference: Any = None  # with Unsloth: what TRL's own class makes of the arguments
 
     def arguments(self, config_class: type, **own: Any) -> Any:
