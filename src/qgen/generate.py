@@ -118,7 +118,7 @@ def _generate(config: GenerateConfig, home: Path, run: Config) -> None:
     from qgen.problemset.writer import Writer, ranked
 
     writer = Writer(home, run, like, config.kind)
-    gate = Gate(corpus, like, config.kind)
+    gate = Gate(corpus, like, config.kind, run.prompt.language)
     level = like.level if like else config.level
     if like and config.kind:
         level = variation(run.prompt, like, config.kind)["level"]

@@ -7,7 +7,7 @@ import pytest
 from conftest import composed
 
 from qgen import data
-from qgen.choices import Kind
+from qgen.choices import Kind, Language
 from qgen.config import SamplingConfig
 from qgen.problem import Problem, render
 from qgen.problemset.author import Plan, write
@@ -71,6 +71,12 @@ def test_a_variation_may_be_its_original_with_other_numbers(corpus):
     assert refused(gate, Problem(varied.statement, known.answer)) == "no parameter variation: stale answer"
     assert [refused(gate, p) for p in (varied, varied, other)] == [None, "repeats another", None]
     assert refused(gate, BOOKS).startswith("no parameter variation: ")
+
+
+def test_chinese_is_told(corpus):
+    gate = Gate(replace(corpus, train=corpus.train[:40]), language=Language.zh)
+    chinese = Problem("已知正整数 $n<100$ 满足 $n^2+1$ 能被 $5$ 整除，求所有这样的 $n$ 的个数。", "40")
+    assert [refused(gate, p) for p in (FRESH, chinese, chinese)] == ["in another language", None, "repeats another"]
 
 
 def test_it_writes_until_enough_pass_or_the_bound_is_reached(gate):

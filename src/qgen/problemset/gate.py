@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from qgen.choices import Kind
+from qgen.choices import Kind, Language
 from qgen.computation import agrees
 from qgen.data import Corpus, recompute
 from qgen.metrics.copies import JACCARD, Copies
@@ -14,7 +14,7 @@ from qgen.metrics.topics import TopicModel
 from qgen.metrics.variations import Judge
 from qgen.problem import Fault, Problem, parse
 from qgen.problemset import tex
-from qgen.rewards.format import Format
+from qgen.rewards.format import Format, script
 
 
 @dataclass(frozen=True)
@@ -32,25 +32,34 @@ class Gate:
     topic that was asked for.
 
     A variation may be its original with other numbers, and variations may differ in numbers alone; instead of its topic
-    its kind is checked (metrics/variations.py).
+    its kind is checked (metrics/variations.py). In Chinese, beside a corpus that is not, neither how it reads nor its
+    topic can be told; that it is Chinese can.
 
     Args:
         corpus: the known problems; those held out from training are known too.
         original: what variations are asked of.
         kind: of the variations.
+        language: that was asked for.
 
     Attributes:
         estimator: of difficulty; None where the corpus has too few levels to fit one to.
     """
 
-    def __init__(self, corpus: Corpus, original: Problem | None = None, kind: Kind | None = None):
+    def __init__(
+        self,
+        corpus: Corpus,
+        original: Problem | None = None,
+        kind: Kind | None = None,
+        language: Language = Language.en,
+    ):
         self.known = [*corpus.train, *corpus.heldout]
         self.original, self.kind, self.estimator = original, kind, levels(corpus.train)
         statements = [p.statement for p in self.known]
-        self.format, self.near = Format(corpus.train), SimilarityIndex(statements)
+        self.near, self.format, self.language = SimilarityIndex(statements), Format(corpus.train), language
+        self.foreign = language is Language.zh and "CJK" not in self.format.scripts
         self.view, self.repeat = (str, 1 - 1e-6) if original else (mask, REPEAT)
         self._passed = SimilarityIndex([self.view(s) for s in statements], start=False)
-        self.topics = None if original else TopicModel(corpus.train)
+        self.topics = None if original or self.foreign else TopicModel(corpus.train)
         self.kinds = _judge(corpus.train) if kind else None
         others = statements
         if original:
@@ -65,7 +74,9 @@ class Gate:
         if isinstance(problem, Fault) or not finished:
             kind = problem.kind if isinstance(problem, Fault) else "cut off"
             return Verdict(f"no problem: {kind}", {"problem": kind})
-        if strange := self.format.fault(problem):
+        if self.language is Language.zh and "CJK" not in {script(c) for c in problem.statement}:
+            return Verdict("in another language", {"problem": "not Chinese"}, problem)
+        if strange := None if self.foreign else self.format.fault(problem):
             return Verdict("reads like no problem", {"problem": strange}, problem)
         if strange := tex.unknown(problem.statement) or tex.unknown(problem.answer):
             return Verdict("cannot be printed", {"problem": "ok", "print": strange}, problem)
