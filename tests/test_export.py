@@ -131,7 +131,9 @@ def test_a_hub_that_cannot_be_written_to_says_what_to_set(pipeline, loopback, tm
     monkeypatch.setenv(name, value)
     run = pipeline[0] / "outputs" / "t"
     out = tmp_path / "out"
-    done = qgen(f"run={run}", f"out={out}", "push=true", "repo=someone/m", cwd=tmp_path, module="export")
+    done = qgen(
+        f"run={run}", f"out={out}", "push=true", "repo=someone/m", cwd=tmp_path, module="export", cold=True
+    )  # the hub reads it as it is imported
     assert done.returncode == 1
     assert "HF_ENDPOINT" in done.stderr
     assert "HF_TOKEN" in done.stderr
