@@ -17,7 +17,7 @@ from qgen.config import SamplingConfig
 from qgen.model import load
 from qgen.prompts import request
 from qgen.runtime import rollout
-from qgen.runtime.compiled import Writer
+from qgen.runtime.compiled import Writer, ended
 
 
 def main() -> None:
@@ -61,7 +61,7 @@ def main() -> None:
         theirs = model.generate(**inputs, max_new_tokens=given.tokens, do_sample=False)[
             :, inputs["input_ids"].shape[1] :
         ]
-    same = [a.ids == cut(b.tolist(), ends) for a, b in zip(ours, theirs, strict=True)]
+    same = [a.ids == ended(b.tolist(), ends) for a, b in zip(ours, theirs, strict=True)]
     found["greedy_rows_equal"] = f"{sum(same)} of {len(same)}"
     draw = SamplingConfig(max_new_tokens=given.tokens, temperature=1.0)
     found["draw_first"] = timed(lambda: writer.write(ids, draw))
@@ -78,10 +78,6 @@ def main() -> None:
         found["profile"] = profile(writer, ids, draw)
         found["peak_gib"] = torch.cuda.max_memory_reserved() / 2**30
     print(json.dumps(found, indent=1))
-
-
-def cut(ids: list[int], ends: set[int]) -> list[int]:
-    return ids[: next((i + 1 for i, token in enumerate(ids) if token in ends), len(ids))]
 
 
 @torch.no_grad()

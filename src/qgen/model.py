@@ -43,14 +43,18 @@ def load(config: ModelConfig, adapter: Path | None, seed: int) -> tuple[PeftMode
     if adapter is not None:
         return PeftModel.from_pretrained(base, str(adapter), is_trainable=True), tokenizer
     torch.manual_seed(seed)  # LoRA's A is random
-    lora = LoraConfig(
+    return get_peft_model(base, lora(config)), tokenizer
+
+
+def lora(config: ModelConfig) -> LoraConfig:
+    """What PEFT is told of model.lora."""
+    return LoraConfig(
         r=config.lora.r,
         lora_alpha=config.lora.alpha,
         lora_dropout=config.lora.dropout,
         target_modules=list(config.lora.target_modules),
         task_type="CAUSAL_LM",
     )
-    return get_peft_model(base, lora), tokenizer
 
 
 def load_plain(config: ModelConfig, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

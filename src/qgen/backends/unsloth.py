@@ -20,10 +20,7 @@ CACHE = "unsloth_compiled_cache"
 
 
 def enter(out: Path) -> None:
-    """Import Unsloth, before anything of what it patches, with its cache under the job's directory.
-
-    Raises RuntimeError where it comes too late.
-    """
+    """Import Unsloth, with its cache under the job's directory. To be called before what it patches is imported."""
     os.environ["UNSLOTH_COMPILE_LOCATION"] = str((out / CACHE).resolve())
     os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")
     import unsloth  # noqa: F401
@@ -65,10 +62,10 @@ def load(config: ModelConfig, weights: str, dtype: "torch.dtype", adapter: Path 
 
 
 def stock(config_class: type) -> type:
-    """TRL's own config class behind the one that Unsloth put in its place; the class itself where it did not."""
-    return [c for c in config_class.__mro__ if c.__qualname__ == config_class.__qualname__][
-        -1
-    ]  # the other has its name
+    """TRL's own config class behind the one that Unsloth put in its place under its name; the class where it did
+    not."""
+    named = [c for c in config_class.__mro__ if c.__qualname__ == config_class.__qualname__]
+    return named[-1]
 
 
 def defaults(config_class: type) -> dict[str, Any]:

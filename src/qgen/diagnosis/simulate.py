@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel, get_peft_model
 from peft.tuners.lora.layer import LoraLayer
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.functional import cross_entropy
@@ -23,6 +23,7 @@ from trl.trainer.utils import entropy_from_logits, selective_log_softmax
 from qgen.config import ModelConfig, SamplingConfig
 from qgen.diagnosis.four_bits import Quantized, quantize
 from qgen.diagnosis.ledger import Ledger
+from qgen.model import lora
 from qgen.runtime.rollout import draw
 
 
@@ -79,14 +80,7 @@ class Twin:
             base = AutoModelForCausalLM.from_config(
                 self.shape, dtype=dtype, attn_implementation=config.attn_implementation
             )
-            lora = LoraConfig(
-                r=config.lora.r,
-                lora_alpha=config.lora.alpha,
-                lora_dropout=config.lora.dropout,
-                target_modules=list(config.lora.target_modules),
-                task_type="CAUSAL_LM",
-            )
-            self.model: PeftModel = get_peft_model(base, lora)
+            self.model: PeftModel = get_peft_model(base, lora(config))
         if config.load_in_4bit:
             quantize(self.model, torch.float32 if dtype is torch.float16 else torch.bfloat16)
         self.model.train()

@@ -4,7 +4,7 @@ On a GPU a token is one graph launch: layers, sampling and bookkeeping stand ins
 smaller graph holds those that write on. Without a GPU the same steps run as they are, for tests.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from transformers.generation import TopPLogitsWarper
 
 from qgen.config import SamplingConfig
-from qgen.runtime.decoder import Decoder, bytes_of, layer, rms
+from qgen.runtime.decoder import Decoder, bytes_of, head_width, layer, rms
 
 LOOK = 16  # tokens between looks at which rows have ended: each waits for the GPU
 BUCKET = 128  # columns of the cache: the attention of a token reads the least multiple that holds it
@@ -231,15 +231,19 @@ class Writer:
         steps = int(state.step)
         ids, logprobs = state.ids[: len(rows), :steps].tolist(), state.logprobs[: len(rows), :steps].tolist()
         for i in which:
-            end = next((n + 1 for n, token in enumerate(ids[i]) if token in self.ends), steps)
-            found[rows[i]] = Written(ids[i][:end], logprobs[i][:end])
+            written = ended(ids[i], self.ends)
+            found[rows[i]] = Written(written, logprobs[i][: len(written)])
+
+
+def ended(ids: list[int], ends: Collection[int]) -> list[int]:
+    """Tokens up to and with the first that ends a turn."""
+    return ids[: next((i + 1 for i, token in enumerate(ids) if token in ends), len(ids))]
 
 
 def short_of(policy: PreTrainedModel, int8: bool, rows: int, length: int, free: int) -> int:
     """Bytes that a copy and its cache lack; 0 where they fit beside a quarter of what is free, which training takes."""
     config, itemsize = policy.config, policy.get_input_embeddings().weight.element_size()
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    cache = 2 * config.num_hidden_layers * config.num_key_value_heads * width * rows * length * itemsize
+    cache = 2 * config.num_hidden_layers * config.num_key_value_heads * head_width(config) * rows * length * itemsize
     return max(0, bytes_of(config, int8, itemsize) + cache - free * 3 // 4)
 
 

@@ -63,7 +63,7 @@ class Decoder:
             raise RuntimeError(f"model.rollout=compiled: {lack}; set model.rollout=generate")
         causal = policy.get_base_model() if hasattr(policy, "get_base_model") else policy
         body = causal.model
-        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        width = head_width(config)
         self.shape = Shape(
             config.num_attention_heads, config.num_key_value_heads, width, width**-0.5, config.rms_norm_eps
         )
@@ -133,10 +133,14 @@ def unsupported(config: Any) -> str | None:
     return None
 
 
+def head_width(config: Any) -> int:
+    """Of the attention's heads; configs of some architectures leave it to be derived."""
+    return getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+
+
 def bytes_of(config: Any, int8: bool, itemsize: int) -> int:
     """What a copy's own matrices take; embedding, head and norms are shared with the policy."""
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    attention = 2 * (config.num_attention_heads + config.num_key_value_heads) * width * config.hidden_size
+    attention = 2 * (config.num_attention_heads + config.num_key_value_heads) * head_width(config) * config.hidden_size
     parameters = config.num_hidden_layers * (attention + 3 * config.hidden_size * config.intermediate_size)
     return parameters * (1 if int8 else itemsize)
 

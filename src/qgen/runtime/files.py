@@ -83,6 +83,11 @@ def write_whole(path: Path, text: str) -> None:
     fresh.replace(path)
 
 
+def write_rows(path: Path, rows: list[Row]) -> None:
+    """Make a JSONL file of these rows, whole or not at all."""
+    write_whole(path, "".join(json.dumps(row) + "\n" for row in rows))
+
+
 def link_tree(source: Path, target: Path) -> None:
     """Make a directory a copy of another, replacing what it was: of hard links, or of bytes where there are none."""
     fresh = target.with_name(f".{target.name}.new")

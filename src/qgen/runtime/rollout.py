@@ -17,7 +17,7 @@ from transformers.generation import TopPLogitsWarper
 from qgen.choices import Rollout
 from qgen.config import ModelConfig, SamplingConfig
 from qgen.runtime import memory
-from qgen.runtime.compiled import Writer, short_of
+from qgen.runtime.compiled import Writer, ended, short_of
 from qgen.runtime.decoder import unsupported
 
 STAY = 0.75  # share of a batch's rows that still write, at which those that have ended are taken out
@@ -108,7 +108,7 @@ def _by_transformers(
         **inputs, max_new_tokens=sampling.max_new_tokens, do_sample=True, temperature=sampling.temperature,
         top_p=sampling.top_p, top_k=0, eos_token_id=sorted(ends),
     )[:, inputs["input_ids"].shape[1] :].tolist()  # fmt: skip
-    return [row[: next((i + 1 for i, token in enumerate(row) if token in ends), len(row))] for row in rows]
+    return [ended(row, ends) for row in rows]
 
 
 def draw(logits: torch.Tensor, chance: torch.Tensor, sampling: SamplingConfig) -> torch.Tensor:
@@ -137,7 +137,7 @@ def _merged(model: PreTrainedModel):
     layers = [m for m in model.modules() if isinstance(m, LoraLayer) and not m.disable_adapters]
     weights = [layer.get_base_layer().weight for layer in layers]
     plain = all(type(layer) is LoraLinear and w.is_floating_point() for layer, w in zip(layers, weights, strict=True))
-    if not plain or sum(w.nbytes for w in weights) > _room(model.device):
+    if not plain or sum(w.nbytes for w in weights) > memory.free() // 2:
         yield
         return
     before = [weight.detach().clone() for weight in weights]
@@ -183,11 +183,6 @@ def ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]
     """The tokens that end a turn: some models have others than the tokenizer's."""
     also = model.generation_config.eos_token_id
     return {tokenizer.eos_token_id, *(also if isinstance(also, list) else [also])} - {None}
-
-
-def _room(device: torch.device) -> int:
-    """Bytes that may be taken for a moment: half of what is free."""
-    return memory.free() // 2
 
 
 @contextmanager

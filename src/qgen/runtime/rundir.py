@@ -18,7 +18,7 @@ from yaml import YAMLError
 
 from qgen.config import STAGES, Config, from_yaml, to_yaml
 from qgen.runtime import ranks
-from qgen.runtime.files import Row, rows, write_whole
+from qgen.runtime.files import Row, rows, write_rows, write_whole
 
 CONFIG = "config.yaml"
 SUMMARY = "summary.json"  # written last: a stage that has one is complete
@@ -106,7 +106,7 @@ def once(path: Path, make: Callable[[], list[Row]]) -> list[Row]:
     if not path.exists():
         made = make()
         if ranks.first():
-            write_whole(path, "".join(json.dumps(row) + "\n" for row in made))
+            write_rows(path, made)
         ranks.wait()
     return rows(path)
 

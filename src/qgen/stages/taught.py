@@ -1,6 +1,5 @@
 """teacher=api: what a teacher makes of the student's best problems, as rows to train on."""
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +8,7 @@ from statistics import mean
 from qgen.problem import Problem, parse
 from qgen.prompts import reply
 from qgen.runtime import ranks
-from qgen.runtime.files import Row, write_whole
+from qgen.runtime.files import Row, write_rows
 from qgen.runtime.rundir import DRAFTS, VERDICTS, once
 from qgen.stages.context import Context
 from qgen.teachers.client import Client
@@ -38,7 +37,7 @@ def lessons(context: Context, write: Callable[[Context], list[Row]]) -> list[Row
     verdicts = teach(client, context.config, problems)
     found = [_verdict(problem, verdict) for (_, problem), verdict in zip(problems, verdicts, strict=True)]
     if ranks.first():
-        write_whole(context.out / VERDICTS, "".join(json.dumps(row) + "\n" for row in found))
+        write_rows(context.out / VERDICTS, found)
     asked = [lesson for verdict in verdicts for lesson in verdict.lessons]
     passed = _gated(context, asked)
     _tell(client, verdicts, asked, passed)
