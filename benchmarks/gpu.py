@@ -3,16 +3,19 @@
 Each row is a job of its own (python -m qgen.train) on the same problems, requests and rewards; what differs is the
 backend and who writes the completions. `stock` is TRL's trainer on transformers and PEFT with its own `generate`,
 `unsloth` the same through Unsloth, `qgen` the fastest backend with the compiled rollout. Seconds a step are the median
-of the steps after the first three; warm-up is what those three took beyond three of that median.
+of the steps after the first two; warm-up is what those two took beyond two of that median. While a row has the GPU,
+the next one is started, so that its imports cost nobody time.
 The 14B model has random weights of Qwen3-14B's shape, in NF4, written once to --model-dir.
 """
 
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -30,23 +33,24 @@ SFT_LARGE = [
     "prompt.solution=true",
 ]
 STOCK, UNSLOTH = ["model.backend=hf", "model.rollout=generate"], ["model.backend=unsloth", "model.rollout=generate"]
+CLEANING = ["runtime.memory.clean_above=0"]  # cleans at each report, which is each step here
 ROWS = {
     "grpo-135m/stock": [*GRPO_SMALL, *STOCK],
     "grpo-135m/unsloth": [*GRPO_SMALL, *UNSLOTH],
     "grpo-135m/qgen": [*GRPO_SMALL, "model.backend=hf", "model.rollout=compiled"],
-    "grpo-135m/qgen-unsloth": [*GRPO_SMALL, "model.backend=unsloth", "model.rollout=compiled"],
+    "grpo-135m/qgen-cleaning": [*GRPO_SMALL, "model.backend=hf", "model.rollout=compiled", *CLEANING],
+    "sft-135m/stock": [*SFT_SMALL, *STOCK],
+    "sft-135m/cleaning": [*SFT_SMALL, *STOCK, *CLEANING],
+    "sft-135m/unsloth": [*SFT_SMALL, *UNSLOTH],
     "grpo-14b/stock": [*GRPO_LARGE, *STOCK],
     "grpo-14b/unsloth": [*GRPO_LARGE, *UNSLOTH],
-    "grpo-14b/qgen-hf": [*GRPO_LARGE, "model.backend=hf", "model.rollout=compiled"],
     "grpo-14b/qgen": [*GRPO_LARGE, "model.backend=unsloth", "model.rollout=compiled"],
-    "grpo-14b/qgen-int8": [*GRPO_LARGE, "model.backend=unsloth", "model.rollout=compiled_int8"],
-    "grpo-14b/qgen-int8-40gib": [*GRPO_LARGE, "model.backend=unsloth", "model.rollout=auto", "runtime.memory.cap=40"],
-    "sft-135m/stock": [*SFT_SMALL, *STOCK],
-    "sft-135m/unsloth": [*SFT_SMALL, *UNSLOTH],
+    "grpo-14b/qgen-40gib": [*GRPO_LARGE, "model.backend=unsloth", "model.rollout=auto", "runtime.memory.cap=40"],
     "sft-14b/stock": [*SFT_LARGE, *STOCK],
     "sft-14b/unsloth": [*SFT_LARGE, *UNSLOTH],
 }
-WARM = 3
+SLOW = {"grpo-14b/stock": 4, "sft-14b/stock": 5, "grpo-135m/stock": 5, "grpo-135m/unsloth": 6}  # steps
+WARM = 2
 
 
 def main() -> None:
@@ -54,80 +58,104 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rows", nargs="*", default=list(ROWS), help="which rows, or what their names begin with")
     parser.add_argument("--runs", type=Path, default=Path("/tmp/qgen/runs"), help="where the jobs' directories lie")
-    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=8, help="fewer where a step takes ten seconds")
     parser.add_argument("--data", default="/tmp/qgen/data/math_train.jsonl", help="problems, one JSON object a line")
     parser.add_argument("--model-dir", type=Path, default=Path("/tmp/qgen/large"))
-    parser.add_argument("--limit", type=int, default=150, help="seconds that a row may take")
+    parser.add_argument("--limit", type=int, default=150, help="seconds that a row may have the GPU")
     parser.add_argument("overrides", nargs="*", default=[])
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
+    given.runs.mkdir(parents=True, exist_ok=True)
     names = [name for name in ROWS if name.startswith(tuple(given.rows))]
     if any("14b" in name for name in names):
         large(given.model_dir)
-    long = given.out.resolve() / "long.jsonl"
-    long.write_text(lengthened(given.data))
-    found = []
-    for name in names:
-        overrides = [part.format(large=given.model_dir) for part in ROWS[name]]
-        overrides += [f"data.path={long if name.startswith('sft-14b') else given.data}", "data.limit=1500"]
-        found.append(job(name, overrides, given))
+    (given.runs / "long.jsonl").write_text(lengthened(given.data))
+    found, coming = [], Row(names[0], given)
+    for i, name in enumerate(names):
+        row, coming = coming, Row(names[i + 1], given) if i + 1 < len(names) else None
+        found.append(row.result())
         (given.out / f"{name.replace('/', '_')}.json").write_text(json.dumps(found[-1], indent=1))
         print(line(found[-1]), flush=True)
     print("\n" + "\n".join(map(line, found)))
 
 
-def job(name: str, overrides: list[str], given: argparse.Namespace) -> dict:
-    """Run one row and read what it measured of itself."""
-    home = given.runs
-    command = [
-        sys.executable, "-m", "qgen.train", "data=jsonl", *overrides, *given.overrides,
-        f"run_name={name.replace('/', '-')}", f"output_dir={home}", f"stage.max_steps={given.steps}",
-        "stage.save_steps=1000", "validation.every=0", "validation.prompts=8", "validation.problems=8",
-        "validation.keep_best=false", "runtime.memory.every=1", "runtime.memory.clean_above=1", "overwrite=true",
-    ]  # fmt: skip
-    began = time.perf_counter()
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=given.limit)
-        code, told = done.returncode, done.stdout + done.stderr
-    except subprocess.TimeoutExpired as error:
-        code, told = -1, "".join((part or b"").decode(errors="replace") for part in (error.stdout, error.stderr))
-    (given.out / f"{name.replace('/', '_')}.log").write_text(told[-20000:])
-    out = home / name.replace("/", "-") / ("grpo" if "stage=grpo" in command else "sft")
-    rows = [json.loads(row) for row in (out / "memory.jsonl").open()] if (out / "memory.jsonl").exists() else []
-    steps = [row for row in rows if row["node"] == "step"]
-    metrics = [json.loads(row) for row in (out / "metrics.jsonl").open()] if (out / "metrics.jsonl").exists() else []
-    result = {"row": name, "code": code, "wall": round(time.perf_counter() - began, 1), "overrides": overrides}
-    if len(steps) <= WARM:
-        return {**result, "failed": told.strip().splitlines()[-3:]}
-    later = steps[WARM:]
-    middle = statistics.median(row["seconds"] for row in later)
-    phases = {
-        p: statistics.median(r["phases"].get(p, {"seconds": 0})["seconds"] for r in later) for p in later[0]["phases"]
-    }
-    tokens = [m.get("num_tokens") for m in metrics if m.get("num_tokens")]
-    return {
-        **result,
-        "device": rows[0]["device"],
-        "seconds": middle,
-        "all_seconds": [row["seconds"] for row in steps],
-        "warm_up": round(sum(row["seconds"] for row in steps[:WARM]) - WARM * middle, 1),
-        "phases": phases,
-        "peak_gib": round(max(p["reserved"] for r in steps for p in r["phases"].values()) / 2**30, 2),
-        "allocated_gib": round(max(p["allocated"] for r in steps for p in r["phases"].values()) / 2**30, 2),
-        "tokens_a_step": (tokens[-1] - tokens[WARM - 1]) / (len(tokens) - WARM) if len(tokens) > WARM else None,
-        "reward": [m.get("reward") for m in metrics],
-        "loss": [m.get("loss") for m in metrics],
-        "length": [m.get("completions/mean_length") for m in metrics],
-    }
+class Row:
+    """A row's job. It imports and loads at once, and waits for its turn on the GPU where its first step would begin."""
+
+    def __init__(self, name: str, given: argparse.Namespace):
+        self.name, self.given = name, given
+        self.overrides = [part.format(large=given.model_dir) for part in ROWS[name]]
+        self.data = given.runs / "long.jsonl" if name.startswith("sft-14b") else given.data
+        command = [
+            sys.executable, "-m", "qgen.train", "data=jsonl", f"data.path={self.data}", "data.limit=1500",
+            "runtime.memory.clean_above=1", *self.overrides, *given.overrides, f"run_name={name.replace('/', '-')}",
+            f"output_dir={given.runs}", f"stage.max_steps={min(given.steps, SLOW.get(name, given.steps))}",
+            "stage.save_steps=1000", "validation.every=0", "validation.prompts=8", "validation.problems=8",
+            "validation.keep_best=false", "runtime.memory.every=1", "runtime.oom.retries=0", "overwrite=true",
+        ]  # fmt: skip
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.told: list[str] = []
+        self.turn = threading.Event()
+        self.reader = threading.Thread(target=self._read)
+        self.reader.start()
+
+    def _read(self) -> None:
+        for said in self.process.stdout:
+            self.told.append(said)
+            if said.startswith("rollout: ") and not self.turn.is_set():  # what a stage says once its model is loaded
+                self.process.send_signal(signal.SIGSTOP)
+                self.turn.wait()
+                self.process.send_signal(signal.SIGCONT)
+
+    def result(self) -> dict:
+        """Let it go on, and read what it measured of itself."""
+        self.turn.set()
+        began = time.perf_counter()
+        try:
+            code = self.process.wait(self.given.limit)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
+        self.reader.join()
+        out = self.given.runs / self.name.replace("/", "-") / ("grpo" if "stage=grpo" in self.overrides else "sft")
+        result = {"row": self.name, "code": code, "wall": round(time.perf_counter() - began, 1),
+                  "overrides": [*self.overrides, *self.given.overrides]}  # fmt: skip
+        (self.given.out / f"{self.name.replace('/', '_')}.log").write_text("".join(self.told)[-20000:])
+        rows = [json.loads(row) for row in (out / "memory.jsonl").open()] if (out / "memory.jsonl").exists() else []
+        steps = [row for row in rows if row["node"] == "step"]
+        if len(steps) <= WARM:
+            return {**result, "failed": [said.strip() for said in self.told[-3:]]}
+        metrics = [json.loads(row) for row in (out / "metrics.jsonl").open()]
+        later = steps[WARM:]
+        middle = statistics.median(row["seconds"] for row in later)
+        peaks = [phase for row in steps for phase in row["phases"].values()]
+        tokens = [m["num_tokens"] for m in metrics if m.get("num_tokens")]
+        return {
+            **result,
+            "device": rows[0]["device"],
+            "seconds": middle,
+            "all_seconds": [row["seconds"] for row in steps],
+            "warm_up": round(sum(row["seconds"] for row in steps[:WARM]) - WARM * middle, 1),
+            "phases": {
+                phase: statistics.median(r["phases"].get(phase, {"seconds": 0})["seconds"] for r in later)
+                for phase in later[0]["phases"]
+            },
+            "reserved_gib": round(max(p["reserved"] for p in peaks) / 2**30, 2),
+            "allocated_gib": round(max(p["allocated"] for p in peaks) / 2**30, 2),
+            "tokens_a_step": (tokens[-1] - tokens[WARM - 1]) / (len(tokens) - WARM) if len(tokens) > WARM else None,
+            "reward": [m.get("reward") for m in metrics],
+            "loss": [m.get("loss") for m in metrics],
+            "length": [m.get("completions/mean_length") for m in metrics],
+        }
 
 
 def line(row: dict) -> str:
     if "failed" in row:
-        return f"{row['row']:26} failed ({row['code']}) after {row['wall']} s: {' | '.join(row['failed'])}"
+        return f"{row['row']:24} failed ({row['code']}) after {row['wall']} s: {' | '.join(row['failed'])}"
     phases = " ".join(f"{name} {seconds:.2f}" for name, seconds in row["phases"].items())
     return (
-        f"{row['row']:26} {row['seconds']:7.3f} s a step, warm-up {row['warm_up']:5.1f} s, "
-        f"reserved {row['peak_gib']:.1f} GiB, allocated {row['allocated_gib']:5.1f} GiB; {phases}; wall {row['wall']} s"
+        f"{row['row']:24} {row['seconds']:7.3f} s a step, warm-up {row['warm_up']:5.1f} s, reserved "
+        f"{row['reserved_gib']:.1f} GiB, allocated {row['allocated_gib']:5.1f} GiB; {phases}; wall {row['wall']} s"
     )
 
 

@@ -47,6 +47,7 @@ class StageConfig:
     weight_decay: float = 0.01
     max_grad_norm: float = 1.0
     num_generations: int = 8  # completions a prompt: the group in grpo, the n of best-of-n in distill
+    rollout_batch_size: int | None = None  # grpo: completions written at once; None: those of a step
     num_prompts: int = 400  # distill: requests that the teacher answers
     task: Task = Task.problem  # grpo: what is asked for; with variations, reward=variation
     save_steps: int = 20  # optimizer steps between checkpoints
@@ -227,8 +228,14 @@ class MemoryConfig:
 
 
 @dataclass
+class OomConfig:
+    retries: int = 6  # times a stage that runs out of memory goes on with a smaller batch, in a fresh process
+
+
+@dataclass
 class RuntimeConfig:
     memory: MemoryConfig = field(default_factory=MemoryConfig)
+    oom: OomConfig = field(default_factory=OomConfig)
 
 
 @dataclass

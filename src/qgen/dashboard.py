@@ -41,6 +41,8 @@ SECTIONS: dict[str, dict[str, list[str]]] = {
     },
     "Memory": {
         "GiB": ["memory/allocated_gib", "memory/reserved_gib", "memory/peak_gib"],
+        "GiB by phase of a step": ["memory/reserved_gib/*"],
+        "seconds by phase of a step": ["memory/seconds/*"],
     },
 }
 TABLES = ["best_problems", "samples"]  # the section Samples

@@ -11,6 +11,7 @@ RANGES = {  # smallest and largest value of a key
     "stage.learning_rate": (0, inf),
     "stage.warmup_steps": (0, inf),
     "stage.num_generations": (1, inf),
+    "stage.rollout_batch_size": (1, inf),
     "stage.num_prompts": (1, inf),
     "stage.save_steps": (1, inf),
     "stage.save_total_limit": (2, inf),  # one is whole while the next is written
@@ -56,6 +57,7 @@ RANGES = {  # smallest and largest value of a key
     "runtime.memory.clean_above": (0, 1),
     "runtime.memory.every": (1, inf),
     "runtime.memory.cap": (1, inf),
+    "runtime.oom.retries": (0, inf),
 }
 OPEN = (  # ends of keys whose bounds are excluded
     "learning_rate",

@@ -9,6 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from qgen.runtime.oom import told
+
 if TYPE_CHECKING:
     from qgen.data import Corpus
     from qgen.page.sweep import Sweep
@@ -58,8 +60,10 @@ def stage_table(summaries: list[dict]) -> Table:
     }
     for name, cells in rows.items():
         table.add_row(name, *cells)
-    if stopped := [f"{s['stage']} ended early: {s['stopped']}" for s in summaries if s.get("stopped")]:
-        table.caption, table.caption_justify = "\n".join(stopped), "left"
+    said = [f"{s['stage']} ended early: {s['stopped']}" for s in summaries if s.get("stopped")]
+    said += filter(None, map(told, summaries))
+    if said:
+        table.caption, table.caption_justify = "\n".join(said), "left"
     return table
 
 

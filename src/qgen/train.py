@@ -15,7 +15,7 @@ from qgen.choices import Backend
 from qgen.cli import entry
 from qgen.compare import figures
 from qgen.config import Config
-from qgen.runtime import ranks, rundir
+from qgen.runtime import oom, ranks, rundir
 from qgen.runtime.quiet import quiet
 from qgen.runtime.strict import require
 from qgen.sweep.jobs import Job, consider, stages_of
@@ -30,7 +30,10 @@ def train(config: Config, out: Path, plain: dict) -> float | None:
     of its own do it. Returns the job's `sweep.metric` then."""
     if HydraConfig.get().mode is RunMode.MULTIRUN:
         return in_process("train", config, out)
-    _train(config, out, plain)
+    try:
+        _train(config, out, plain)
+    except oom.Again as again:  # the directory's lock and the tracker are given back by now
+        again.run()
     return None
 
 

@@ -9,12 +9,13 @@ from qgen.config import Config
 from qgen.diagnosis.lengths import Lengths
 from qgen.diagnosis.machine import Device
 from qgen.diagnosis.simulate import Peak, Twin
+from qgen.metrics.loss import TOKENS
 from qgen.runtime import attention
 from qgen.runtime.compiled import BUCKET
 from qgen.runtime.decoder import bytes_of, unsupported
 
 GIB = 2**30
-ROWS = 8  # problems whose held-out loss is computed at once
+ROWS = 8  # problems whose held-out loss is computed at once, at most
 PARTS = ("weights", "adapter", "optimizer", "gradients", "rollout copy", "merged copy", "activations", "cache",
          "logits and loss", "a layer's work")  # fmt: skip
 
@@ -81,7 +82,7 @@ def estimate(config: Config, shape: PretrainedConfig, lengths: Lengths, device: 
 
     batch, new = stage.per_device_train_batch_size, sampling.max_new_tokens
     ahead = stage.trl.get("steps_per_generation") or stage.gradient_accumulation_steps
-    rollouts = batch * ahead if stage.name == "grpo" else 0
+    rollouts = min(stage.rollout_batch_size or batch * ahead, batch * ahead) if stage.name == "grpo" else 0
     free = device.room - resident.weights - resident.adapter
     rollout = _rollout(config, shape, device, dtype.itemsize, max(sampling.batch_size, rollouts), free)
     held = {
@@ -101,12 +102,20 @@ def estimate(config: Config, shape: PretrainedConfig, lengths: Lengths, device: 
         return Phase(name, parts, key)
 
     def lost(name: str, rows: int, width: int, key: str) -> Phase:
+        rows = max(1, min(rows, TOKENS // width))
         return Phase(name, held | {"logits and loss": peak("heldout", rows, width).total}, key)
 
     validated = sampling.batch_size if stage.name == "distill" else min(sampling.batch_size, config.validation.prompts)
     others = [writing("validation", validated, "sampling.batch_size")]
-    others += [writing("rollout", rollouts, "stage.trl.steps_per_generation")] if rollouts else []
-    others.append(lost("held-out loss", min(ROWS, config.validation.problems), lengths.heldout, "validation.problems"))
+    others += [writing("rollout", rollouts, "stage.rollout_batch_size")] if rollouts else []
+    others.append(
+        lost(
+            "held-out loss",
+            min(ROWS, sampling.batch_size, config.validation.problems),
+            lengths.heldout,
+            "validation.problems",
+        )
+    )
     if config.reward.solver:
         asked = lengths.prompt + new, config.reward.solver.max_new_tokens
         others.append(writing("solver", sampling.batch_size, "sampling.batch_size", *asked))

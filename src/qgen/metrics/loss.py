@@ -1,8 +1,12 @@
 """Loss on real problems: how well a model predicts what competition authors wrote."""
 
+from collections.abc import Iterator
+
 import torch
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+TOKENS = 4096  # of a batch, padding included: its logits take a vocabulary of floats a token
 
 
 def completion_loss(
@@ -37,26 +41,33 @@ def _sums(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, pairs: list[tuple[int, list[int]]], batch_size: int
 ) -> list[tuple[float, int]]:
     """For each (tokens to skip, tokens): the sum of the negative log-likelihoods after the skip, and their number."""
-    order = sorted(range(len(pairs)), key=lambda i: len(pairs[i][1]))
+    lengths = [len(full) for _, full in pairs]
     found: dict[int, tuple[float, int]] = {}
     training = model.training
     model.eval()
-    for begin in range(0, len(order), batch_size):
-        batch = order[begin : begin + batch_size]
+    for batch in _batches(lengths, batch_size):
         width = max(len(pairs[i][1]) for i in batch)
         ids = torch.full((len(batch), width), tokenizer.pad_token_id)
         labels = torch.full((len(batch), width), -100)
-        lengths = torch.tensor([len(pairs[i][1]) for i in batch])
         for row, i in enumerate(batch):
             skip, full = pairs[i]
             ids[row, : len(full)] = torch.tensor(full)
             labels[row, skip : len(full)] = torch.tensor(full[skip:])
-        attend = torch.arange(width)[None] < lengths[:, None]
+        attend = torch.arange(width)[None] < torch.tensor([[lengths[i]] for i in batch])
         logits = model(input_ids=ids.to(model.device), attention_mask=attend.long().to(model.device)).logits[:, :-1]
-        target = labels[:, 1:].to(logits.device)
-        each = cross_entropy(logits.float().transpose(1, 2), target, ignore_index=-100, reduction="none")
-        counts = (target != -100).sum(dim=1).tolist()
-        for i, total, count in zip(batch, each.sum(dim=1).tolist(), counts, strict=True):
-            found[i] = (total, count)
+        for i, row, target in zip(batch, logits, labels[:, 1:].to(logits.device), strict=True):
+            total = cross_entropy(row.float(), target, reduction="sum")  # by row: its softmax is as large as the logits
+            found[i] = (total.item(), int((target != -100).sum()))
     model.train(training)
     return [found[i] for i in range(len(pairs))]
+
+
+def _batches(lengths: list[int], batch_size: int) -> Iterator[list[int]]:
+    """Indices of texts of like length, the shortest first: at most batch_size, and TOKENS where more than one."""
+    batch: list[int] = []
+    for i in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if len(batch) == batch_size or (len(batch) + 1) * lengths[i] > TOKENS:
+            yield from [batch] if batch else []
+            batch = []
+        batch.append(i)
+    yield from [batch] if batch else []

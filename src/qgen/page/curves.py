@@ -74,7 +74,9 @@ def _group(kind: str, bundles: list[Bundle]) -> Group:
             _one(bundles, "Completion length", "tokens, mean", "completions/mean_length"),
             _pace(bundles),
             _one(bundles, "Scoring the rewards", "seconds a step", "seconds/rewards"),
+            _by_phase(bundles, "Time a step by phase", "seconds", "seconds", 1),
             _memory(bundles),
+            _by_phase(bundles, "Memory by phase", "GiB, the most reserved in it", "reserved", GIB),
         ],
     }
     shown = [(title, [c for c in charts if c.known]) for title, charts in sections.items()]
@@ -162,6 +164,20 @@ def _memory(bundles: list[Bundle]) -> Chart:
         if len(bundles) == 1:
             series.append(_line(bundle, _held, "peak", 1, "peak so far"))
     return Chart("Memory", "GiB", series, floor=0.0)
+
+
+def _by_phase(bundles: list[Bundle], title: str, unit: str, key: str, scale: float) -> Chart:
+    """A line for each phase of a step; of several runs none, which would be phases times runs."""
+    if len(bundles) > 1:
+        return Chart(title, unit, [])
+    stages = bundles[0].stages
+    names = dict.fromkeys(name for stage in stages for row in stage.memory for name in row.get("phases") or {})
+
+    def rows(stage: Stage) -> list[Row]:
+        steps = [row for row in stage.memory if row.get("phases")]
+        return [{"step": row["step"], **{n: p[key] / scale for n, p in row["phases"].items()}} for row in steps]
+
+    return Chart(title, unit, [_line(bundles[0], rows, name, i, name) for i, name in enumerate(names)], floor=0.0)
 
 
 def _held(stage: Stage) -> list[Row]:

@@ -10,6 +10,7 @@ from qgen.page.charts import short
 from qgen.page.gallery import Card, best
 from qgen.page.runs import Corpora, Run, Stage
 from qgen.page.settings import Setting
+from qgen.runtime.oom import told
 
 BEST = 12  # problems on the first screen
 LOW_TRUST = 0.5  # rank correlation below which an estimate is a hint
@@ -147,6 +148,8 @@ def _warnings(run: Run) -> list[str]:
             )
         if why := stage.summary.get("stopped"):
             found.append(f"{stage.kind} stopped early: {why}")
+        if why := told(stage.summary):
+            found.append(why)
         kept = stage.summary.get("kept_step")
         if kept is not None and kept != stage.summary.get("steps"):
             found.append(f"{stage.kind} kept the adapter of step {kept}, which validated better than its last step")

@@ -29,11 +29,12 @@ STATE = "qgen_state.json"  # written last into a checkpoint, with the sizes of t
 WINNERS = "winners.jsonl"  # what distillation trains on
 DRAFTS = "drafts.jsonl"  # the student's problems that a teacher was asked about
 VERDICTS = "verdicts.jsonl"  # what it made of them
-_ROWS = ("metrics.jsonl", "validation.jsonl", "memory.jsonl", "samples.jsonl", VERDICTS, DRAFTS, WINNERS)
+OOM = "oom.jsonl"  # what a stage that ran out of memory set, and went on with
+_ROWS = ("metrics.jsonl", "validation.jsonl", "memory.jsonl", "samples.jsonl", OOM, VERDICTS, DRAFTS, WINNERS)
 # keys, or their beginnings, that change no figure
-_NOT_COMPARED = ("resume", "overwrite", "sweep.", "tracker.", "teacher.concurrency", "teacher.requests_per_minute",
-                 "teacher.time_out", "teacher.retries", "teacher.backoff", "teacher.budget.",
-                 "teacher.cache")  # fmt: skip
+_NOT_COMPARED = ("resume", "overwrite", "sweep.", "tracker.", "runtime.oom.",
+                 "teacher.concurrency", "teacher.requests_per_minute", "teacher.time_out", "teacher.retries",
+                 "teacher.backoff", "teacher.budget.", "teacher.cache")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,10 @@ def begin(config: Config, out: Path, claim: Claim) -> None:
             shutil.rmtree(folder, ignore_errors=True)
     elif (out / CONFIG).exists() and claim.checkpoint is None:
         for name in _ROWS:
-            if name not in (DRAFTS, WINNERS) or claim.changed:
+            if name not in (OOM, DRAFTS, WINNERS) or claim.changed:
                 (out / name).unlink(missing_ok=True)
+    if claim.changed:
+        (out / OOM).unlink(missing_ok=True)
     (out / SUMMARY).unlink(missing_ok=True)
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / CONFIG, to_yaml(config))

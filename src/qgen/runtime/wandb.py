@@ -28,7 +28,8 @@ class WandbTracker(Tracker):
     """Writes the files, and tells W&B the same: each figure over train/global_step.
 
     metrics.jsonl becomes train/NAME, validation.jsonl validation/NAME, memory.jsonl memory/allocated_gib,
-    memory/reserved_gib and memory/peak_gib. Of the samples, what validations and a teacher wrote become rows of the
+    memory/reserved_gib and memory/peak_gib, and for each phase of a step memory/reserved_gib/PHASE and
+    memory/seconds/PHASE. Of the samples, what validations and a teacher wrote become rows of the
     table `samples`; the thousands that GRPO trains on stay in samples.jsonl. At the end the problems of the last
     validation with the highest reward become the table `best_problems`.
 
@@ -91,7 +92,12 @@ class WandbTracker(Tracker):
         if name == "memory":
             for row in rows:
                 gib = {f"{part}_gib": row[part] / 2**30 for part in ("allocated", "reserved", "peak")}
-                self._log("memory", row["step"], gib)
+                phases = {
+                    f"{key}/{name}": value
+                    for name, phase in row.get("phases", {}).items()
+                    for key, value in (("reserved_gib", phase["reserved"] / 2**30), ("seconds", phase["seconds"]))
+                }
+                self._log("memory", row["step"], gib | phases)
         elif name == "samples" and (told := [row for row in rows if row["mode"] != "train"]):
             if told[0]["mode"] == "validation":
                 self.shown = told

@@ -3,6 +3,7 @@
 import os
 import random
 from collections.abc import Callable
+from itertools import chain
 
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
@@ -35,7 +36,8 @@ def rollout(context: Context) -> Callable[[list, GRPOTrainer], dict[str, list]]:
     def write(prompts: list, trainer: GRPOTrainer) -> dict[str, list]:
         ids = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, return_dict=True)["input_ids"]
         context.writer.decoder.refresh()
-        written = context.writer.write(ids, sampling)
+        at_once = context.config.stage.rollout_batch_size or len(ids)
+        written = [w for i in range(0, len(ids), at_once) for w in context.writer.write(ids[i : i + at_once], sampling)]
         return {
             "prompt_ids": ids,
             "completion_ids": [w.ids for w in written],
@@ -75,7 +77,7 @@ def build(context: Context) -> GRPOTrainer:
         columns["log_metric"]("seconds/rewards", scores.seconds)
 
     rewards.sink = keep
-    return GRPOTrainer(
+    trainer = GRPOTrainer(
         rollout_func=rollout(context) if context.writer else None,
         model=context.model,
         reward_funcs=rewards.functions(),
@@ -83,3 +85,18 @@ def build(context: Context) -> GRPOTrainer:
         train_dataset=Dataset.from_list(rows),
         processing_class=context.tokenizer,
     )
+    if stage.rollout_batch_size:
+        trainer._generate_single_turn = in_parts(trainer._generate_single_turn, stage.rollout_batch_size)
+    return trainer
+
+
+def in_parts(generate: Callable, at_once: int) -> Callable:
+    """TRL's own generation, so many prompts after another. Its third argument, of images, is empty here."""
+
+    def generated(prompt_ids: list[list[int]], images: None, fields: dict, **more) -> tuple[list, list | None]:
+        parts = [generate(prompt_ids[i : i + at_once], images, fields, **more)
+                 for i in range(0, len(prompt_ids), at_once)]  # fmt: skip
+        ids, logprobs = zip(*parts, strict=True)
+        return list(chain(*ids)), None if logprobs[0] is None else list(chain(*logprobs))
+
+    return generated

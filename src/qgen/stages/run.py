@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from peft import PeftModel
-from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallback
+from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer, TrainerCallback
 
 from qgen import data
 from qgen.backends import unsloth
@@ -15,7 +15,7 @@ from qgen.model import fingerprint, load
 from qgen.problem import Problem, parse
 from qgen.rewards import Rewards
 from qgen.rewards.base import Base
-from qgen.runtime import attention, memory, ranks, rollout, rundir
+from qgen.runtime import attention, memory, oom, ranks, rollout, rundir
 from qgen.runtime.checkpoints import StateCallback, read_state
 from qgen.runtime.environment import environment
 from qgen.runtime.files import link_tree, rows, steps, write_json
@@ -24,6 +24,7 @@ from qgen.runtime.progress import ProgressBar
 from qgen.runtime.tracking import Tracker, tracking
 from qgen.stages import distill, grpo, sft
 from qgen.stages.context import Context
+from qgen.stages.guard import Guard
 from qgen.stages.validation import Validation
 
 BUILD = {"sft": sft.build, "grpo": grpo.build, "distill": distill.build}
@@ -51,6 +52,7 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
     began = time.monotonic()
     ranks.start()
     checkpoint = claim.checkpoint
+    given, config = config, oom.adjusted(config, out, claim)
     if config.model.backend is Backend.unsloth:
         attention.refuse_broken_unsloth()
     state = read_state(checkpoint) if checkpoint is not None else {}
@@ -76,55 +78,49 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
     with tracking(config, out, plain) as tracker:
         monitor = MemoryMonitor(config.runtime.memory, lambda row: tracker.write("memory", row))
         completions = config.stage.per_device_train_batch_size * config.stage.gradient_accumulation_steps
-        at_once = max(config.sampling.batch_size, completions if config.stage.name == "grpo" else 0)
+        rollouts = config.stage.rollout_batch_size or completions
+        at_once = max(config.sampling.batch_size, rollouts if config.stage.name == "grpo" else 0)
         writer, chosen = rollout.choose(config.model, config.sampling, at_once, model, tokenizer)
         print(f"rollout: {chosen}")
         context = Context(config, out, model, tokenizer, corpus, rewards, tracker, writer)
         validation = Validation(context, adapter, checkpoint)
+        guard = Guard(rewards)
         build = BUILD[config.stage.name]
         early = build is not distill.build and not finished  # which writes files itself
         trainer = build(context) if early else None
         ranks.wait()  # every rank has read what is there
         if ranks.first():
-            rundir.begin(config, out, claim)
+            rundir.begin(given, out, claim)
             ran_on = environment(**hashes)
             write_json(out / rundir.ENVIRONMENT, ran_on)
             tracker.environment(ran_on)
         monitor.report("model loaded")
         before = state.get("seconds", 0.0)
+        keep = StateCallback(
+            lambda: {
+                "rewards": rewards.state_dict(),
+                "seconds": round(before + time.monotonic() - began, 3),
+                "stopped": validation.stopped,
+            }
+        )
         if checkpoint is not None:
             rewards.load_state_dict(state["rewards"])
         if finished:  # but for the end
             validation.stopped = stopped
             validation.validate(rundir.step_of(checkpoint))
         else:
-            trainer = trainer or build(context)
-            if config.model.backend is Backend.unsloth:
-                unsloth.compare(context.reference, trainer.args)
-            if trainer.args.fp16:  # TRL makes a quantized model's adapter bfloat16, whose gradients cannot be scaled
-                for parameter in model.parameters():
-                    parameter.data = parameter.data.float() if parameter.requires_grad else parameter.data
-            for phase, method in (("rollout", "_generate"), ("rewards", "_calculate_rewards")):
-                if hasattr(trainer, method):
-                    setattr(trainer, method, monitor.follow(phase, getattr(trainer, method)))
-            trainer.remove_callback(PrinterCallback)
-            trainer.create_model_card = lambda *_, **__: None  # TRL's says nothing that qgen has checked
-            keep = StateCallback(
-                lambda: {
-                    "rewards": rewards.state_dict(),
-                    "seconds": round(before + time.monotonic() - began, 3),
-                    "stopped": validation.stopped,
-                }
-            )
-            for callback in (
-                validation,
-                ProgressBar(config.stage.name, lambda: validation.quality),
-                Metrics(tracker),
-                monitor,
-                keep,
-            ):
-                trainer.add_callback(callback)
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+
+            def fit() -> None:
+                nonlocal trainer
+                trainer = trainer or build(context)
+                _equip(trainer, context, validation, monitor, keep, guard)
+                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+
+            if error := guard.watch(fit):
+                if monitor.running in ("rollout", "rewards", "forward-backward"):  # else go on from what is on disk
+                    guard.save(trainer)
+                done = trainer.state.global_step if trainer else 0
+                raise oom.give_way(config, out, done, monitor.running, error)
         if ranks.first():
             _save(config, out, model, tokenizer)
         monitor.report("adapter saved")
@@ -132,11 +128,30 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
         return {}
     summary = summarise(out, config.stage.name, validation.best.step)
     summary["stopped"] = validation.stopped
+    summary["out_of_memory"] = rows(out / rundir.OOM)
     summary["seconds"] = round(before + time.monotonic() - began, 1)
     summary["peak_memory"] = monitor.peak
     write_json(out / rundir.SUMMARY, summary)
     shutil.rmtree(out / rundir.BEST, ignore_errors=True)  # adapter/ and the checkpoints have it
     return summary
+
+
+def _equip(trainer: Trainer, context: Context, validation: Validation, monitor: MemoryMonitor, *after: TrainerCallback):
+    """Give TRL's trainer what qgen adds to a run: checks of its arguments, phases, validation, progress and records."""
+    if context.config.model.backend is Backend.unsloth:
+        unsloth.compare(context.reference, trainer.args)
+    if trainer.args.fp16:  # TRL makes a quantized model's adapter bfloat16, whose gradients cannot be scaled
+        for parameter in context.model.parameters():
+            parameter.data = parameter.data.float() if parameter.requires_grad else parameter.data
+    validation.measure = monitor.follow("validation", validation.measure)
+    for phase, method in (("rollout", "_generate"), ("rewards", "_calculate_rewards")):
+        if hasattr(trainer, method):
+            setattr(trainer, method, monitor.follow(phase, getattr(trainer, method)))
+    trainer.remove_callback(PrinterCallback)
+    trainer.create_model_card = lambda *_, **__: None  # TRL's says nothing that qgen has checked
+    bar = ProgressBar(context.config.stage.name, lambda: validation.quality)
+    for callback in (validation, bar, Metrics(context.tracker), monitor, *after):
+        trainer.add_callback(callback)
 
 
 def _save(config: Config, out: Path, model: PeftModel, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -108,7 +108,9 @@ class Validation(TrainerCallback):
             **{f"terms/{name}": mean for name, mean in scores.means().items()},
             **{f"trust/{name}": round(value, 4) for name, value in self.rewards.trust().items()},
             "format_yield": sum(isinstance(p, Problem) for p in parsed(texts)) / len(texts),
-            "heldout_loss": completion_loss(context.model, context.tokenizer, self.lessons),
+            "heldout_loss": completion_loss(
+                context.model, context.tokenizer, self.lessons, min(8, config.sampling.batch_size)
+            ),
         }
 
     def on_train_begin(self, args, state, control, **_):

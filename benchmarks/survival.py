@@ -1,0 +1,108 @@
+"""How many runs a guard against running out of memory saves: python benchmarks/survival.py --out DIR [--at-once 8]
+
+SmolLM2-135M in bfloat16 on one GPU, under caps that its configured batch fits or not: each setting is run with the
+guard (runtime.oom.retries=6) and without, and once more without a cap, whose losses the others' are compared with.
+Nothing here is a timing, so several runs share the GPU.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from gpu import lengthened
+
+from qgen.runtime.files import rows, steps
+
+RETRIES = 6
+COMMON = ("model=smollm2", "model.dtype=bfloat16", "model.lora.r=32", "model.rollout=generate", "stage.max_steps=4",
+          "stage.save_steps=100", "stage.warmup_steps=0", "validation.every=0", "validation.prompts=4",
+          "validation.problems=4", "data.limit=300", "overwrite=true")  # fmt: skip
+SFT = ("stage=sft", "stage.per_device_train_batch_size=16", "stage.gradient_accumulation_steps=1", "data=jsonl",
+       "data.min_quality=0", "data.near_duplicate=1", "prompt.solution=true", "sampling.max_new_tokens=32")  # fmt: skip
+GRPO = ("stage=grpo", "model.max_length=512", "sampling.max_new_tokens=192", "reward.gate=null")
+WHOLE = ("stage.per_device_train_batch_size=64", "stage.gradient_accumulation_steps=1")
+PARTS = ("stage.per_device_train_batch_size=4", "stage.gradient_accumulation_steps=128")
+JOBS: dict[str, tuple[tuple[str, ...], tuple[float, ...]]] = {  # name -> overrides, caps in GiB
+    **{f"sft 16 x {n}": ((*SFT, f"model.max_length={n}"), (2.5, 5, 12)) for n in (256, 512, 1024, 2048)},
+    "grpo 64 x 1": ((*GRPO, *WHOLE), (4, 12)),
+    "grpo 4 x 128": ((*GRPO, *PARTS), (1.8, 2.5)),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--data", type=Path, default=Path("/tmp/qgen/data/math_train.jsonl"), help="problems, JSONL")
+    parser.add_argument("--runs", type=Path, default=Path("/tmp/qgen/survival"), help="where the jobs' directories lie")
+    parser.add_argument("--at-once", type=int, default=8)
+    parser.add_argument("--limit", type=int, default=280, help="seconds that a run may take")
+    parser.add_argument("--only", default="", help="jobs whose names hold this")
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    given.runs.mkdir(parents=True, exist_ok=True)
+    jobs = {name: job for name, job in JOBS.items() if given.only in name}
+    for width in {words[-1].partition("=")[2] for name, (words, _) in jobs.items() if name.startswith("sft")}:
+        text = lengthened(str(given.data), tokens=int(width) - 120)
+        (given.runs / f"{width}.jsonl").write_text(text)
+    wanted = [(name, cap, retries) for name, (_, caps) in jobs.items() for cap in caps for retries in (RETRIES, 0)]
+    wanted += [(name, None, 0) for name in jobs]
+    with ThreadPoolExecutor(given.at_once) as pool:
+        found = dict(zip(wanted, pool.map(lambda w: run(*w, given), wanted), strict=True))
+    settings = []
+    for name, (_, caps) in jobs.items():
+        free = found[name, None, 0]
+        for cap in caps:
+            on, off = found[name, cap, RETRIES], found[name, cap, 0]
+            gap = {key: difference(r, free) for key, r in (("on", on), ("off", off))}
+            settings.append({"setting": name, "cap_gib": cap, "on": on, "off": off, "loss_difference": gap})
+    result = {"free": {name: found[name, None, 0] for name in jobs}, "settings": settings}
+    (given.out / "survival.json").write_text(json.dumps(result, indent=1))
+    table(settings)
+
+
+def run(name: str, cap: float | None, retries: int, given: argparse.Namespace) -> dict:
+    words = JOBS[name][0]
+    width = words[-1].partition("=")[2]
+    label = f"{name.replace(' ', '')}-{cap or 'free'}-{retries}"
+    command = [sys.executable, "-m", "qgen.train", *COMMON, *words, f"run_name={label}", f"output_dir={given.runs}",
+               f"runtime.memory.cap={cap or 'null'}", f"runtime.oom.retries={retries}"]  # fmt: skip
+    command += [f"data.path={given.runs / width}.jsonl"] if "stage=sft" in words else []
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=given.limit, check=False)
+        code, said = done.returncode, (done.stdout + done.stderr).strip().splitlines()[-1][:300]
+    except subprocess.TimeoutExpired:
+        code, said = -1, f"did not end in {given.limit} s"
+    home = given.runs / label / ("sft" if "stage=sft" in words else "grpo")
+    losses = [row["loss"] for row in steps(home / "metrics.jsonl") if row.get("loss") is not None]
+    events = [{key: row[key] for key in ("step", "phase", "set")} for row in rows(home / "oom.jsonl")]
+    found = {"finished": code == 0, "losses": losses, "events": events, **({} if code == 0 else {"said": said})}
+    print(label, json.dumps(found), flush=True)
+    return found
+
+
+def difference(run: dict, free: dict) -> float | None:
+    """The largest relative difference of a step's loss from that of the run without a cap; None where none is."""
+    pairs = list(zip(run["losses"], free["losses"], strict=False))
+    if not run["finished"] or len(pairs) < len(free["losses"]):
+        return None
+    return max((abs(a - b) / max(abs(b), 1e-9) for a, b in pairs), default=None)
+
+
+def table(settings: list[dict]) -> None:
+    print(f"\n{'setting':16} {'cap, GiB':>8} {'off':>9} {'on':>9} {'errors':>6}  loss off by, %   went on with")
+    for row in settings:
+        ends = ["finished" if row[key]["finished"] else "ended" for key in ("off", "on")]
+        gap = row["loss_difference"]["on"]
+        last = {key: value for event in row["on"]["events"] for key, value in event["set"].items()}
+        print(f"{row['setting']:16} {row['cap_gib']:8} {ends[0]:>9} {ends[1]:>9} {len(row['on']['events']):6}  "
+              f"{'–' if gap is None else f'{100 * gap:.3f}':>14}   "
+              f"{' '.join(f'{k}={v}' for k, v in last.items())}")  # fmt: skip
+    on, off = (sum(row[key]["finished"] for row in settings) for key in ("on", "off"))
+    print(f"of {len(settings)} settings {off} finish without the guard and {on} with it")
+
+
+if __name__ == "__main__":
+    main()
