@@ -89,7 +89,7 @@ class ModelConfig:
     gradient_checkpointing: bool = False
     attn_implementation: str | None = None  # sdpa, eager, flash_attention_2; None lets transformers choose
     lora: LoraConfig = field(default_factory=LoraConfig)
-    architecture: dict[str, Any] | None = None  # random weights of this shape; the tokenizer is still name's
+    architecture: dict[str, Any] | None = field(default_factory=dict)  # random weights of this shape
 
 
 @dataclass

@@ -1,8 +1,11 @@
 """The rollout from a merged copy, on a CPU: the steps of a GPU, without its graphs; benchmarks/rollout.py has those."""
 
+from functools import partial
+
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from torch._dynamo.utils import counters
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from qgen.config import ModelConfig, SamplingConfig
@@ -49,6 +52,17 @@ def test_greedy_is_generate_to_the_token(policy):
         theirs = policy.generate(torch.tensor([prompt]), max_new_tokens=40, do_sample=False)[0, len(prompt) :].tolist()
         assert ours.ids == theirs
     assert len({len(w.ids) for w in written}) > 1
+
+
+def test_a_layer_is_compiled_once_for_all_rows_and_lengths(policy, monkeypatch):
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    torch._dynamo.reset()
+    made = writer(policy, compile_layers=True)
+    counters.clear()
+    for rows, tokens in ((8, 10), (16, 140), (16, 140), (3, 10)):  # 16 rows leave by halves, over two lengths
+        made.ends = tuple(range(3, 8))
+        made.write([[9 + i % 5] * (3 + i) for i in range(rows)], SamplingConfig(max_new_tokens=tokens))
+    assert counters["stats"]["unique_graphs"] == 1
 
 
 def test_logprobs_are_the_policys_at_the_temperature(policy):

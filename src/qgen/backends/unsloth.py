@@ -98,5 +98,6 @@ def compare(reference: Any, effective: Any) -> None:
 
 _OWN = {  # what Unsloth sets in its own way, and which changes no figure
     "bf16_full_eval",  # qgen validates by itself
+    "dataset_num_proc",  # processes that tokenize
     "gradient_checkpointing_kwargs",  # its checkpointing is reentrant
 }

@@ -29,6 +29,7 @@ class Device:
 
     Attributes:
         total: bytes it has.
+        cap: bytes of them that PyTorch may reserve, under runtime.memory.cap.
         cuda: a GPU; else the machine's memory.
         here: this machine's own, rather than one that was named.
     """
@@ -38,11 +39,17 @@ class Device:
     cuda: bool
     bfloat16: bool
     here: bool
+    cap: float = math.inf
+
+    @property
+    def free(self) -> float:
+        """Bytes that a process may take before it holds anything."""
+        return min(self.cap, self.total - CONTEXT) if self.cuda else self.total - PROCESS
 
     @property
     def room(self) -> float:
         """Bytes of tensors that fit."""
-        return (self.total - CONTEXT) / FRAGMENTED if self.cuda else self.total - PROCESS
+        return self.free / FRAGMENTED if self.cuda else self.free
 
     def dtype(self, chosen: DType) -> torch.dtype:
         """What model.dtype comes to on it."""
@@ -60,10 +67,10 @@ def device(named: str | None, cap: float | None = None) -> Device:
     most = math.inf if cap is None else cap * GIB
     if named:
         name, size, bfloat16 = GPUS[named]
-        return Device(name, min(most, size * GIB), True, bfloat16, False)
+        return Device(name, size * GIB, True, bfloat16, False, most)
     if torch.cuda.is_available():
-        total = min(most, torch.cuda.mem_get_info()[1])
-        return Device(torch.cuda.get_device_name(), total, True, torch.cuda.is_bf16_supported(), True)
+        total = torch.cuda.mem_get_info()[1]
+        return Device(torch.cuda.get_device_name(), total, True, torch.cuda.is_bf16_supported(), True, most)
     return Device("this machine's memory", psutil.virtual_memory().total, False, False, True)
 
 

@@ -4,12 +4,13 @@ On a GPU a token is one graph launch: layers, sampling and bookkeeping stand ins
 smaller graph holds those that write on. Without a GPU the same steps run as they are, for tests.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
+from torch.fx.experimental import _config as symbolic_shapes
 from torch.nn.functional import linear
 from transformers import PreTrainedModel
 from transformers.generation import TopPLogitsWarper
@@ -20,6 +21,9 @@ from qgen.runtime.decoder import Decoder, bytes_of, head_width, layer, rms
 LOOK = 16  # tokens between looks at which rows have ended: each waits for the GPU
 BUCKET = 128  # columns of the cache: the attention of a token reads the least multiple that holds it
 SMALLEST = 4  # rows of the smallest graph
+SPARE = (
+    8  # columns that no view has: one that held all would be another kind of tensor to the compiler, and cost it 10 s
+)
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,10 @@ class State:
     keys: list[Tensor]  # a layer's (rows, groups, length, width)
     values: list[Tensor]
 
+    @property
+    def length(self) -> int:
+        return self.bias.shape[-1] - SPARE
+
     def views(self, rows: int, length: int) -> "State":
         cut = {f.name: getattr(self, f.name)[:rows] for f in fields(self)[:6]}
         cut["bias"] = cut["bias"][..., :length]
@@ -85,7 +93,7 @@ class Writer:
         self.ends, self.pad = tuple(sorted(ends)), pad
         self.cuda = self.decoder.device.type == "cuda"
         compiled = self.cuda if compile_layers is None else compile_layers
-        self.layer = torch.compile(layer, dynamic=True) if compiled else layer
+        self.layer = compile_layer() if compiled else layer
         self.state: State | None = None
         self.graphs: dict[tuple, torch.cuda.CUDAGraph] = {}
         self.pool = torch.cuda.graph_pool_handle() if self.cuda else None
@@ -103,7 +111,7 @@ class Writer:
         found: dict[int, Written] = {}
         rows = list(range(len(prompts)))  # which prompt each row of the state is
         count = self._size(len(rows), len(rows))
-        self._prefill(state.views(count, state.bias.shape[-1]), prompts, draw)
+        self._prefill(state.views(count, state.length), prompts, draw)
         for step in range(1, tokens):
             if step % LOOK == 0:
                 going = (~state.done[: len(rows)]).nonzero()[:, 0].tolist()
@@ -116,7 +124,7 @@ class Writer:
                     state.keep(torch.tensor(going + spare, device=state.token.device))
                     state.done[len(going) : size] = True
                     rows, count = [rows[i] for i in going], size
-            length = min(-(-(longest + step) // BUCKET) * BUCKET, state.bias.shape[-1])
+            length = min(-(-(longest + step) // BUCKET) * BUCKET, state.length)
             self._step(state, count, length, draw)
         self._collect(state, rows, found, set(range(len(rows))))
         return [found[i] for i in range(len(prompts))]
@@ -137,15 +145,16 @@ class Writer:
     def _room(self, rows: int, length: int, tokens: int) -> State:
         """A state that holds so many rows, anew where the last does not."""
         rows, length = max(rows, SMALLEST), -(-length // BUCKET) * BUCKET
-        if self.state is None or (*self.state.ids.shape, self.state.bias.shape[-1]) != (rows, tokens, length):
+        if self.state is None or (*self.state.ids.shape, self.state.length) != (rows, tokens, length):
             self.release()
+            columns = length + SPARE
             decoder, shape = self.decoder, self.decoder.shape
             new = lambda *size, dtype=torch.long: torch.zeros(size, dtype=dtype, device=decoder.device)  # noqa: E731
-            cache = [[new(rows, shape.groups, length, shape.width, dtype=decoder.dtype) for _ in decoder.layers]
+            cache = [[new(rows, shape.groups, columns, shape.width, dtype=decoder.dtype) for _ in decoder.layers]
                      for _ in range(2)]  # fmt: skip
             self.state = State(
                 token=new(rows), position=new(rows), done=new(rows, dtype=torch.bool),
-                bias=new(rows, 1, 1, length, dtype=decoder.dtype), ids=new(rows, tokens),
+                bias=new(rows, 1, 1, columns, dtype=decoder.dtype), ids=new(rows, tokens),
                 logprobs=new(rows, tokens, dtype=torch.float32), where=new(1), step=new(1),
                 keys=cache[0], values=cache[1],
             )  # fmt: skip
@@ -203,7 +212,7 @@ class Writer:
         state.position.add_(1)
         state.bias.index_fill_(3, state.where, 0)
         cos, sin = self.cos[state.position][:, None, None], self.sin[state.position][:, None, None]
-        x = self.decoder.embedding[state.token][:, None]
+        x = self.decoder.embedding[state.token[:, None]]  # not a view, as no other layer's input is
         for weights, keys, values in zip(self.decoder.layers, state.keys, state.values, strict=True):
             x = self.layer(x, weights, self.decoder.shape, keys, values, state.bias, cos, sin, state.where)
         state.where.add_(1)
@@ -245,6 +254,17 @@ def short_of(policy: PreTrainedModel, int8: bool, rows: int, length: int, free: 
     config, itemsize = policy.config, policy.get_input_embeddings().weight.element_size()
     cache = 2 * config.num_hidden_layers * config.num_key_value_heads * head_width(config) * rows * length * itemsize
     return max(0, bytes_of(config, int8, itemsize) + cache - free * 3 // 4)
+
+
+def compile_layer() -> Callable:
+    """`layer` as one compiled function for all numbers of rows and lengths of the cache: ten seconds, once."""
+    compiled = torch.compile(layer, dynamic=True)
+
+    def run(*arguments):
+        with symbolic_shapes.patch(use_duck_shape=False):  # two sizes that are equal today need not be tomorrow
+            return compiled(*arguments)
+
+    return run
 
 
 @contextmanager
