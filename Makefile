@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test lint format lock clean
+.PHONY: help setup train test slow lint format lock clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,8 +21,11 @@ $(READY): pyproject.toml constraints.txt
 train: $(READY)  ## run all three stages on the embedded model and problems (ARGS='key=value ...' adds to it)
 	$(BIN)/python -m qgen.pipeline experiment=quickstart $(ARGS)
 
-test: lint  ## lint, then run the tests
+test: lint  ## lint, then run the tests but the slow ones
 	$(BIN)/python -m pytest
+
+slow: $(READY)  ## run the tests that take most of a minute each
+	$(BIN)/python -m pytest -m slow
 
 lint: $(READY)  ## check style
 	$(BIN)/ruff check .

@@ -62,8 +62,12 @@ def main() -> None:
     parser.add_argument("--data", default="/tmp/qgen/data/math_train.jsonl", help="problems, one JSON object a line")
     parser.add_argument("--model-dir", type=Path, default=Path("/tmp/qgen/large"))
     parser.add_argument("--limit", type=int, default=150, help="seconds that a row may have the GPU")
+    parser.add_argument("--show", action="store_true", help="print the rows that --out holds, and run nothing")
     parser.add_argument("overrides", nargs="*", default=[])
     given = parser.parse_args()
+    if given.show:
+        print("\n".join(line(json.loads(path.read_text())) for path in sorted(given.out.glob("*-*_*.json"))))
+        return
     given.out.mkdir(parents=True, exist_ok=True)
     given.runs.mkdir(parents=True, exist_ok=True)
     names = [name for name in ROWS if name.startswith(tuple(given.rows))]

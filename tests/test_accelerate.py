@@ -52,6 +52,7 @@ def test_fsdp2_shards_each_layer_and_saves_whole(monkeypatch):
     assert plugin.auto_wrap_policy is transformer_auto_wrap_policy
 
 
+@pytest.mark.slow
 def test_ddp_trains_on_two_ranks(tmp_path):
     done = launch("ddp.yaml", tmp_path)
     assert done.returncode == 0, done.stderr

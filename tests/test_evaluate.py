@@ -129,6 +129,7 @@ def test_other_problems_than_those_trained_on_are_refused(home):
     assert not (home / "outputs/changed/evaluation").exists()
 
 
+@pytest.mark.slow
 def test_a_solver_adds_its_metrics(home):
     for part in model.load_plain(composed("model=tiny").model, 0):
         part.save_pretrained(home / "solver")
@@ -140,6 +141,7 @@ def test_a_solver_adds_its_metrics(home):
     assert any("solver answers 0% of real problems: too few" in note for note in result["notes"])
 
 
+@pytest.mark.slow
 def test_each_metric_tells_its_control_from_real_problems_or_is_marked():
     config = composed()
     corpus = data.load(config.data)

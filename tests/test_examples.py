@@ -24,6 +24,7 @@ print(json.dumps(scores.terms["on_topic"]))
 """
 
 
+@pytest.mark.slow
 def test_the_example_is_installed_and_trained_with(tmp_path):
     site = tmp_path / "site"
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", str(site)]

@@ -79,6 +79,7 @@ def loopback(tmp_path, monkeypatch):
     server.server_close()
 
 
+@pytest.mark.slow
 def test_all_formats_are_made_once_and_replaced_only_when_asked(pipeline, tmp_path):
     run, out = pipeline[0] / "outputs" / "t", tmp_path / "out"
     every = (f"run={run}", f"out={out}", "format=[ollama,gguf,merged,adapter]", "precision=[q8_0]")

@@ -12,6 +12,7 @@ from qgen.prompts import lesson, request
 from qgen.runtime.rollout import generate
 
 
+@pytest.mark.slow
 def test_embedded_model_is_converted_once_by_two_processes_at_once(tmp_path):
     code = "from qgen.model import embedded; print(embedded())"
     env = os.environ | {"QGEN_CACHE": str(tmp_path)}

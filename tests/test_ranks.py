@@ -78,6 +78,7 @@ def test_grpo_on_two_ranks_writes_each_completion_once(tmp_path):
     assert {len(values) for values in window.values()} == {16}
 
 
+@pytest.mark.slow
 def test_windows_are_the_same_on_every_rank(tmp_path):
     (tmp_path / "windows.py").write_text(WINDOWS)
     done = ranked("windows.py", cwd=tmp_path)

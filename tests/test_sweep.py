@@ -73,6 +73,7 @@ def manifest(home: Path) -> list[dict]:
     return rows(home / "multirun" / "t" / "manifest.jsonl")
 
 
+@pytest.mark.slow
 def test_a_job_takes_no_other_with_it(home):
     ways = "+reward.terms.doom.params.how=segfault,none,memory,once"
     out, err = sweep(home, "-m", ways, code=1)
@@ -114,6 +115,7 @@ def test_a_job_takes_no_other_with_it(home):
     assert "qgen: 2 of 4 jobs failed, 2 are complete" in err
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_a_sweep(home):
     long = ("-m", "seed=0,1,2", "stage.max_steps=300", "stage.save_steps=1", "validation.every=0", "sweep.jobs=2")
     process = start(home, *long)

@@ -60,6 +60,7 @@ def test_a_gguf_is_read_by_transformers_and_by_llama_cpp(source, whole, tmp_path
     assert proof.tokens > 10_000
 
 
+@pytest.mark.slow
 def test_heads_in_the_wrong_order_are_noticed(source, whole, tmp_path, monkeypatch):
     monkeypatch.setattr(gguf, "_interleaved", lambda weight, heads: weight)
     file = tmp_path / "model.gguf"

@@ -69,6 +69,7 @@ def test_attacks_that_are_made_get_nothing(name):
     assert totals([{"completion": MADE[name], "topic": "Sequence", "level": 3}])[0] == 0.0
 
 
+@pytest.mark.slow
 def test_verified_scores_attacks_below_real_problems_too():
     config = composed("reward=verified", "reward.solver.samples=2", "reward.solver.max_new_tokens=8",
                       "reward.solver.calibrate=1", "reward.terms.natural.params.sample=32")  # fmt: skip

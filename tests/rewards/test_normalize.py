@@ -102,6 +102,7 @@ print(json.dumps({"values": shown, "state": rewards.state_dict()}))
 """
 
 
+@pytest.mark.slow
 def test_two_ranks_score_and_remember_as_one_process_does(tmp_path):
     def run(ranks):
         command = [sys.executable, "-c", RANK]

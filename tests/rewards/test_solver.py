@@ -63,6 +63,7 @@ def test_an_answer_that_hangs_is_killed_and_the_next_is_counted(agreement):
     assert time.perf_counter() - began < 30
 
 
+@pytest.mark.slow
 def test_a_comparing_process_that_dies_is_a_named_error(agreement, monkeypatch):
     import qgen.rewards.agreement as module
 
@@ -165,6 +166,7 @@ def test_a_solver_out_of_range_is_refused(key):
         composed("reward=verified", f"reward.solver.{key}")
 
 
+@pytest.mark.slow
 def test_natural_tells_real_problems_from_shuffled_ones():
     config = composed()
     model, tokenizer = load(config.model, None, seed=0)

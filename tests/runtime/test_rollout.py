@@ -60,6 +60,7 @@ def test_tokens_are_drawn_as_often_as_they_are_likely():
     assert set(draw(logits, chance, sampling).tolist()) == {2}
 
 
+@pytest.mark.slow
 def test_merging_the_adapter_changes_neither_the_words_nor_afterwards_the_weights(prompts):
     config = composed("sampling.temperature=1e-6", "sampling.max_new_tokens=24")
     trained, tokenizer = model.load(config.model, None, 0)

@@ -54,6 +54,7 @@ def test_a_stage_goes_on_with_a_smaller_batch_and_the_same_losses(tmp_path, monk
     assert "complete" in again.stdout
 
 
+@pytest.mark.slow
 def test_without_retries_it_ends_and_says_what_to_lower(tmp_path):
     ended = capped(letters(tmp_path), "runtime.oom.retries=0")
     assert ended.returncode == 1

@@ -194,6 +194,7 @@ def test_sft_trains_on_the_assistants_part_alone():
         assert isinstance(parse(trained.replace("<|im_end|>", "").strip()), Problem)
 
 
+@pytest.mark.slow
 def test_sft_of_the_embedded_model_lowers_heldout_loss(tmp_path):
     config = composed(
         "stage=sft", "stage.max_steps=4", "stage.per_device_train_batch_size=4", "stage.gradient_accumulation_steps=1",

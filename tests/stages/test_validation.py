@@ -63,6 +63,7 @@ def test_the_best_validation_is_kept_also_after_a_resume(tmp_path, course):
     assert [row["step"] for row in rows(resumed / "validation.jsonl")] == [0, 1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.slow
 def test_the_last_step_is_kept_where_that_is_asked_for_or_nothing_tells_them_apart(tmp_path, course):
     course[:] = [0.1, 0.4, 0.3, 0.9, 0.2, 0.2, 0.5]
     last = train(tmp_path / "last", "validation.keep_best=false")
@@ -88,6 +89,7 @@ def test_a_stage_that_gets_worse_ends(tmp_path, course, override, course_of, ste
     assert course == []  # the last step's validation is not made twice
 
 
+@pytest.mark.slow
 def test_a_stop_survives_a_kill_and_another_config_goes_on(tmp_path, course):
     course[:] = [0.1, 0.5, 0.4, 0.4]
     whole = tmp_path / "whole"
@@ -105,6 +107,7 @@ def test_a_stop_survives_a_kill_and_another_config_goes_on(tmp_path, course):
     assert more["kept_step"] == 5
 
 
+@pytest.mark.slow
 def test_qualities_of_another_ruler_do_not_count(tmp_path, course):
     course[:] = [0.1, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1]
     whole = tmp_path / "whole"
@@ -117,6 +120,7 @@ def test_qualities_of_another_ruler_do_not_count(tmp_path, course):
     assert again["reward"][1] == 0.2
 
 
+@pytest.mark.slow
 def test_a_stage_that_changes_nothing_for_the_better_leaves_what_it_started_from(tmp_path, course):
     course[:] = [0.1, 0.4, 0.3, 0.9, 0.2, 0.2, 0.5]
     config = composed("stage=sft", *SIZE, *TINY, *REWARD)

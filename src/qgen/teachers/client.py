@@ -154,7 +154,7 @@ class Client:
         """Ask until there is a valid reply, or no further attempt is left: an invalid reply then counts as failed."""
         from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
-        backoff = wait_exponential_jitter(self.config.backoff, max=60, jitter=self.config.backoff)
+        backoff = wait_exponential_jitter(multiplier=self.config.backoff, max=60, jitter=self.config.backoff)
         attempts = max(1, self.config.retries + 1 - self.ledger.invalid[key])  # those of a run that was stopped count
         again = AsyncRetrying(
             sleep=self._sleep,
