@@ -1,35 +1,42 @@
 """How many runs a guard against running out of memory saves: python benchmarks/survival.py --out DIR [--at-once 8]
 
-SmolLM2-135M in bfloat16 on one GPU, under caps that its configured batch fits or not: each setting is run with the
-guard (runtime.oom.retries=6) and without, and once more without a cap, whose losses the others' are compared with.
-Nothing here is a timing, so several runs share the GPU.
+Under caps that a stage's configured batch fits or not each setting is run with the guard (runtime.oom.retries=6) and
+without, and once more without a cap, whose losses the others' are compared with. On a GPU it is SmolLM2-135M in
+bfloat16; without one a model of two layers, whose logits alone fill gigabytes, under the operating system's limit on
+a process's data. Nothing here is a timing, so several runs go at once.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import torch
 from gpu import lengthened
 
 from qgen.runtime.files import rows, steps
 
 RETRIES = 6
-COMMON = ("model=smollm2", "model.dtype=bfloat16", "model.lora.r=32", "model.rollout=generate", "stage.max_steps=4",
-          "stage.save_steps=100", "stage.warmup_steps=0", "validation.every=0", "validation.prompts=4",
-          "validation.problems=4", "data.limit=300", "overwrite=true")  # fmt: skip
+COMMON = ("model.rollout=generate", "stage.save_steps=100", "stage.warmup_steps=0", "validation.every=0",
+          "validation.prompts=4", "validation.problems=4", "data.limit=300", "overwrite=true")  # fmt: skip
+SMOLLM2 = ("model=smollm2", "model.dtype=bfloat16", "model.lora.r=32", "stage.max_steps=4")
+TINY = ("model=tiny", "stage=grpo", "stage.max_steps=3", "stage.learning_rate=1e-2", "~reward.terms.difficulty",
+        "reward.gate=null", "+reward.terms.letters.weight=1", "reward.normalize=zscore")  # fmt: skip
 SFT = ("stage=sft", "stage.per_device_train_batch_size=16", "stage.gradient_accumulation_steps=1", "data=jsonl",
        "data.min_quality=0", "data.near_duplicate=1", "prompt.solution=true", "sampling.max_new_tokens=32")  # fmt: skip
 GRPO = ("stage=grpo", "model.max_length=512", "sampling.max_new_tokens=192", "reward.gate=null")
 WHOLE = ("stage.per_device_train_batch_size=64", "stage.gradient_accumulation_steps=1")
 PARTS = ("stage.per_device_train_batch_size=4", "stage.gradient_accumulation_steps=128")
-JOBS: dict[str, tuple[tuple[str, ...], tuple[float, ...]]] = {  # name -> overrides, caps in GiB
-    **{f"sft 16 x {n}": ((*SFT, f"model.max_length={n}"), (2.5, 5, 12)) for n in (256, 512, 1024, 2048)},
-    "grpo 64 x 1": ((*GRPO, *WHOLE), (4, 12)),
-    "grpo 4 x 128": ((*GRPO, *PARTS), (1.8, 2.5)),
+GPU: dict[str, tuple[tuple[str, ...], tuple[float, ...]]] = {  # name -> overrides, caps in GiB
+    **{f"sft 16 x {n}": ((*SMOLLM2, *SFT, f"model.max_length={n}"), (2.5, 5, 12)) for n in (256, 512, 1024, 2048)},
+    "grpo 64 x 1": ((*SMOLLM2, *GRPO, *WHOLE), (4, 12)),
+    "grpo 4 x 128": ((*SMOLLM2, *GRPO, *PARTS), (1.8, 2.5)),
 }
+CPU = {f"grpo 64 x {n}": ((*TINY, *WHOLE, f"sampling.max_new_tokens={n}"), (1.6, 2.4, 4)) for n in (32, 64, 96, 128)}
+JOBS = GPU if torch.cuda.is_available() else CPU
 
 
 def main() -> None:
@@ -37,12 +44,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--data", type=Path, default=Path("/tmp/qgen/data/math_train.jsonl"), help="problems, JSONL")
     parser.add_argument("--runs", type=Path, default=Path("/tmp/qgen/survival"), help="where the jobs' directories lie")
-    parser.add_argument("--at-once", type=int, default=8)
+    parser.add_argument("--at-once", type=int, default=8 if torch.cuda.is_available() else 2)
     parser.add_argument("--limit", type=int, default=280, help="seconds that a run may take")
     parser.add_argument("--only", default="", help="jobs whose names hold this")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     given.runs.mkdir(parents=True, exist_ok=True)
+    if not torch.cuda.is_available() and not (given.runs / "site").exists():
+        sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+        from conftest import letters
+
+        letters(given.runs)  # a reward that a model of random weights can earn
     jobs = {name: job for name, job in JOBS.items() if given.only in name}
     for width in {words[-1].partition("=")[2] for name, (words, _) in jobs.items() if name.startswith("sft")}:
         text = lengthened(str(given.data), tokens=int(width) - 120)
@@ -70,8 +82,10 @@ def run(name: str, cap: float | None, retries: int, given: argparse.Namespace) -
     command = [sys.executable, "-m", "qgen.train", *COMMON, *words, f"run_name={label}", f"output_dir={given.runs}",
                f"runtime.memory.cap={cap or 'null'}", f"runtime.oom.retries={retries}"]  # fmt: skip
     command += [f"data.path={given.runs / width}.jsonl"] if "stage=sft" in words else []
+    env = os.environ | {"PYTHONPATH": f"{given.runs / 'site'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    env |= {} if torch.cuda.is_available() else {"OMP_NUM_THREADS": "1"}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=given.limit, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=given.limit, check=False, env=env)
         code, said = done.returncode, (done.stdout + done.stderr).strip().splitlines()[-1][:300]
     except subprocess.TimeoutExpired:
         code, said = -1, f"did not end in {given.limit} s"

@@ -29,6 +29,7 @@ class Rollout(Enum):
     generate = "generate"  # the policy itself, by transformers in GRPO: the reference
     compiled = "compiled"  # a merged copy of the weights under CUDA graphs
     compiled_int8 = "compiled_int8"  # the same with the copy's matrices in 8 bits, a little other than the policy
+    vllm = "vllm"  # in GRPO by TRL's vLLM, in this process or on a server (stage.trl.vllm_mode); else generate
 
 
 class Language(Enum):

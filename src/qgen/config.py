@@ -224,7 +224,7 @@ class ValidationConfig:
 class MemoryConfig:
     clean_above: float = 0.30  # share of the device's memory that may be reserved before it is cleaned
     every: int = 10  # optimizer steps between reports
-    cap: float | None = None  # GiB of the GPU that the run may take; None: all
+    cap: float | None = None  # GiB of the GPU, or without one of data, that the run may take; None: all
 
 
 @dataclass
@@ -272,6 +272,11 @@ class Config:
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     sweep: SweepConfig = field(default_factory=SweepConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+
+    @property
+    def judge(self) -> TeacherConfig | None:
+        """The teacher behind an API, whom a reward term may ask too; None where there is none."""
+        return self.teacher if self.teacher.name is Teacher.api else None
 
     def shorten(self) -> None:
         """Apply `scale`, once: a config that is read back from a run's directory holds the scaled numbers."""

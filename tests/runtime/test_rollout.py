@@ -81,3 +81,8 @@ def test_merging_the_adapter_changes_neither_the_words_nor_afterwards_the_weight
     with trained.disable_adapter():
         bare = generate(trained, tokenizer, prompts[:3], config.sampling, 0)
     assert bare != merged
+
+
+def test_vllm_is_named_where_it_is_not_there():
+    with pytest.raises(ImportError, match=r"pip install 'qgen\[vllm\]'"):
+        rollout.choose(composed("model.rollout=vllm").model, composed().sampling, 8, None, None)

@@ -128,7 +128,7 @@ def run(config: Config, out: Path, plain: dict) -> None:
     notes: list[str] = []
 
     def build(problems: list[Problem]) -> Rewards:
-        rewards = Rewards(config.reward, problems, base)
+        rewards = Rewards(config.reward, problems, base, config.judge)
         notes[:] = rewards.notes()
         return rewards
 

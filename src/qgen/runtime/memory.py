@@ -51,9 +51,14 @@ def measure() -> Memory:
 
 
 def cap(gib: float | None) -> None:
-    """Let this process take so much of the GPU as if it had no more; None: all of it."""
-    if gib is not None and torch.cuda.is_available():
+    """Let this process take so much of the GPU as if it had no more; None: all of it. Without a GPU the operating
+    system lets it have so much data, Python and its libraries included."""
+    if gib is None:
+        return
+    if torch.cuda.is_available():
         torch.cuda.set_per_process_memory_fraction(min(1.0, gib * 2**30 / torch.cuda.mem_get_info()[1]))
+    else:
+        resource.setrlimit(resource.RLIMIT_DATA, (int(gib * 2**30), resource.getrlimit(resource.RLIMIT_DATA)[1]))
 
 
 def free() -> int:

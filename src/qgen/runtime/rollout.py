@@ -19,6 +19,7 @@ from qgen.config import ModelConfig, SamplingConfig
 from qgen.runtime import memory
 from qgen.runtime.compiled import Writer, ended, short_of
 from qgen.runtime.decoder import unsupported
+from qgen.runtime.strict import require
 
 STAY = 0.75  # share of a batch's rows that still write, at which those that have ended are taken out
 
@@ -159,8 +160,12 @@ def choose(
     Args:
         rows: completions that are written at once, at most.
 
-    Raises RuntimeError where a copy that was asked for by name does not fit, saying how much is missing.
+    Raises RuntimeError where a copy that was asked for by name does not fit, saying how much is missing, and
+    ImportError where vLLM was asked for and is not there.
     """
+    if config.rollout is Rollout.vllm:
+        require("vllm", "pip install 'qgen[vllm]', or set model.rollout=auto")
+        return None, "vllm in GRPO, by TRL; generate elsewhere"
     if config.rollout is Rollout.generate or (config.rollout is Rollout.auto and model.device.type != "cuda"):
         return None, "generate" if config.rollout is Rollout.generate else "generate (no GPU)"
     asked = [config.rollout] if config.rollout is not Rollout.auto else [Rollout.compiled, Rollout.compiled_int8]

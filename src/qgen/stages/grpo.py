@@ -8,6 +8,7 @@ from itertools import chain
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
+from qgen.choices import Rollout
 from qgen.prompts import of_task
 from qgen.rewards import Scores, text
 from qgen.runtime import ranks
@@ -63,6 +64,7 @@ def build(context: Context) -> GRPOTrainer:
         temperature=config.sampling.temperature,
         top_p=config.sampling.top_p,
         shuffle_dataset=False,  # `requests` has done it
+        use_vllm=config.model.rollout is Rollout.vllm,
         remove_unused_columns=False,  # rewards read topic and level
         reward_weights=rewards.trl_weights(),
         multi_objective_aggregation=rewards.aggregation(),

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer, Trai
 
 from qgen import data
 from qgen.backends import unsloth
-from qgen.choices import Backend, Teacher
+from qgen.choices import Backend
 from qgen.config import Config
 from qgen.model import fingerprint, load
 from qgen.problem import Problem, parse
@@ -64,7 +64,7 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
     running = attention.backend(model)
     print(f"{config.stage.name}: from {adapter or 'the base model'}; attention: {running}")
     base = Base(model, tokenizer, config.prompt, config.sampling.batch_size)
-    rewards = Rewards(config.reward, corpus.train, base, config.teacher if config.teacher.name is Teacher.api else None)
+    rewards = Rewards(config.reward, corpus.train, base, config.judge)
     for note in rewards.notes():
         print(note)
     hashes = {
