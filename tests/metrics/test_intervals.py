@@ -13,6 +13,7 @@ def test_a_share_of_independent_outputs_has_wilsons_interval(ones, of):
     found = proportion(values, np.arange(of))
     known = binomtest(ones, of).proportion_ci(method="wilson")
     assert (found.low, found.high) == pytest.approx((known.low, known.high), abs=0.005)
+    assert f"{found.low:.0%}" != "-0%"
 
 
 def test_outputs_that_all_say_the_same_of_a_prompt_count_once():

@@ -45,7 +45,7 @@ def proportion(values: np.ndarray, prompts: np.ndarray) -> Interval | None:
         count = len(values) / max(1.0, variance / (share * (1 - share) / len(values)))
     centre = (share + _Z**2 / (2 * count)) / (1 + _Z**2 / count)
     half = _Z / (1 + _Z**2 / count) * sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2))
-    return Interval(share, min(share, centre - half), max(share, centre + half))
+    return Interval(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
 
 
 def proportion_difference(before: Interval, after: Interval) -> Interval:
