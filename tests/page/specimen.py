@@ -85,10 +85,13 @@ def stage(
             "time": 1.79e9,
         }
         append(home / "validation.jsonl", [row])
-    for node, step, size in (("model loaded", None, 0.7), ("train begins", 0, 1.3), ("step", 10, 2.8),
+    for node, step, size in (("model loaded", None, 0.7), ("train begins", 0, 1.3), ("step", 5, 2.1), ("step", 10, 2.8),
                              ("adapter saved", None, 3.0)):  # fmt: skip
         held = int(size * 2**30)
         row = {"node": node, "step": step, "device": "cpu", "allocated": held, "reserved": held, "peak": held}
+        if node == "step":
+            seconds = {"rollout": 4.0, "rewards": 0.1, "forward-backward": 2.0, "optimizer": 0.2}
+            row["phases"] = {name: {"seconds": s, "reserved": int(held * s / 4)} for name, s in seconds.items()}
         append(home / "memory.jsonl", [row | {"total": 2**35, "share": size / 32}])
     if samples is None:
         samples = [sample(i, "validation", done) for i in range(12)]

@@ -65,7 +65,8 @@ def test_a_whole_run(tmp_path):
     assert "Not evaluated yet, so a small change may be chance" in summary
     assert "python -m qgen.evaluate run=" in summary
     curves = found.says("curves")
-    for title in ("Loss", "Policy objective", "Training reward", "Format yield", "novelty", "Memory", "Learning rate"):
+    for title in ("Loss", "Policy objective", "Training reward", "Format yield", "novelty", "Memory", "Learning rate",
+                  "Memory by phase", "Time a step by phase"):  # fmt: skip
         assert title in curves
     assert cards(found) == 12 * 3 + 40 * 2
     assert "sft validation 12 of 12; grpo validation 12 of 12; grpo train 40 of 40" in found.says("problems")

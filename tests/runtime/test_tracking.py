@@ -43,7 +43,9 @@ def sample(mode: str, step: int, text: str, reward: float) -> dict:
 
 def memory(step: int | None, gib: float) -> dict:
     part = {"allocated": gib * GIB, "reserved": 2 * gib * GIB, "peak": 3 * gib * GIB}
-    return {"node": "step", "step": step, "device": "cpu", **part, "total": 64 * GIB, "share": 0.1}
+    row = {"node": "step", "step": step, "device": "cpu", **part, "total": 64 * GIB, "share": 0.1}
+    phases = {"rollout": {"seconds": 2.5, "reserved": gib * GIB}}
+    return row if step is None else row | {"phases": phases}
 
 
 def test_the_last_row_of_a_step_is_steps(tmp_path):
@@ -91,6 +93,8 @@ def test_everything_is_in_the_file_of_an_offline_run(out):
     assert over("memory/allocated_gib") == [(0, 1.0), (2, 1.5)]
     assert over("memory/reserved_gib") == [(0, 2.0), (2, 3.0)]
     assert over("memory/peak_gib") == [(0, 3.0), (2, 4.5)]
+    assert over("memory/reserved_gib/rollout") == [(2, 1.5)]
+    assert over("memory/seconds/rollout") == [(2, 2.5)]
 
     table = logged.tables["samples"]
     assert table["columns"] == ["mode", "step", "topic", "level", "reward", "completion", "format", "novelty"]
