@@ -60,9 +60,11 @@ def main() -> None:
         text = lengthened(str(given.data), tokens=int(width) - 120)
         (given.runs / f"{width}.jsonl").write_text(text)
     wanted = [(name, cap, retries) for name, (_, caps) in jobs.items() for cap in caps for retries in (RETRIES, 0)]
-    wanted += [(name, None, 0) for name in jobs]
+    found = {(name, None, 0): run(name, None, 0, given) for name in jobs}  # by themselves: they take what they like
+    if lost := [name for (name, _, _), free in found.items() if not free["finished"]]:
+        sys.exit(f"without a cap {', '.join(lost)} did not finish either: there is nothing to compare with")
     with ThreadPoolExecutor(given.at_once) as pool:
-        found = dict(zip(wanted, pool.map(lambda w: run(*w, given), wanted), strict=True))
+        found |= dict(zip(wanted, pool.map(lambda w: run(*w, given), wanted), strict=True))
     settings = []
     for name, (_, caps) in jobs.items():
         free = found[name, None, 0]
@@ -86,7 +88,8 @@ def run(name: str, cap: float | None, retries: int, given: argparse.Namespace) -
     env |= {} if torch.cuda.is_available() else {"OMP_NUM_THREADS": "1"}
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=given.limit, check=False, env=env)
-        code, said = done.returncode, (done.stdout + done.stderr).strip().splitlines()[-1][:300]
+        told = [line for line in done.stderr.splitlines() if line.startswith("qgen: ")]
+        code, said = done.returncode, (told or done.stderr.splitlines() or [""])[-1][:300]
     except subprocess.TimeoutExpired:
         code, said = -1, f"did not end in {given.limit} s"
     home = given.runs / label / ("sft" if "stage=sft" in words else "grpo")

@@ -1,16 +1,22 @@
 """A stage that runs out of memory: a real limit of the operating system on a real run, and what is set after it."""
 
+import itertools
 import os
 import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
+import torch
 from conftest import LETTERS, TINY, composed, letters, qgen
+from trl import GRPOTrainer
 
+from qgen import data
+from qgen.rewards import registry, text
 from qgen.runtime import oom
 from qgen.runtime.files import append, read_json, rows, steps
 from qgen.runtime.rundir import OOM, Claim, differences
+from qgen.stages import run as stages
 from qgen.stages.grpo import in_parts
 
 STEPS = (*TINY, *LETTERS, "stage=grpo", "stage.max_steps=2", "stage.per_device_train_batch_size=64",
@@ -51,6 +57,53 @@ def test_a_stage_goes_on_with_a_smaller_batch_and_the_same_losses(tmp_path, monk
     assert "complete" in again.stdout
 
 
+@pytest.mark.parametrize(
+    ("method", "call", "dropout", "lower"),
+    [
+        ("_calculate_rewards", 3, 0.2, {"sampling.batch_size": 4}),  # one call a step
+        ("_compute_loss", 6, 0.0, {"stage.per_device_train_batch_size": 2, "stage.gradient_accumulation_steps": 4}),
+    ],
+)
+def test_a_step_that_failed_is_done_again_as_if_it_had_not_begun(tmp_path, monkeypatch, method, call, dropout, lower):
+    """The error ends the third step, far from any checkpoint; what the step had changed by then is taken back."""
+    monkeypatch.setattr(registry, "TERMS", {**registry.TERMS, "letters": few_letters})
+    config = composed(*TINY, *LETTERS, "stage=grpo", "stage.max_steps=5", "stage.per_device_train_batch_size=4",
+                      "stage.gradient_accumulation_steps=2", "stage.learning_rate=1e-2", "validation.every=2",
+                      f"model.lora.dropout={dropout}", "~reward.terms.difficulty")  # fmt: skip
+    corpus = data.load(config.data)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.mkdir()
+    broken.mkdir()
+    stages.run(config, corpus, whole, None, Claim(), {})
+    original, calls = getattr(GRPOTrainer, method), itertools.count(1)
+
+    def fails_once(*arguments, **more):
+        found = original(*arguments, **more)
+        if next(calls) == call:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return found
+
+    monkeypatch.setattr(GRPOTrainer, method, fails_once)
+    with pytest.raises(oom.Again):
+        stages.run(config, corpus, broken, None, Claim(), {})
+    assert [row["set"] for row in rows(broken / OOM)] == [lower]
+    stages.run(config, corpus, broken, None, Claim(checkpoint=broken / "checkpoint-2"), {})
+    near = pytest.approx if method == "_compute_loss" else lambda values, **_: values
+    for name in ("reward", "grad_norm", "entropy", "num_tokens"):  # the loss is near 0 by construction
+        theirs, ours = ([row[name] for row in steps(home / "metrics.jsonl")] for home in (whole, broken))
+        assert len(set(theirs)) > 3  # the comparison can fail
+        assert ours == near(theirs, rel=1e-3, abs=1e-6)
+    theirs, ours = ([(r["mode"], r["step"], r["completion"]) for r in rows(home / "samples.jsonl")]
+                    for home in (whole, broken))  # fmt: skip
+    assert ours == theirs
+    theirs, ours = (steps(home / "validation.jsonl") for home in (whole, broken))
+    assert [row["fingerprint"] for row in ours] == [row["fingerprint"] for row in theirs]
+
+
+def few_letters(completions, **_):
+    return [sum(ch.isalpha() for ch in text(c)) / (1 + len(text(c))) for c in completions]
+
+
 @pytest.mark.slow
 def test_without_retries_it_ends_and_says_what_to_lower(tmp_path):
     ended = capped(letters(tmp_path), "runtime.oom.retries=0")
@@ -73,6 +126,8 @@ def test_without_retries_it_ends_and_says_what_to_lower(tmp_path):
         (("stage.rollout_batch_size=3",), "rollout", {"stage.rollout_batch_size": 2}),
         (("stage.rollout_batch_size=1",), "rollout", {}),
         (("validation.prompts=4", "validation.problems=4"), "validation", {"sampling.batch_size": 2}),
+        ((), "rewards", {"sampling.batch_size": 16}),
+        (("stage.gradient_accumulation_steps=1",), "rewards", {"sampling.batch_size": 4}),
         ((), None, {"sampling.batch_size": 16}),
     ],
 )  # fmt: skip

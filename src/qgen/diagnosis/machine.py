@@ -44,7 +44,7 @@ class Device:
     @property
     def free(self) -> float:
         """Bytes that a process may take before it holds anything."""
-        return min(self.cap, self.total - CONTEXT) if self.cuda else self.total - PROCESS
+        return min(self.cap, self.total - CONTEXT) if self.cuda else min(self.cap, self.total) - PROCESS
 
     @property
     def room(self) -> float:
@@ -62,7 +62,7 @@ def device(named: str | None, cap: float | None = None) -> Device:
     """The GPU that is named, or the one at hand, or the machine's memory.
 
     Args:
-        cap: GiB of a GPU that may be taken; None: all.
+        cap: GiB of it that may be taken; None: all.
     """
     most = math.inf if cap is None else cap * GIB
     if named:
@@ -71,7 +71,7 @@ def device(named: str | None, cap: float | None = None) -> Device:
     if torch.cuda.is_available():
         total = torch.cuda.mem_get_info()[1]
         return Device(torch.cuda.get_device_name(), total, True, torch.cuda.is_bf16_supported(), True, most)
-    return Device("this machine's memory", psutil.virtual_memory().total, False, False, True)
+    return Device("this machine's memory", psutil.virtual_memory().total, False, False, True, most)
 
 
 def check(config: Config, device: Device, running: str | None) -> list[Finding]:

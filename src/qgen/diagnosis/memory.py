@@ -13,9 +13,9 @@ from qgen.metrics.loss import TOKENS
 from qgen.runtime import attention
 from qgen.runtime.compiled import BUCKET
 from qgen.runtime.decoder import bytes_of, unsupported
+from qgen.stages.validation import loss_batch
 
 GIB = 2**30
-ROWS = 8  # problems whose held-out loss is computed at once, at most
 PARTS = ("weights", "adapter", "optimizer", "gradients", "rollout copy", "merged copy", "activations", "cache",
          "logits and loss", "a layer's work")  # fmt: skip
 
@@ -108,14 +108,8 @@ def estimate(config: Config, shape: PretrainedConfig, lengths: Lengths, device: 
     validated = sampling.batch_size if stage.name == "distill" else min(sampling.batch_size, config.validation.prompts)
     others = [writing("validation", validated, "sampling.batch_size")]
     others += [writing("rollout", rollouts, "stage.rollout_batch_size")] if rollouts else []
-    others.append(
-        lost(
-            "held-out loss",
-            min(ROWS, sampling.batch_size, config.validation.problems),
-            lengths.heldout,
-            "validation.problems",
-        )
-    )
+    problems = min(loss_batch(sampling), config.validation.problems)
+    others.append(lost("held-out loss", problems, lengths.heldout, "sampling.batch_size"))
     if config.reward.solver:
         asked = lengths.prompt + new, config.reward.solver.max_new_tokens
         others.append(writing("solver", sampling.batch_size, "sampling.batch_size", *asked))

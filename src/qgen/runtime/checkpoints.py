@@ -24,7 +24,11 @@ class StateCallback(TrainerCallback):
             return
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file() and path.name != STATE}
-        write_whole(folder / STATE, json.dumps({**self.state(), "sizes": sizes}))
+        write_state(folder, {**self.state(), "sizes": sizes})
+
+
+def write_state(checkpoint: Path, state: dict[str, Any]) -> None:
+    write_whole(checkpoint / STATE, json.dumps(state))
 
 
 def read_state(checkpoint: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ above the threshold: a share of the device, never a fixed number of GiB.
 
 import gc
 import resource
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -45,9 +46,16 @@ def measure() -> Memory:
             peak=torch.cuda.max_memory_reserved(),
             total=int(total * torch.cuda.get_per_process_memory_fraction()),
         )
+    machine = psutil.virtual_memory().total
     resident = psutil.Process().memory_info().rss
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # kilobytes on Linux
-    return Memory("cpu", resident, resident, max(peak, resident), psutil.virtual_memory().total)
+    return Memory("cpu", resident, resident, max(peak, resident), min(machine, _limit()))
+
+
+def _limit() -> int:
+    """Bytes of data that the operating system lets this process have."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 def cap(gib: float | None) -> None:
@@ -58,13 +66,15 @@ def cap(gib: float | None) -> None:
     if torch.cuda.is_available():
         torch.cuda.set_per_process_memory_fraction(min(1.0, gib * 2**30 / torch.cuda.mem_get_info()[1]))
     else:
-        resource.setrlimit(resource.RLIMIT_DATA, (int(gib * 2**30), resource.getrlimit(resource.RLIMIT_DATA)[1]))
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        wanted = int(gib * 2**30)
+        resource.setrlimit(resource.RLIMIT_DATA, (wanted if hard < 0 else min(wanted, hard), hard))  # -1: no limit
 
 
 def free() -> int:
     """Bytes that this process can still take: what the device has left, under its cap, and what its allocator keeps."""
     if not torch.cuda.is_available():
-        return psutil.virtual_memory().available
+        return min(psutil.virtual_memory().available, _limit() - psutil.Process().memory_info().rss)
     left, total = torch.cuda.mem_get_info()
     reserved = torch.cuda.memory_reserved()
     cap = int(total * torch.cuda.get_per_process_memory_fraction()) - reserved

@@ -16,16 +16,18 @@ from qgen.config import Config
 from qgen.runtime.files import append, rows
 from qgen.runtime.rundir import OOM, Claim
 
+AGAIN = "going on in a fresh process"
+
 
 class Again(Exception):  # noqa: N818, as it is no error
     """The stage is to be run again, by `run`: it has written down with what."""
 
     def run(self) -> None:
         """Become the same command with resume=true. The process keeps its number; its memory is new."""
-        print(f"{self}; going on in a fresh process", flush=True)
+        print(f"{self}; {AGAIN}", flush=True)
         sys.stderr.flush()
         command = [word for word in sys.orig_argv if word.partition("=")[0] not in ("resume", "overwrite")]
-        os.execv(sys.executable, [*command, "resume=true"])
+        os.execv(sys.executable, [*command, "overwrite=false", "resume=true"])
 
 
 def adjusted(config: Config, out: Path, claim: Claim) -> Config:
@@ -76,11 +78,12 @@ def smaller(config: Config, phase: str | None) -> dict[str, int]:
         ahead = stage.trl.get("steps_per_generation")
         return found | ({"stage.trl.steps_per_generation": ahead * part} if ahead else {})
     if phase == "rollout":
+        if stage.name != "grpo":  # distill under teacher=local, whose completions are those of a forward pass
+            return {}
         at_once = min(stage.rollout_batch_size or size * steps, size * steps)
         return {"stage.rollout_batch_size": -(-at_once // 2)} if at_once > 1 else {}
-    at_once = sampling.batch_size
-    if phase == "validation":
-        at_once = min(at_once, max(config.validation.prompts, config.validation.problems))
+    there = {"validation": config.validation.prompts, "rewards": size * steps}
+    at_once = min(sampling.batch_size, there.get(phase, sampling.batch_size))
     return {"sampling.batch_size": at_once // 2} if at_once > 1 else {}
 
 

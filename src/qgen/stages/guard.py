@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate.utils.memory import should_reduce_batch_size
-from transformers import Trainer, TrainerCallback
+from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from qgen.rewards import Rewards
 from qgen.runtime import ranks
@@ -23,16 +24,24 @@ def ran_out(error: BaseException) -> bool:
     chain: list[BaseException | None] = [error]
     while chain[-1] is not None:
         chain.append(chain[-1].__cause__ or chain[-1].__context__)
-    return any(isinstance(e, torch.OutOfMemoryError) or should_reduce_batch_size(e) for e in chain[:-1])
+    return any(
+        isinstance(e, torch.OutOfMemoryError | MemoryError)
+        or should_reduce_batch_size(e)
+        or any(words in str(e) for words in _ELSEWHERE)
+        for e in chain[:-1]
+    )
+
+
+_ELSEWHERE = ("CUDA error: out of memory", "ALLOC_FAILED")  # of the driver and cuBLAS, outside of PyTorch's allocator
 
 
 class Guard(TrainerCallback):
-    """Keeps, at the end of each step, what the next one changes before its optimizer does: random numbers and the
-    rewards' memory. The adapter and the optimizer need no copy: until the optimizer's own phase they are as the last
-    completed step left them."""
+    """Keeps, at the end of each step, what the next one changes before its optimizer does: random numbers, the rewards'
+    memory, the count of tokens and the file of samples. The adapter and the optimizer need no copy: until the
+    optimizer's own phase they are as the last completed step left them."""
 
-    def __init__(self, rewards: Rewards):
-        self.rewards = rewards
+    def __init__(self, rewards: Rewards, samples: Path):
+        self.rewards, self.samples = rewards, samples
         self.kept: dict[str, Any] | None = None
 
     def on_train_begin(self, args, state, control, **_):
@@ -45,6 +54,8 @@ class Guard(TrainerCallback):
             "torch": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
             "rewards": copy.deepcopy(self.rewards.state_dict()),
+            "tokens": state.num_input_tokens_seen,
+            "samples": self.samples.stat().st_size if self.samples.exists() else 0,
         }
 
     def watch(self, work: Callable[[], None]) -> str | None:
@@ -52,10 +63,10 @@ class Guard(TrainerCallback):
         by then. Several ranks end with it: one alone cannot make the others begin again."""
         try:
             work()
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if not ran_out(error) or ranks.size() > 1:
                 raise
-            return str(error).strip().splitlines()[0]
+            return (str(error).strip() or type(error).__name__).splitlines()[0]
         return None
 
     def save(self, trainer: Trainer) -> None:
@@ -64,7 +75,8 @@ class Guard(TrainerCallback):
         gc.collect()
         clean()
         step = trainer.state.global_step
-        if self.kept is None or not step or (Path(trainer.args.output_dir) / f"checkpoint-{step}" / STATE).exists():
+        whole = (Path(trainer.args.output_dir) / f"checkpoint-{step}" / STATE).exists()
+        if self.kept is None or not step or whole or _ahead(trainer.args):
             return
         random.setstate(self.kept["python"])
         np.random.set_state(self.kept["numpy"])
@@ -72,5 +84,15 @@ class Guard(TrainerCallback):
         if self.kept["cuda"]:
             torch.cuda.set_rng_state_all(self.kept["cuda"])
         self.rewards.load_state_dict(self.kept["rewards"])
+        trainer.state.num_input_tokens_seen = self.kept["tokens"]
+        if self.samples.exists():
+            os.truncate(self.samples, self.kept["samples"])  # the step is written anew
         trainer._save_checkpoint(trainer.model, trial=None)
         trainer.callback_handler.on_save(trainer.args, trainer.state, trainer.control)
+
+
+def _ahead(args: TrainingArguments) -> bool:
+    """Whether completions are written for more than the step at hand, so that a checkpoint in between would lose some:
+    the stage goes on from one on disk instead."""
+    steps = getattr(args, "steps_per_generation", None) or args.gradient_accumulation_steps
+    return steps > args.gradient_accumulation_steps or getattr(args, "num_iterations", 1) > 1

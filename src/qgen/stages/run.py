@@ -16,7 +16,7 @@ from qgen.problem import Problem, parse
 from qgen.rewards import Rewards
 from qgen.rewards.base import Base
 from qgen.runtime import attention, memory, oom, ranks, rollout, rundir
-from qgen.runtime.checkpoints import StateCallback, read_state
+from qgen.runtime.checkpoints import StateCallback, read_state, write_state
 from qgen.runtime.environment import environment
 from qgen.runtime.files import link_tree, rows, steps, write_json
 from qgen.runtime.memory import MemoryMonitor
@@ -84,7 +84,8 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
         print(f"rollout: {chosen}")
         context = Context(config, out, model, tokenizer, corpus, rewards, tracker, writer)
         validation = Validation(context, adapter, checkpoint)
-        guard = Guard(rewards)
+        validation.measure = monitor.follow("validation", validation.measure)
+        guard = Guard(rewards, out / "samples.jsonl")
         build = BUILD[config.stage.name]
         early = build is not distill.build and not finished  # which writes files itself
         trainer = build(context) if early else None
@@ -105,22 +106,24 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
         )
         if checkpoint is not None:
             rewards.load_state_dict(state["rewards"])
-        if finished:  # but for the end
-            validation.stopped = stopped
-            validation.validate(rundir.step_of(checkpoint))
-        else:
+            if claim.changed and ranks.first():
+                write_state(checkpoint, state | {"stopped": None})
+        validation.stopped = stopped
 
-            def fit() -> None:
-                nonlocal trainer
-                trainer = trainer or build(context)
-                _equip(trainer, context, validation, monitor, keep, guard)
-                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        def work() -> None:
+            nonlocal trainer
+            if finished:  # but for the end
+                validation.validate(rundir.step_of(checkpoint))
+                return
+            trainer = trainer or build(context)
+            _equip(trainer, context, validation, monitor, keep, guard)
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
-            if error := guard.watch(fit):
-                if monitor.running in ("rollout", "rewards", "forward-backward"):  # else go on from what is on disk
-                    guard.save(trainer)
-                done = trainer.state.global_step if trainer else 0
-                raise oom.give_way(config, out, done, monitor.running, error)
+        if error := guard.watch(work):
+            if trainer and monitor.running in ("rollout", "rewards", "forward-backward"):  # else from what is on disk
+                guard.save(trainer)
+            done = trainer.state.global_step if trainer else 0
+            raise oom.give_way(config, out, done, monitor.running, error)
         if ranks.first():
             _save(config, out, model, tokenizer)
         monitor.report("adapter saved")
@@ -143,7 +146,6 @@ def _equip(trainer: Trainer, context: Context, validation: Validation, monitor: 
     if trainer.args.fp16:  # TRL makes a quantized model's adapter bfloat16, whose gradients cannot be scaled
         for parameter in context.model.parameters():
             parameter.data = parameter.data.float() if parameter.requires_grad else parameter.data
-    validation.measure = monitor.follow("validation", validation.measure)
     for phase, method in (("rollout", "_generate"), ("rewards", "_calculate_rewards")):
         if hasattr(trainer, method):
             setattr(trainer, method, monitor.follow(phase, getattr(trainer, method)))

@@ -4,10 +4,12 @@ import hashlib
 import json
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from transformers import TrainerCallback
 
+from qgen.config import SamplingConfig
 from qgen.data import fingerprint
 from qgen.metrics.loss import completion_loss
 from qgen.problem import Problem
@@ -48,8 +50,9 @@ class Validation(TrainerCallback):
         self.requests = requests(config.prompt, heldout, config.validation.prompts, seed, config.stage.task)
         count = min(config.validation.problems, len(heldout))
         self.lessons = [lesson(config.prompt, p) for p in random.Random(seed).sample(heldout, count)]
-        what = (fingerprint(context.corpus.train), self.requests, self.lessons, config.sampling, config.model,
-                config.reward, config.data)  # fmt: skip
+        drawn = replace(config.sampling, batch_size=1)  # how many at once is no other ruler
+        what = (fingerprint(context.corpus.train), self.requests, self.lessons, drawn, config.model, config.reward,
+                config.data)  # fmt: skip
         self.fingerprint = hashlib.sha256(repr(what).encode(errors="surrogatepass")).hexdigest()[:16]
         self.before, self.shown = _of_finished(adapter)
         self.rewards = context.rewards.frozen()  # one ruler for all steps and stages: no memory of what was written
@@ -109,7 +112,7 @@ class Validation(TrainerCallback):
             **{f"trust/{name}": round(value, 4) for name, value in self.rewards.trust().items()},
             "format_yield": sum(isinstance(p, Problem) for p in parsed(texts)) / len(texts),
             "heldout_loss": completion_loss(
-                context.model, context.tokenizer, self.lessons, min(8, config.sampling.batch_size)
+                context.model, context.tokenizer, self.lessons, loss_batch(config.sampling)
             ),
         }
 
@@ -137,6 +140,11 @@ class Validation(TrainerCallback):
     def on_train_end(self, args, state, control, **_):
         if not self.history or self.history[-1]["step"] != state.global_step:
             self.validate(state.global_step)
+
+
+def loss_batch(sampling: SamplingConfig) -> int:
+    """Problems whose loss is computed at once: 8, and fewer where few completions are drawn at once."""
+    return max(1, min(8, sampling.batch_size // 4))
 
 
 def _of_finished(adapter: Path | None) -> tuple[Row | None, list[Row]]:

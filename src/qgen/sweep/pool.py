@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from qgen.runtime.oom import AGAIN
 from qgen.sweep.jobs import COMPLETE, FAILED, INTERRUPTED, Job
 
 log = logging.getLogger(__name__)
@@ -155,7 +156,7 @@ _MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "
 
 def _tail(job: Job) -> str:
     """The end of what a job printed since it was last started."""
-    return job.log.read_bytes()[-_TAIL:].decode("utf-8", "replace").rpartition(_MARK)[2]
+    return job.log.read_bytes()[-_TAIL:].decode("utf-8", "replace").rpartition(_MARK)[2].rpartition(AGAIN)[2]
 
 
 def _signal(process: subprocess.Popen, number: int) -> None:
