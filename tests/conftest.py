@@ -129,8 +129,8 @@ def letters(completions, **columns):
 """
 LETTERS = ("reward.gate=null", "+reward.terms.letters.weight=1", "reward.normalize=zscore")
 PIPELINE = ("stage.max_steps=2", "stage.per_device_train_batch_size=4", "stage.num_prompts=8",
-            "stage.gradient_accumulation_steps=2", "stage.learning_rate=1e-2", "tracker=wandb",
-            "tracker.mode=offline")  # fmt: skip
+            "stage.gradient_accumulation_steps=2", "stage.learning_rate=1e-2", "runtime.memory.every=1",
+            "tracker=wandb", "tracker.mode=offline")  # fmt: skip
 
 
 def letters(home: Path) -> Path:
