@@ -84,7 +84,7 @@ def test_a_job_takes_no_other_with_it(home):
     assert found["segfault"]["exit_code"] == -signal.SIGSEGV
     assert "crashed (SIGSEGV)" in found["segfault"]["reason"]
     assert "qgen_doom.py" in (home / found["segfault"]["log"]).read_text()  # the stack
-    assert found["memory"]["reason"].startswith("out of memory: ")
+    assert found["memory"]["reason"].startswith("out of memory in validation after step 0, and no batch is left")
     assert "killed (SIGKILL)" in found["once"]["reason"]
     assert found["none"]["metrics"]["steps"] == 4
     assert found["none"]["seed"] == 3407

@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import logging
 import os
 import random
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from qgen.rewards import Rewards
 from qgen.runtime import ranks
 from qgen.runtime.memory import clean
 from qgen.runtime.rundir import STATE
+
+log = logging.getLogger(__name__)
 
 
 def ran_out(error: BaseException) -> bool:
@@ -66,6 +69,7 @@ class Guard(TrainerCallback):
         except (RuntimeError, MemoryError) as error:
             if not ran_out(error) or ranks.size() > 1:
                 raise
+            log.exception("out of memory")  # as text, which holds no tensors
             return (str(error).strip() or type(error).__name__).splitlines()[0]
         return None
 
