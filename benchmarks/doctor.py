@@ -50,8 +50,8 @@ def config(row: dict, problems: str) -> Config:
     """What the row ran, with the 14B model's shape in the place of its files."""
     words = row["overrides"]
     if "14b" in row["row"]:
-        words = ["model=a100_random", "model.dtype=bfloat16", *(w for w in words if w not in ("model=a100",))]
-        words = [w for w in words if not w.startswith("model.name=")]
+        kept = [word for word in words if word != "model=a100" and not word.startswith("model.name=")]
+        words = ["model=a100_random", "model.dtype=bfloat16", *kept]
     return composed(["data=jsonl", f"data.path={problems}", "data.limit=1500", *words, "validation.prompts=8",
                      "validation.problems=8"])  # fmt: skip
 

@@ -55,6 +55,17 @@ class StageConfig:
     init_from: str = "auto"  # auto (the stage before, where this run has one), base, or an adapter's path
     trl: dict[str, Any] = field(default_factory=dict)  # any other field of TRL's config for this stage
 
+    @property
+    def steps_per_generation(self) -> int:
+        """Batches whose completions GRPO writes together: TRL's own field, and its default."""
+        return self.trl.get("steps_per_generation") or self.gradient_accumulation_steps
+
+    @property
+    def rollouts(self) -> int:
+        """Completions that GRPO writes at once."""
+        whole = self.per_device_train_batch_size * self.steps_per_generation
+        return min(self.rollout_batch_size or whole, whole)
+
     def check(self) -> None:
         if self.name not in STAGES:
             raise ValueError(f"stage.name={self.name} is none of {', '.join(STAGES)}")

@@ -12,6 +12,7 @@ from conftest import LETTERS, TINY, composed, letters, qgen
 from trl import GRPOTrainer
 
 from qgen import data
+from qgen.config import to_yaml
 from qgen.rewards import registry, text
 from qgen.runtime import oom
 from qgen.runtime.files import append, read_json, rows, steps
@@ -123,6 +124,7 @@ def test_without_retries_it_ends_and_says_what_to_lower(tmp_path):
          {"stage.per_device_train_batch_size": 4, "stage.gradient_accumulation_steps": 16,
           "stage.trl.steps_per_generation": 32}),
         ((), "rollout", {"stage.rollout_batch_size": 32}),
+        (("+stage.trl.steps_per_generation=16",), "rollout", {"stage.rollout_batch_size": 64}),
         (("stage.rollout_batch_size=3",), "rollout", {"stage.rollout_batch_size": 2}),
         (("stage.rollout_batch_size=1",), "rollout", {}),
         (("validation.prompts=4", "validation.problems=4"), "validation", {"sampling.batch_size": 2}),
@@ -143,14 +145,13 @@ def test_a_resumed_stage_keeps_what_was_set_and_a_new_one_does_not(tmp_path):
     assert (found.stage.per_device_train_batch_size, found.stage.gradient_accumulation_steps) == (4, 16)
     assert found.stage.rollout_batch_size == 32
     assert config.stage.per_device_train_batch_size == 8
+    assert oom.adjusted(config, tmp_path / "none", Claim()) == config
     assert oom.adjusted(config, tmp_path, Claim(changed=True)) == config
     anew = replace(config, overwrite=True)
     assert oom.adjusted(anew, tmp_path, Claim()) == anew
 
 
 def test_how_often_is_no_other_config():
-    from qgen.config import to_yaml
-
     one, two = (to_yaml(composed(f"runtime.oom.retries={n}")) for n in (0, 3))
     assert differences(one, two) == {}
 

@@ -81,8 +81,7 @@ def estimate(config: Config, shape: PretrainedConfig, lengths: Lengths, device: 
         return peak("sft", rows, lengths.row)
 
     batch, new = stage.per_device_train_batch_size, sampling.max_new_tokens
-    ahead = stage.trl.get("steps_per_generation") or stage.gradient_accumulation_steps
-    rollouts = min(stage.rollout_batch_size or batch * ahead, batch * ahead) if stage.name == "grpo" else 0
+    rollouts = stage.rollouts if stage.name == "grpo" else 0
     free = device.free - resident.weights - resident.adapter
     rollout = _rollout(config, shape, device, dtype.itemsize, max(sampling.batch_size, rollouts), free)
     held = {

@@ -21,9 +21,7 @@ from qgen.runtime.decoder import Decoder, bytes_of, head_width, layer, rms
 LOOK = 16  # tokens between looks at which rows have ended: each waits for the GPU
 BUCKET = 128  # columns of the cache: the attention of a token reads the least multiple that holds it
 SMALLEST = 4  # rows of the smallest graph
-SPARE = (
-    8  # columns that no view has: one that held all would be another kind of tensor to the compiler, and cost it 10 s
-)
+SPARE = 8  # columns that no view has: to the compiler one that held all would be of another kind, and cost it 10 s
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ its last completed step, writes down in oom.jsonl what it sets, and begins anew 
 Torch-free, as what starts a stage is.
 """
 
-import copy
 import os
 import sys
 import time
 from pathlib import Path
+
+from omegaconf import OmegaConf
 
 from qgen.config import Config
 from qgen.runtime.files import append, rows
@@ -35,11 +36,11 @@ def adjusted(config: Config, out: Path, claim: Claim) -> Config:
     whose user has changed its config, starts without them."""
     if config.overwrite or claim.changed:
         return config
-    config = copy.deepcopy(config)
+    node = OmegaConf.structured(config)
     for row in rows(out / OOM):
         for key, value in row["set"].items():
-            _set(config, key, value)
-    return config
+            OmegaConf.update(node, key, value)
+    return OmegaConf.to_object(node)
 
 
 def give_way(config: Config, out: Path, step: int, phase: str | None, error: str) -> Again:
@@ -80,8 +81,7 @@ def smaller(config: Config, phase: str | None) -> dict[str, int]:
     if phase == "rollout":
         if stage.name != "grpo":  # distill under teacher=local, whose completions are those of a forward pass
             return {}
-        at_once = min(stage.rollout_batch_size or size * steps, size * steps)
-        return {"stage.rollout_batch_size": -(-at_once // 2)} if at_once > 1 else {}
+        return {"stage.rollout_batch_size": -(-stage.rollouts // 2)} if stage.rollouts > 1 else {}
     there = {"validation": config.validation.prompts, "rewards": size * steps}
     at_once = min(sampling.batch_size, there.get(phase, sampling.batch_size))
     return {"sampling.batch_size": at_once // 2} if at_once > 1 else {}
@@ -95,14 +95,3 @@ def told(summary: dict) -> str | None:
     times = "once" if len(found) == 1 else f"{len(found)} times"
     keys = ", ".join(f"{key}={value}" for key, value in last.items())
     return f"{summary['stage']} ran out of memory {times} and went on with {keys}"
-
-
-def _set(config: Config, key: str, value: int) -> None:
-    *path, last = key.split(".")
-    node = config
-    for name in path:
-        node = getattr(node, name)
-    if isinstance(node, dict):
-        node[last] = value
-    else:
-        setattr(node, last, value)

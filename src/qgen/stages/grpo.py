@@ -54,8 +54,8 @@ def build(context: Context) -> GRPOTrainer:
     completions = stage.per_device_train_batch_size * stage.gradient_accumulation_steps
     prompts = completions // stage.num_generations * ranks.size()
     context.need(len(context.corpus.train), prompts, "prompts")
-    ahead = stage.trl.get("steps_per_generation") or stage.gradient_accumulation_steps
-    chunk = max(1, prompts * ahead // stage.gradient_accumulation_steps)  # TRL drops what does not fill one
+    # TRL drops what does not fill one
+    chunk = max(1, prompts * stage.steps_per_generation // stage.gradient_accumulation_steps)
     rows = requests(context, -(-prompts * stage.max_steps // chunk) * chunk)
     arguments = context.arguments(
         GRPOConfig,

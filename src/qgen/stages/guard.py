@@ -1,7 +1,6 @@
 """What an out-of-memory error leaves of a stage: its last completed step, as a checkpoint."""
 
 import copy
-import gc
 import logging
 import os
 import random
@@ -76,7 +75,6 @@ class Guard(TrainerCallback):
     def save(self, trainer: Trainer) -> None:
         """Write the checkpoint of the last completed step, where it has none yet."""
         trainer.model.zero_grad(set_to_none=True)
-        gc.collect()
         clean()
         step = trainer.state.global_step
         whole = (Path(trainer.args.output_dir) / f"checkpoint-{step}" / STATE).exists()

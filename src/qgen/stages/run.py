@@ -77,9 +77,7 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
     }
     with tracking(config, out, plain) as tracker:
         monitor = MemoryMonitor(config.runtime.memory, lambda row: tracker.write("memory", row))
-        completions = config.stage.per_device_train_batch_size * config.stage.gradient_accumulation_steps
-        rollouts = config.stage.rollout_batch_size or completions
-        at_once = max(config.sampling.batch_size, rollouts if config.stage.name == "grpo" else 0)
+        at_once = max(config.sampling.batch_size, config.stage.rollouts if config.stage.name == "grpo" else 0)
         writer, chosen = rollout.choose(config.model, config.sampling, at_once, model, tokenizer)
         print(f"rollout: {chosen}")
         context = Context(config, out, model, tokenizer, corpus, rewards, tracker, writer)
