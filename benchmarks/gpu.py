@@ -1,10 +1,12 @@
 """Steps of stock TRL, Unsloth and qgen on one GPU: python benchmarks/gpu.py --out DIR [--rows NAME ...] [--steps 8]
 
 Each row is a job of its own (python -m qgen.train) on the same problems, requests and rewards; what differs is the
-backend and who writes the completions. `stock` is TRL's trainer on transformers and PEFT with its own `generate`,
-`unsloth` the same through Unsloth, `qgen` the fastest backend with the compiled rollout. Seconds a step are the median
-of the steps after the first two; warm-up is what those two took beyond two of that median. While a row has the GPU,
-the next one is started, so that its imports cost nobody time.
+backend and who writes the completions. The rewards pass no gate, so that the untrained model earns some. `stock` is
+TRL's trainer on transformers and PEFT with its own `generate`, `unsloth` the same through Unsloth, `qgen` the fastest
+backend with the compiled rollout. Seconds a step are the median of the steps after the first two; warm-up is what those
+two took beyond two of that median, and `before` the seconds from having the model to the first step, in which a rollout
+for validation is written and compiled. While a row has the GPU, the next one is started, so that its imports cost
+nobody time.
 The 14B model has random weights of Qwen3-14B's shape, in NF4, written once to --model-dir.
 """
 
@@ -20,7 +22,8 @@ import time
 from pathlib import Path
 
 SMALL = ["model=smollm2", "model.dtype=bfloat16", "model.lora.r=32"]
-GRPO = ["stage=grpo", "stage.gradient_accumulation_steps=1", "sampling.max_new_tokens=192", "stage.num_generations=8"]
+GRPO = ["stage=grpo", "stage.gradient_accumulation_steps=1", "sampling.max_new_tokens=192", "stage.num_generations=8",
+        "reward.gate=null"]  # fmt: skip
 GRPO_SMALL = [*SMALL, *GRPO, "stage.per_device_train_batch_size=64", "model.max_length=512"]
 SFT_SMALL = [*SMALL, "stage=sft", "stage.per_device_train_batch_size=16", "stage.gradient_accumulation_steps=1"]
 LARGE = ["model=a100", "model.backend=hf", "model.name={large}"]
@@ -38,6 +41,7 @@ ROWS = {
     "grpo-135m/stock": [*GRPO_SMALL, *STOCK],
     "grpo-135m/unsloth": [*GRPO_SMALL, *UNSLOTH],
     "grpo-135m/qgen": [*GRPO_SMALL, "model.backend=hf", "model.rollout=compiled"],
+    "grpo-135m/vllm": [*GRPO_SMALL, "model.backend=hf", "model.rollout=vllm"],
     "grpo-135m/qgen-cleaning": [*GRPO_SMALL, "model.backend=hf", "model.rollout=compiled", *CLEANING],
     "sft-135m/stock": [*SFT_SMALL, *STOCK],
     "sft-135m/cleaning": [*SFT_SMALL, *STOCK, *CLEANING],
@@ -49,14 +53,14 @@ ROWS = {
     "sft-14b/stock": [*SFT_LARGE, *STOCK],
     "sft-14b/unsloth": [*SFT_LARGE, *UNSLOTH],
 }
-SLOW = {"grpo-14b/stock": 4, "sft-14b/stock": 5, "grpo-135m/stock": 5, "grpo-135m/unsloth": 6}  # steps
+STEPS = {"grpo-14b/stock": 4, "grpo-14b/unsloth": 5, "sft-14b/stock": 5, "grpo-135m/stock": 5, "grpo-135m/unsloth": 6}
 WARM = 2
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--rows", nargs="*", default=list(ROWS), help="which rows, or what their names begin with")
+    parser.add_argument("--rows", nargs="*", default=list(ROWS), help="which rows, by name or by workload: grpo-14b")
     parser.add_argument("--runs", type=Path, default=Path("/tmp/qgen/runs"), help="where the jobs' directories lie")
     parser.add_argument("--steps", type=int, default=8, help="fewer where a step takes ten seconds")
     parser.add_argument("--data", default="/tmp/qgen/data/math_train.jsonl", help="problems, one JSON object a line")
@@ -70,7 +74,7 @@ def main() -> None:
         return
     given.out.mkdir(parents=True, exist_ok=True)
     given.runs.mkdir(parents=True, exist_ok=True)
-    names = [name for name in ROWS if name.startswith(tuple(given.rows))]
+    names = [name for name in ROWS if {name, name.split("/")[0]} & set(given.rows)]
     if any("14b" in name for name in names):
         large(given.model_dir)
     (given.runs / "long.jsonl").write_text(lengthened(given.data))
@@ -93,7 +97,7 @@ class Row:
         command = [
             sys.executable, "-m", "qgen.train", "data=jsonl", f"data.path={self.data}", "data.limit=1500",
             "runtime.memory.clean_above=1", *self.overrides, *given.overrides, f"run_name={name.replace('/', '-')}",
-            f"output_dir={given.runs}", f"stage.max_steps={min(given.steps, SLOW.get(name, given.steps))}",
+            f"output_dir={given.runs}", f"stage.max_steps={min(given.steps, STEPS.get(name, given.steps))}",
             "stage.save_steps=1000", "validation.every=0", "validation.prompts=8", "validation.problems=8",
             "validation.keep_best=false", "runtime.memory.every=1", "runtime.oom.retries=0", "overwrite=true",
         ]  # fmt: skip
@@ -115,17 +119,19 @@ class Row:
         """Let it go on, and read what it measured of itself."""
         self.turn.set()
         began = time.perf_counter()
-        try:
-            code = self.process.wait(self.given.limit)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            code = self.process.wait()
-        self.reader.join()
         out = self.given.runs / self.name.replace("/", "-") / ("grpo" if "stage=grpo" in self.overrides else "sft")
+        first = None  # seconds until the first step has ended
+        while self.process.poll() is None and time.perf_counter() < began + self.given.limit:
+            if first is None and '"node": "step"' in text(out / "memory.jsonl"):
+                first = time.perf_counter() - began
+            time.sleep(0.1)
+        self.process.kill()  # where the limit has ended it
+        code = self.process.wait()
+        self.reader.join()
         result = {"row": self.name, "code": code, "wall": round(time.perf_counter() - began, 1),
                   "overrides": [*self.overrides, *self.given.overrides]}  # fmt: skip
         (self.given.out / f"{self.name.replace('/', '_')}.log").write_text("".join(self.told)[-20000:])
-        rows = [json.loads(row) for row in (out / "memory.jsonl").open()] if (out / "memory.jsonl").exists() else []
+        rows = [json.loads(row) for row in text(out / "memory.jsonl").splitlines()]
         steps = [row for row in rows if row["node"] == "step"]
         if len(steps) <= WARM:
             return {**result, "failed": [said.strip() for said in self.told[-3:]]}
@@ -139,6 +145,7 @@ class Row:
             "device": rows[0]["device"],
             "seconds": middle,
             "all_seconds": [row["seconds"] for row in steps],
+            "before": round(first - steps[0]["seconds"], 1),
             "warm_up": round(sum(row["seconds"] for row in steps[:WARM]) - WARM * middle, 1),
             "phases": {
                 phase: statistics.median(r["phases"].get(phase, {"seconds": 0})["seconds"] for r in later)
@@ -153,13 +160,17 @@ class Row:
         }
 
 
+def text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
 def line(row: dict) -> str:
     if "failed" in row:
         return f"{row['row']:24} failed ({row['code']}) after {row['wall']} s: {' | '.join(row['failed'])}"
     phases = " ".join(f"{name} {seconds:.2f}" for name, seconds in row["phases"].items())
     return (
-        f"{row['row']:24} {row['seconds']:7.3f} s a step, warm-up {row['warm_up']:5.1f} s, reserved "
-        f"{row['reserved_gib']:.1f} GiB, allocated {row['allocated_gib']:5.1f} GiB; {phases}; wall {row['wall']} s"
+        f"{row['row']:24} {row['seconds']:7.3f} s a step, before {row['before']:5.1f} s, warm-up {row['warm_up']:5.1f} s, "
+        f"reserved {row['reserved_gib']:.1f} GiB, allocated {row['allocated_gib']:5.1f} GiB; {phases}; wall {row['wall']} s"
     )
 
 
