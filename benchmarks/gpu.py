@@ -169,8 +169,8 @@ def line(row: dict) -> str:
         return f"{row['row']:24} failed ({row['code']}) after {row['wall']} s: {' | '.join(row['failed'])}"
     phases = " ".join(f"{name} {seconds:.2f}" for name, seconds in row["phases"].items())
     return (
-        f"{row['row']:24} {row['seconds']:7.3f} s a step, before {row['before']:5.1f} s, warm-up {row['warm_up']:5.1f}, "
-        f"GiB reserved {row['reserved_gib']:.1f}, allocated {row['allocated_gib']:5.1f}; {phases}; wall {row['wall']} s"
+        f"{row['row']:24} {row['seconds']:7.3f} s a step, before {row['before']:5.1f}, warm-up {row['warm_up']:5.1f}, "
+        f"wall {row['wall']}; GiB reserved {row['reserved_gib']:.1f}, allocated {row['allocated_gib']:.1f}; {phases}"
     )
 
 
