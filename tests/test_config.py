@@ -4,6 +4,7 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
 from qgen import trl_fields
+from qgen.choices import Task
 from qgen.compose import CONF, keys, nearest
 from qgen.config import STAGES, Backend, Schedule, from_yaml, to_yaml
 
@@ -84,6 +85,17 @@ def test_group_must_divide_the_batch():
 def test_resume_and_overwrite_contradict():
     with pytest.raises(ValueError, match="contradict"):
         composed("resume=true", "overwrite=true")
+
+
+def test_a_stage_is_validated_on_what_it_teaches():
+    mixed = ("data.variations_path=recomputed", "data.mix.variations=1")
+    alone = (*mixed, "data.mix.problems=0")
+    assert composed("stage=sft", *mixed).task is Task.problem
+    assert composed("stage=sft", *alone, "reward=variation").task is Task.variation
+    assert composed("stage=grpo", *alone).task is Task.problem
+    for overrides in (("stage=sft", *alone), ("stage=grpo", "stage.task=both")):
+        with pytest.raises(ValueError, match="set reward=variation"):
+            composed(*overrides)
 
 
 @pytest.mark.parametrize("override", ["stage.max_steps=many", "strict=maybe", "stage.lr_scheduler_type=cosin"])

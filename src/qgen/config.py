@@ -285,6 +285,12 @@ class Config:
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
 
     @property
+    def task(self) -> Task:
+        """What a stage teaches, which validation asks for: variations where sft is trained on nothing else."""
+        alone = self.data.mix.variations > 0 >= self.data.mix.problems
+        return Task.variation if self.stage.name == "sft" and alone else self.stage.task
+
+    @property
     def judge(self) -> TeacherConfig | None:
         """The teacher behind an API, whom a reward term may ask too; None where there is none."""
         return self.teacher if self.teacher.name is Teacher.api else None
@@ -307,6 +313,8 @@ class Config:
         for part in vars(self).values():
             if hasattr(part, "check"):
                 part.check()
+        if self.task is not Task.problem and "variation" not in self.reward.terms:
+            raise ValueError("this stage is to write variations: set reward=variation, which judges them")
         on_policy = self.stage.name == "distill" and self.teacher.name is Teacher.local
         trl_fields.check("teacher=local" if on_policy else self.stage.name, self.stage.trl)
         if self.sampling.max_new_tokens >= self.model.max_length:

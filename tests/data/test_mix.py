@@ -45,7 +45,7 @@ def test_variations_of_held_out_problems_are_left_out(files, capsys):
     varied = {"original": render(HIDDEN), "statement": DIGITS.statement.replace("four", "six"), "answer": "210"}
     with (files / "v.jsonl").open("a") as file:
         file.write(json.dumps(varied) + "\n")
-    mixed = rows(f"data.variations_path={files}/v.jsonl", "data.mix={problems: 0, variations: 1}")
+    mixed = rows(f"data.variations_path={files}/v.jsonl", "data.mix={problems: 0, variations: 1}", "reward=variation")
     assert len(mixed) == 1
     assert "1 variations of held-out problems left out" in capsys.readouterr().out
 
@@ -57,12 +57,12 @@ def test_order_is_seeded():
 def test_the_kind_of_a_variation_is_asked_for(files):
     varied = {"original": render(DIGITS), "statement": DIGITS.statement.replace("four", "five"), "answer": "252"}
     (files / "v.jsonl").write_text(json.dumps(varied | {"kind": "parameter"}) + "\n")
-    (row,) = rows(f"data.variations_path={files}/v.jsonl", "data.mix={problems: 0, variations: 1}")
+    (row,) = rows(f"data.variations_path={files}/v.jsonl", "data.mix={problems: 0, variations: 1}", "reward=variation")
     assert "with other numbers" in row["prompt"][-1]["content"]
 
 
 def test_parameter_changes_are_made_of_the_training_problems(capsys):
-    config = composed("data.variations_path=recomputed", "data.mix={problems: 0, variations: 1}")
+    config = composed("data.variations_path=recomputed", "data.mix={problems: 0, variations: 1}", "reward=variation")
     books = Problem(
         "In how many ways can 4 books be selected from a shelf of 6 books if their order does not matter?",
         "15", "We choose 4 of 6: $\\binom{6}{4}=15$.", topic="Combinatorics", level=2, id="books",

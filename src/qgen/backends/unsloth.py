@@ -98,6 +98,7 @@ def compare(reference: Any, effective: Any) -> None:
 
 _OWN = {  # what Unsloth sets in its own way, and which changes no figure
     "bf16_full_eval",  # qgen validates by itself
+    "fp16_full_eval",
     "dataset_num_proc",  # processes that tokenize
     "gradient_checkpointing_kwargs",  # its checkpointing is reentrant
 }

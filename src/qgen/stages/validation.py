@@ -47,7 +47,7 @@ class Validation(TrainerCallback):
         self.context = context
         config = context.config
         heldout, seed = context.corpus.heldout, config.data.split_seed
-        self.requests = requests(config.prompt, heldout, config.validation.prompts, seed, config.stage.task)
+        self.requests = requests(config.prompt, heldout, config.validation.prompts, seed, config.task)
         count = min(config.validation.problems, len(heldout))
         self.lessons = [lesson(config.prompt, p) for p in random.Random(seed).sample(heldout, count)]
         drawn = replace(config.sampling, batch_size=1)  # how many at once is no other ruler
