@@ -1,6 +1,6 @@
 """How far qgen.doctor's estimate is from what a stage took: python benchmarks/doctor.py [--data FILE]
 
-For each row that benchmarks/gpu.py has left in results/h100 the same config is estimated, on any machine, and set
+For each row that benchmarks/gpu.py has left in results/h100* the same config is estimated, on any machine, and set
 against PyTorch's peak of allocated memory on the GPU.
 """
 
@@ -9,7 +9,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from gpu import lengthened
+from gpu import SOLUTION, lengthened
 
 from qgen import data
 from qgen.compose import composed
@@ -24,7 +24,7 @@ GIB = 2**30
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, default=HERE / "results" / "h100")
+    parser.add_argument("--results", type=Path, nargs="*", default=sorted((HERE / "results").glob("h100*/")))
     parser.add_argument("--data", default=str(HERE.parents[1] / "shared" / "data" / "math_train.jsonl"))
     parser.add_argument("--gpu", default="h100-80")
     given = parser.parse_args()
@@ -32,13 +32,15 @@ def main() -> None:
     for column in ("row", "estimate", "measured", "error, %", "the peak's phase"):
         shown.add_column(column, justify="left" if column in ("row", "the peak's phase") else "right")
     with tempfile.TemporaryDirectory() as folder:
-        long = Path(folder) / "long.jsonl"
-        long.write_text(lengthened(given.data))
-        for path in sorted(given.results.glob("*.json")):
+        problems = {workload: str(Path(folder) / f"{workload}.jsonl") for workload in SOLUTION}
+        for workload, path in problems.items():
+            Path(path).write_text(lengthened(given.data, SOLUTION[workload]))
+        for path in (path for folder in given.results for path in sorted(folder.glob("*.json"))):
             row = json.loads(path.read_text())
             if "allocated_gib" not in row:
                 continue
-            found = estimate(config(row, str(long) if row["row"].startswith("sft-14b") else given.data), given.gpu)
+            read = problems.get(row["row"].split("/")[0], given.data)
+            found = estimate(config(row, read), given.gpu)
             total = found.peak.total / GIB
             error = 100 * (total / row["allocated_gib"] - 1)
             cells = (f"{total:.1f}", f"{row['allocated_gib']:.1f}", f"{error:+.0f}")

@@ -1,13 +1,13 @@
 """Steps of stock TRL, Unsloth and qgen on one GPU: python benchmarks/gpu.py --out DIR [--rows NAME ...] [--steps 8]
 
 Each row is a job of its own (python -m qgen.train) on the same problems, requests and rewards; what differs is the
-backend and who writes the completions. The rewards pass no gate, so that the untrained model earns some. `stock` is
-TRL's trainer on transformers and PEFT with its own `generate`, `unsloth` the same through Unsloth, `qgen` the fastest
-backend with the compiled rollout. Seconds a step are the median of the steps after the first two; warm-up is what those
-two took beyond two of that median, and `before` the seconds from having the model to the first step, in which a rollout
-for validation is written and compiled. While a row has the GPU, the next one is started, so that its imports cost
-nobody time.
-The 14B model has random weights of Qwen3-14B's shape, in NF4, written once to --model-dir.
+backend and who writes the completions. `stock` is TRL's trainer on transformers and PEFT with its own `generate`,
+`unsloth` the same through Unsloth, `qgen` the fastest backend with the compiled rollout. Seconds a step are the median
+of the steps after the first two; warm-up is what those two took beyond two of that median, and `before` the seconds
+from having the model to the first step, in which a rollout for validation is written and compiled. While a row has the
+GPU, the next one is started, so that its imports cost nobody time.
+The untrained 135M earns next to nothing, so `grpo-135m-taught` begins with an adapter of 60 steps of SFT, to compare
+rewards. The 14B model has random weights of Qwen3-14B's shape, in NF4, written once to --model-dir.
 """
 
 import argparse
@@ -19,30 +19,30 @@ import subprocess
 import sys
 import threading
 import time
+from math import nan
 from pathlib import Path
 
 SMALL = ["model=smollm2", "model.dtype=bfloat16", "model.lora.r=32"]
-GRPO = ["stage=grpo", "stage.gradient_accumulation_steps=1", "sampling.max_new_tokens=192", "stage.num_generations=8",
-        "reward.gate=null"]  # fmt: skip
+GRPO = ["stage=grpo", "stage.gradient_accumulation_steps=1", "sampling.max_new_tokens=192", "stage.num_generations=8"]
 GRPO_SMALL = [*SMALL, *GRPO, "stage.per_device_train_batch_size=64", "model.max_length=512"]
-SFT_SMALL = [*SMALL, "stage=sft", "stage.per_device_train_batch_size=16", "stage.gradient_accumulation_steps=1"]
+SFT = ["stage=sft", "stage.gradient_accumulation_steps=1", "prompt.solution=true"]
+SFT_SMALL = [*SMALL, *SFT, "stage.per_device_train_batch_size=16"]
 LARGE = ["model=a100", "model.backend=hf", "model.name={large}"]
 GRPO_LARGE = [*LARGE, *GRPO, "stage.per_device_train_batch_size=8"]
-SFT_LARGE = [
-    *LARGE,
-    "stage=sft",
-    "stage.per_device_train_batch_size=8",
-    "stage.gradient_accumulation_steps=1",
-    "prompt.solution=true",
-]
+SFT_LARGE = [*LARGE, *SFT, "stage.per_device_train_batch_size=8"]
+SOLUTION = {"sft-135m": 400, "sft-14b": 1750}  # tokens of a worked solution, so that all rows are about as long
 STOCK, UNSLOTH = ["model.backend=hf", "model.rollout=generate"], ["model.backend=unsloth", "model.rollout=generate"]
+QGEN, TAUGHT = ["model.backend=hf", "model.rollout=compiled"], ["stage.init_from={taught}"]
 CLEANING = ["runtime.memory.clean_above=0"]  # cleans at each report, which is each step here
 ROWS = {
     "grpo-135m/stock": [*GRPO_SMALL, *STOCK],
     "grpo-135m/unsloth": [*GRPO_SMALL, *UNSLOTH],
-    "grpo-135m/qgen": [*GRPO_SMALL, "model.backend=hf", "model.rollout=compiled"],
+    "grpo-135m/qgen": [*GRPO_SMALL, *QGEN],
     "grpo-135m/vllm": [*GRPO_SMALL, "model.backend=hf", "model.rollout=vllm"],
-    "grpo-135m/qgen-cleaning": [*GRPO_SMALL, "model.backend=hf", "model.rollout=compiled", *CLEANING],
+    "grpo-135m/qgen-cleaning": [*GRPO_SMALL, *QGEN, *CLEANING],
+    "grpo-135m-taught/stock": [*GRPO_SMALL, *STOCK, *TAUGHT],
+    "grpo-135m-taught/unsloth": [*GRPO_SMALL, *UNSLOTH, *TAUGHT],
+    "grpo-135m-taught/qgen": [*GRPO_SMALL, *QGEN, *TAUGHT],
     "sft-135m/stock": [*SFT_SMALL, *STOCK],
     "sft-135m/cleaning": [*SFT_SMALL, *STOCK, *CLEANING],
     "sft-135m/unsloth": [*SFT_SMALL, *UNSLOTH],
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=8, help="fewer where a step takes ten seconds")
     parser.add_argument("--data", default="/tmp/qgen/data/math_train.jsonl", help="problems, one JSON object a line")
     parser.add_argument("--model-dir", type=Path, default=Path("/tmp/qgen/large"))
-    parser.add_argument("--limit", type=int, default=150, help="seconds that a row may have the GPU")
+    parser.add_argument("--limit", type=int, default=240, help="seconds that a row may have the GPU")
     parser.add_argument("--show", action="store_true", help="print the rows that --out holds, and run nothing")
     parser.add_argument("overrides", nargs="*", default=[])
     given = parser.parse_args()
@@ -77,7 +77,10 @@ def main() -> None:
     names = [name for name in ROWS if {name, name.split("/")[0]} & set(given.rows)]
     if any("14b" in name for name in names):
         large(given.model_dir)
-    (given.runs / "long.jsonl").write_text(lengthened(given.data))
+    for workload in {name.split("/")[0] for name in names} & set(SOLUTION):
+        (given.runs / f"{workload}.jsonl").write_text(lengthened(given.data, SOLUTION[workload]))
+    adapter = taught(given) if any("taught" in name for name in names) else None
+    given.places = {"large": given.model_dir, "taught": adapter}
     found, coming = [], Row(names[0], given)
     for i, name in enumerate(names):
         row, coming = coming, Row(names[i + 1], given) if i + 1 < len(names) else None
@@ -92,8 +95,9 @@ class Row:
 
     def __init__(self, name: str, given: argparse.Namespace):
         self.name, self.given = name, given
-        self.overrides = [part.format(large=given.model_dir) for part in ROWS[name]]
-        self.data = given.runs / "long.jsonl" if name.startswith("sft-14b") else given.data
+        self.overrides = [part.format(**given.places) for part in ROWS[name]]
+        workload = name.split("/")[0]
+        self.data = given.runs / f"{workload}.jsonl" if workload in SOLUTION else given.data
         command = [
             sys.executable, "-m", "qgen.train", "data=jsonl", f"data.path={self.data}", "data.limit=1500",
             "runtime.memory.clean_above=1", *self.overrides, *given.overrides, f"run_name={name.replace('/', '-')}",
@@ -168,13 +172,14 @@ def line(row: dict) -> str:
     if "failed" in row:
         return f"{row['row']:24} failed ({row['code']}) after {row['wall']} s: {' | '.join(row['failed'])}"
     phases = " ".join(f"{name} {seconds:.2f}" for name, seconds in row["phases"].items())
+    first = f"before {row.get('before', nan):5.1f}, warm-up {row['warm_up']:5.1f}"
     return (
-        f"{row['row']:24} {row['seconds']:7.3f} s a step, before {row['before']:5.1f}, warm-up {row['warm_up']:5.1f}, "
-        f"wall {row['wall']}; GiB reserved {row['reserved_gib']:.1f}, allocated {row['allocated_gib']:.1f}; {phases}"
+        f"{row['row']:24} {row['seconds']:7.3f} s a step, {first}, wall {row['wall']}; "
+        f"GiB reserved {row['reserved_gib']:.1f}, allocated {row['allocated_gib']:.1f}; {phases}"
     )
 
 
-def lengthened(path: str, tokens: int = 1750, rows: int = 200) -> str:
+def lengthened(path: str, tokens: int, rows: int = 200) -> str:
     """Problems with worked solutions of so many tokens: solutions of several problems, one after the other."""
     from qgen.compose import composed
     from qgen.model import load_tokenizer
@@ -188,6 +193,16 @@ def lengthened(path: str, tokens: int = 1750, rows: int = 200) -> str:
             ids += tokenizer(next(solutions) + "\n\n")["input_ids"]
         made.append({**row, "solution": tokenizer.decode(ids[:tokens])})
     return "".join(json.dumps(row) + "\n" for row in made)
+
+
+def taught(given: argparse.Namespace) -> Path:
+    """An adapter that writes problems, so that its rewards can be compared: 60 steps of SFT."""
+    command = [sys.executable, "-m", "qgen.train", *SMALL, "stage=sft", "stage.max_steps=60", "data=jsonl",
+               f"data.path={given.data}", "data.limit=1500", "stage.per_device_train_batch_size=16",
+               "stage.gradient_accumulation_steps=1", "validation.every=0", "validation.prompts=8",
+               "validation.problems=8", f"output_dir={given.runs}", "run_name=taught", "overwrite=true"]  # fmt: skip
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return given.runs / "taught" / "sft" / "adapter"
 
 
 def large(folder: Path) -> None:

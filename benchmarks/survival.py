@@ -60,7 +60,9 @@ def main() -> None:
         text = lengthened(str(given.data), tokens=int(width) - 120)
         (given.runs / f"{width}.jsonl").write_text(text)
     wanted = [(name, cap, retries) for name, (_, caps) in jobs.items() for cap in caps for retries in (RETRIES, 0)]
-    found = {(name, None, 0): run(name, None, 0, given) for name in jobs}  # by themselves: they take what they like
+    free = [(name, None, 0) for name in jobs]
+    with ThreadPoolExecutor(min(3, given.at_once)) as pool:  # few: they take what they like
+        found = dict(zip(free, pool.map(lambda w: run(*w, given), free), strict=True))
     if lost := [name for (name, _, _), free in found.items() if not free["finished"]]:
         sys.exit(f"without a cap {', '.join(lost)} did not finish either: there is nothing to compare with")
     with ThreadPoolExecutor(given.at_once) as pool:
