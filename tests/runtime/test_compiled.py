@@ -1,6 +1,8 @@
 """The rollout from a merged copy, on a CPU: the steps of a GPU, without its graphs; benchmarks/rollout.py has those."""
 
+import copy
 from functools import partial
+from statistics import mean
 
 import pytest
 import torch
@@ -73,6 +75,21 @@ def test_logprobs_are_the_policys_at_the_temperature(policy):
             logits = policy(full).logits[0, len(prompt) - 1 : -1] / 0.7
         policys = logits.log_softmax(-1).gather(1, full[0, len(prompt) :, None])[:, 0]
         torch.testing.assert_close(torch.tensor(drawn.logprobs), policys, atol=1e-5, rtol=1e-5)
+
+
+def test_in_16_bits_the_copy_is_as_near_to_32_as_the_policy_is(policy):
+    exact, policy = copy.deepcopy(policy), policy.bfloat16()
+    exact.load_state_dict(policy.state_dict())  # the same numbers, computed with in 32 bits
+    torch.manual_seed(1)
+    off = {"copy": [], "policy": []}
+    for prompt, drawn in zip(PROMPTS, writer(policy, ends=()).write(PROMPTS, SamplingConfig(40)), strict=True):
+        ids, at = torch.tensor([prompt + drawn.ids]), slice(len(prompt) - 1, -1)
+        with torch.no_grad():
+            rows = [model(ids).logits[0, at].float().log_softmax(-1) for model in (exact, policy)]
+        true, own = (row.gather(1, ids[0, len(prompt) :, None])[:, 0] for row in rows)
+        off["copy"] += (torch.tensor(drawn.logprobs) - true).abs().tolist()
+        off["policy"] += (own - true).abs().tolist()
+    assert 0 < mean(off["copy"]) < 1.5 * mean(off["policy"])
 
 
 def test_a_refresh_takes_over_what_training_changed(policy):
