@@ -134,12 +134,18 @@ PIPELINE = ("stage.max_steps=2", "stage.per_device_train_batch_size=4", "stage.n
 
 
 def letters(home: Path) -> Path:
-    """Install a reward that random weights can earn into home/site: a package of a stranger's, as pip would."""
-    info = home / "site" / "qgen_letters-1.0.dist-info"
+    """Install a reward that random weights can earn."""
+    return install(home, "letters", "letters", PLUGIN)
+
+
+def install(home: Path, term: str, name: str, code: str) -> Path:
+    """Install a reward term into home/site: a package of a stranger's, as pip would."""
+    site = home / "site"
+    info = site / f"qgen_{term}-1.0.dist-info"
     info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: qgen-letters\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[qgen.rewards]\nletters = qgen_letters:letters\n")
-    (home / "site" / "qgen_letters.py").write_text(PLUGIN)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: qgen-{term}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[qgen.rewards]\n{term} = qgen_{term}:{name}\n")
+    (site / f"qgen_{term}.py").write_text(code)
     return home
 
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import TINY
+from conftest import TINY, install
 
 from qgen.compose import folder, naming
 from qgen.runtime.files import rows, steps
@@ -45,12 +45,7 @@ SIZE = ("stage=sft", "stage.per_device_train_batch_size=2", "stage.gradient_accu
 
 @pytest.fixture
 def home(tmp_path):
-    info = tmp_path / "site" / "qgen_doom-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: qgen-doom\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[qgen.rewards]\ndoom = qgen_doom:Doom\n")
-    (tmp_path / "site" / "qgen_doom.py").write_text(PLUGIN)
-    return tmp_path
+    return install(tmp_path, "doom", "Doom", PLUGIN)
 
 
 def start(home: Path, *arguments: str, module: str = "train") -> subprocess.Popen:
