@@ -1,7 +1,8 @@
 """How many runs a guard against running out of memory saves: python benchmarks/survival.py --out DIR [--at-once 8]
 
 Under caps that a stage's configured batch fits or not each setting is run with the guard (runtime.oom.retries=6) and
-without, and once more without a cap, whose losses the others' are compared with. On a GPU it is SmolLM2-135M in
+without, and once more without a cap, whose steps the others' are compared with: SFT's losses, and GRPO's gradient norms,
+as its loss is 0 where the policy has written by itself. On a GPU it is SmolLM2-135M in
 bfloat16; without one a model of two layers, whose logits alone fill gigabytes, under the operating system's limit on
 a process's data. Nothing here is a timing, so several runs go at once.
 """
@@ -73,7 +74,7 @@ def main() -> None:
         for cap in caps:
             on, off = found[name, cap, RETRIES], found[name, cap, 0]
             gap = {key: difference(r, free) for key, r in (("on", on), ("off", off))}
-            settings.append({"setting": name, "cap_gib": cap, "on": on, "off": off, "loss_difference": gap})
+            settings.append({"setting": name, "cap_gib": cap, "on": on, "off": off, "difference": gap})
     result = {"free": {name: found[name, None, 0] for name in jobs}, "settings": settings}
     (given.out / "survival.json").write_text(json.dumps(result, indent=1))
     table(settings)
@@ -94,30 +95,31 @@ def run(name: str, cap: float | None, retries: int, given: argparse.Namespace) -
         code, said = done.returncode, (told or done.stderr.splitlines() or [""])[-1][:300]
     except subprocess.TimeoutExpired:
         code, said = -1, f"did not end in {given.limit} s"
-    home = given.runs / label / ("sft" if "stage=sft" in words else "grpo")
-    losses = [row["loss"] for row in steps(home / "metrics.jsonl") if row.get("loss") is not None]
+    stage, figure = ("sft", "loss") if "stage=sft" in words else ("grpo", "grad_norm")
+    home = given.runs / label / stage
+    figures = [row[figure] for row in steps(home / "metrics.jsonl") if row.get(figure) is not None]
     events = [{key: row[key] for key in ("step", "phase", "set")} for row in rows(home / "oom.jsonl")]
-    found = {"finished": code == 0, "losses": losses, "events": events, **({} if code == 0 else {"said": said})}
+    found = {"finished": code == 0, figure: figures, "events": events, **({} if code == 0 else {"said": said})}
     print(label, json.dumps(found), flush=True)
     return found
 
 
 def difference(run: dict, free: dict) -> float | None:
-    """The largest relative difference of a step's loss from that of the run without a cap; None where none is."""
-    pairs = list(zip(run["losses"], free["losses"], strict=False))
-    if not run["finished"] or len(pairs) < len(free["losses"]):
+    """The largest relative difference of a step's figure from that of the run without a cap; None where none is."""
+    figures, true = (r.get("loss") or r.get("grad_norm") for r in (run, free))
+    if not run["finished"] or len(figures) < len(true):
         return None
-    return max((abs(a - b) / max(abs(b), 1e-9) for a, b in pairs), default=None)
+    return max(abs(a - b) / abs(b) for a, b in zip(figures, true, strict=True))
 
 
 def table(settings: list[dict]) -> None:
-    print(f"\n{'setting':16} {'cap, GiB':>8} {'off':>9} {'on':>9} {'errors':>6}  loss off by, %   went on with")
+    print(f"\n{'setting':16} {'cap, GiB':>8} {'off':>9} {'on':>9} {'errors':>6}  steps off by, %   went on with")
     for row in settings:
         ends = ["finished" if row[key]["finished"] else "ended" for key in ("off", "on")]
-        gap = row["loss_difference"]["on"]
+        gap = row["difference"]["on"]
         last = {key: value for event in row["on"]["events"] for key, value in event["set"].items()}
         print(f"{row['setting']:16} {row['cap_gib']:8} {ends[0]:>9} {ends[1]:>9} {len(row['on']['events']):6}  "
-              f"{'–' if gap is None else f'{100 * gap:.3f}':>14}   "
+              f"{'–' if gap is None else f'{100 * gap:.3f}':>15}   "
               f"{' '.join(f'{k}={v}' for k, v in last.items())}")  # fmt: skip
     on, off = (sum(row[key]["finished"] for row in settings) for key in ("on", "off"))
     print(f"of {len(settings)} settings {off} finish without the guard and {on} with it")
