@@ -1,10 +1,10 @@
 """How many runs a guard against running out of memory saves: python benchmarks/survival.py --out DIR [--at-once 8]
 
 Under caps that a stage's configured batch fits or not each setting is run with the guard (runtime.oom.retries=6) and
-without, and once more without a cap, whose steps the others' are compared with: SFT's losses, and GRPO's gradient norms,
-as its loss is 0 where the policy has written by itself. On a GPU it is SmolLM2-135M in
-bfloat16; without one a model of two layers, whose logits alone fill gigabytes, under the operating system's limit on
-a process's data. Nothing here is a timing, so several runs go at once.
+without, and once more without a cap, whose steps the others' are compared with: SFT's losses, and GRPO's gradient
+norms, as the loss of what the policy has just written is 0. On a GPU it is SmolLM2-135M in bfloat16; without one a
+model of two layers, whose logits alone fill gigabytes, under the operating system's limit on a process's data.
+Nothing here is a timing, so several runs go at once.
 """
 
 import argparse
