@@ -109,7 +109,7 @@ def few_letters(completions, **_):
 def test_without_retries_it_ends_and_says_what_to_lower(tmp_path):
     ended = capped(letters(tmp_path), "runtime.oom.retries=0")
     assert ended.returncode == 1
-    assert "out of memory in forward-backward after step 0" in ended.stderr
+    assert "\nqgen: out of memory in forward-backward after step 0" in ended.stderr  # not at the end of the bar
     assert "qgen.doctor" in ended.stderr
 
 

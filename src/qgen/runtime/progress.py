@@ -42,5 +42,7 @@ class ProgressBar(TrainerCallback):
         if self.bar is not None and shown:
             self.bar.set_postfix(shown, refresh=False)
 
-    def on_train_end(self, args, state, control, **_):
-        self.bar.close()
+    def close(self) -> None:
+        """End the bar's line, so that what is said next, perhaps an error, begins one of its own."""
+        if self.bar is not None:
+            self.bar.close()

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from contextlib import closing
 from pathlib import Path
 
 from peft import PeftModel
@@ -114,8 +115,9 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
                 validation.validate(rundir.step_of(checkpoint))
                 return
             trainer = trainer or build(context)
-            _equip(trainer, context, validation, monitor, keep, guard)
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            with closing(ProgressBar(config.stage.name, lambda: validation.quality)) as bar:
+                _equip(trainer, context, validation, bar, monitor, keep, guard)
+                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
         if error := guard.watch(work):
             if trainer and monitor.running in ("rollout", "rewards", "forward-backward"):  # else from what is on disk
@@ -137,7 +139,10 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
     return summary
 
 
-def _equip(trainer: Trainer, context: Context, validation: Validation, monitor: MemoryMonitor, *after: TrainerCallback):
+def _equip(
+    trainer: Trainer, context: Context, validation: Validation, bar: ProgressBar, monitor: MemoryMonitor,
+    *after: TrainerCallback,
+) -> None:  # fmt: skip
     """Give TRL's trainer what qgen adds to a run: checks of its arguments, phases, validation, progress and records."""
     if context.config.model.backend is Backend.unsloth:
         unsloth.compare(context.reference, trainer.args)
@@ -149,7 +154,6 @@ def _equip(trainer: Trainer, context: Context, validation: Validation, monitor: 
             setattr(trainer, method, monitor.follow(phase, getattr(trainer, method)))
     trainer.remove_callback(PrinterCallback)
     trainer.create_model_card = lambda *_, **__: None  # TRL's says nothing that qgen has checked
-    bar = ProgressBar(context.config.stage.name, lambda: validation.quality)
     for callback in (validation, bar, Metrics(context.tracker), monitor, *after):
         trainer.add_callback(callback)
 
