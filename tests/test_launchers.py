@@ -13,6 +13,7 @@ from qgen.runtime.files import read_json, rows
 SIZE = ("stage.per_device_train_batch_size=2", "stage.gradient_accumulation_steps=1", "stage.max_steps=2")
 
 
+@pytest.mark.slow
 def test_a_search_is_told_each_jobs_metric(tmp_path):
     search = ("-m", "hydra/sweeper=optuna", "hydra.sweeper.direction=minimize", "hydra.sweeper.n_trials=2",
               "hydra.sweeper.n_jobs=1", "sweep.metric=heldout_loss",
@@ -25,6 +26,7 @@ def test_a_search_is_told_each_jobs_metric(tmp_path):
     assert yaml.safe_load((home / "optimization_results.yaml").read_text())["best_value"] == min(losses)
 
 
+@pytest.mark.slow
 def test_submitit_runs_a_job_and_its_failure_is_seen(tmp_path):
     done = qgen(*TINY, *SIZE, "-m", "hydra/launcher=submitit_local", "stage.init_from=base,nowhere", cwd=tmp_path)
     assert done.returncode == 1

@@ -42,6 +42,7 @@ def ranked(*command: str, cwd: Path) -> subprocess.CompletedProcess:
     return subprocess.run(launch, cwd=cwd, env=env, capture_output=True, text=True, timeout=280, check=False)
 
 
+@pytest.mark.slow
 def test_two_ranks_learn_what_one_does_with_twice_the_accumulation(tmp_path):
     one = qgen(*TINY, *SFT, "stage.gradient_accumulation_steps=4", "run_name=one", cwd=tmp_path)
     assert one.returncode == 0, one.stderr
@@ -65,6 +66,7 @@ def test_two_ranks_learn_what_one_does_with_twice_the_accumulation(tmp_path):
     assert [row["step"] for row in steps(both / "metrics.jsonl")] == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.slow
 def test_grpo_on_two_ranks_writes_each_completion_once(tmp_path):
     batch = ("stage.per_device_train_batch_size=4", "stage.gradient_accumulation_steps=1", "stage.max_steps=2",
              "stage.num_generations=4", "reward.normalize=zscore")  # fmt: skip

@@ -33,6 +33,7 @@ def capped(home, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=home, env=env, capture_output=True, text=True, timeout=280, check=False)
 
 
+@pytest.mark.slow
 def test_a_stage_goes_on_with_a_smaller_batch_and_the_same_losses(tmp_path, monkeypatch):
     home = letters(tmp_path)
     ended = capped(home)
