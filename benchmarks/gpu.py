@@ -13,6 +13,7 @@ rewards. The 14B model has random weights of Qwen3-14B's shape, in NF4, written 
 import argparse
 import json
 import os
+import shutil
 import signal
 import statistics
 import subprocess
@@ -74,6 +75,8 @@ def main() -> None:
         return
     given.out.mkdir(parents=True, exist_ok=True)
     given.runs.mkdir(parents=True, exist_ok=True)
+    if unknown := set(given.rows) - {part for name in ROWS for part in (name, name.split("/")[0])}:
+        parser.error(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
     names = [name for name in ROWS if {name, name.split("/")[0]} & set(given.rows)]
     if any("14b" in name for name in names):
         large(given.model_dir)
@@ -96,6 +99,7 @@ class Row:
     def __init__(self, name: str, given: argparse.Namespace):
         self.name, self.given = name, given
         self.overrides = [part.format(**given.places) for part in ROWS[name]]
+        shutil.rmtree(given.runs / name.replace("/", "-"), ignore_errors=True)  # its files tell of an earlier job
         workload = name.split("/")[0]
         self.data = given.runs / f"{workload}.jsonl" if workload in SOLUTION else given.data
         command = [
@@ -149,7 +153,7 @@ class Row:
             "device": rows[0]["device"],
             "seconds": middle,
             "all_seconds": [row["seconds"] for row in steps],
-            "before": round(first - steps[0]["seconds"], 1),
+            "before": first and round(first - steps[0]["seconds"], 1),
             "warm_up": round(sum(row["seconds"] for row in steps[:WARM]) - WARM * middle, 1),
             "phases": {
                 phase: statistics.median(r["phases"].get(phase, {"seconds": 0})["seconds"] for r in later)
@@ -172,7 +176,7 @@ def line(row: dict) -> str:
     if "failed" in row:
         return f"{row['row']:24} failed ({row['code']}) after {row['wall']} s: {' | '.join(row['failed'])}"
     phases = " ".join(f"{name} {seconds:.2f}" for name, seconds in row["phases"].items())
-    first = f"before {row.get('before', nan):5.1f}, warm-up {row['warm_up']:5.1f}"
+    first = f"before {row.get('before') or nan:5.1f}, warm-up {row['warm_up']:5.1f}"
     return (
         f"{row['row']:24} {row['seconds']:7.3f} s a step, {first}, wall {row['wall']}; "
         f"GiB reserved {row['reserved_gib']:.1f}, allocated {row['allocated_gib']:.1f}; {phases}"

@@ -32,17 +32,23 @@ def test_a_stage_that_will_run_is_told_so(said):
 
 
 def test_a_gpu_that_is_too_small_ends_with_1_and_the_keys_to_change(tmp_path):
-    large = ("model=smollm2", "model.max_length=4096", "stage=grpo", "stage.per_device_train_batch_size=64",
-             "sampling.max_new_tokens=2048", "doctor.gpu=t4-16")  # fmt: skip
-    done = qgen(*large, cwd=tmp_path, module="doctor")
+    done = qgen("model=smollm2", "model.max_length=4096", "stage=grpo", "stage.per_device_train_batch_size=64",
+                "sampling.max_new_tokens=2048", "doctor.gpu=t4-16", cwd=tmp_path, module="doctor")  # fmt: skip
     assert done.returncode == 1
     assert "would fail for memory" in done.stderr
     assert "it does not fit" in done.stdout
     assert "stage.per_device_train_batch_size=" in done.stdout
     assert "model.gradient_checkpointing=true" in done.stdout
-    done = qgen(*large, "model.backend=unsloth", cwd=tmp_path, module="doctor")  # it keeps less
+
+
+def test_unsloth_without_checkpointing_keeps_less_but_not_nothing(tmp_path):
+    large = ("model=smollm2", "model.max_length=4096", "stage=grpo", "stage.per_device_train_batch_size=64",
+             "sampling.max_new_tokens=2048", "model.backend=unsloth")  # fmt: skip
+    done = qgen(*large, "doctor.gpu=h100-80", cwd=tmp_path, module="doctor")
     assert "it may not fit" in done.stdout
     assert "memory" not in done.stderr
+    done = qgen(*large, "doctor.gpu=t4-16", cwd=tmp_path, module="doctor")
+    assert "memory" in done.stderr
 
 
 def test_mistakes_are_named_without_importing_torch(tmp_path):

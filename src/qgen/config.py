@@ -286,7 +286,7 @@ class Config:
 
     @property
     def task(self) -> Task:
-        """What a stage teaches, which validation asks for: variations where sft is trained on nothing else."""
+        """What a stage teaches, which validation asks for: variations where sft is trained on them and no problems."""
         alone = self.data.mix.variations > 0 >= self.data.mix.problems
         return Task.variation if self.stage.name == "sft" and alone else self.stage.task
 
@@ -314,7 +314,10 @@ class Config:
             if hasattr(part, "check"):
                 part.check()
         if self.task is not Task.problem and "variation" not in self.reward.terms:
-            raise ValueError("this stage is to write variations: set reward=variation, which judges them")
+            raise ValueError(
+                "this stage is to write variations: set reward=variation, which judges them (with --from: "
+                "+reward.terms.variation.weight=0.6)"
+            )
         on_policy = self.stage.name == "distill" and self.teacher.name is Teacher.local
         trl_fields.check("teacher=local" if on_policy else self.stage.name, self.stage.trl)
         if self.sampling.max_new_tokens >= self.model.max_length:

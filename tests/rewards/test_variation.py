@@ -59,6 +59,16 @@ def test_grpo_on_both_tasks(tmp_path):
     assert all(json.dumps(row) for row in written)
 
 
+def test_sft_on_variations_is_validated_on_variations(tmp_path, corpus):
+    varied = {"original": render(corpus[3]), "statement": "What is the sum of 12 and 15?", "answer": "27"}
+    (tmp_path / "v.jsonl").write_text(json.dumps(varied) + "\n")
+    done = qgen("stage=sft", "data.variations_path=v.jsonl", "data.mix={problems: 0, variations: 1}",
+                "reward=variation", "stage.max_steps=1", "stage.per_device_train_batch_size=1",
+                "stage.gradient_accumulation_steps=1", *TINY, cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert all(row["original"] and row["kind"] for row in rows(tmp_path / "outputs/t/sft/samples.jsonl"))
+
+
 def test_other_stages_have_no_such_task(tmp_path):
     done = qgen("stage=sft", "stage.task=variation", cwd=tmp_path)
     assert done.returncode == 1
