@@ -9,7 +9,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from gpu import SOLUTION, lengthened
+from gpu import SOLUTION, lengthened, workload
 
 from qgen import data
 from qgen.compose import composed
@@ -32,15 +32,14 @@ def main() -> None:
     for column in ("row", "estimate", "measured", "error, %", "the peak's phase"):
         shown.add_column(column, justify="left" if column in ("row", "the peak's phase") else "right")
     with tempfile.TemporaryDirectory() as folder:
-        problems = {workload: str(Path(folder) / f"{workload}.jsonl") for workload in SOLUTION}
-        for workload, path in problems.items():
-            Path(path).write_text(lengthened(given.data, SOLUTION[workload]))
+        problems = {long: str(Path(folder) / f"{long}.jsonl") for long in SOLUTION}
+        for long, path in problems.items():
+            Path(path).write_text(lengthened(given.data, SOLUTION[long]))
         for path in (path for folder in given.results for path in sorted(folder.glob("*.json"))):
             row = json.loads(path.read_text())
             if "allocated_gib" not in row:
                 continue
-            read = problems.get(row["row"].split("/")[0], given.data)
-            found = estimate(config(row, read), given.gpu)
+            found = estimate(config(row, problems.get(workload(row["row"]), given.data)), given.gpu)
             total = found.peak.total / GIB
             error = 100 * (total / row["allocated_gib"] - 1)
             cells = (f"{total:.1f}", f"{row['allocated_gib']:.1f}", f"{error:+.0f}")

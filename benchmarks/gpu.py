@@ -23,6 +23,8 @@ import time
 from math import nan
 from pathlib import Path
 
+from qgen.runtime import files
+
 SMALL = ["model=smollm2", "model.dtype=bfloat16", "model.lora.r=32"]
 GRPO = ["stage=grpo", "stage.gradient_accumulation_steps=1", "sampling.max_new_tokens=192", "stage.num_generations=8"]
 GRPO_SMALL = [*SMALL, *GRPO, "stage.per_device_train_batch_size=64", "model.max_length=512"]
@@ -75,13 +77,13 @@ def main() -> None:
         return
     given.out.mkdir(parents=True, exist_ok=True)
     given.runs.mkdir(parents=True, exist_ok=True)
-    if unknown := set(given.rows) - {part for name in ROWS for part in (name, name.split("/")[0])}:
+    if unknown := set(given.rows) - {*ROWS, *map(workload, ROWS)}:
         parser.error(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
-    names = [name for name in ROWS if {name, name.split("/")[0]} & set(given.rows)]
+    names = [name for name in ROWS if {name, workload(name)} & set(given.rows)]
     if any("14b" in name for name in names):
         large(given.model_dir)
-    for workload in {name.split("/")[0] for name in names} & set(SOLUTION):
-        (given.runs / f"{workload}.jsonl").write_text(lengthened(given.data, SOLUTION[workload]))
+    for long in set(map(workload, names)) & set(SOLUTION):
+        (given.runs / f"{long}.jsonl").write_text(lengthened(given.data, SOLUTION[long]))
     adapter = taught(given) if any("taught" in name for name in names) else None
     given.places = {"large": given.model_dir, "taught": adapter}
     found, coming = [], Row(names[0], given)
@@ -99,12 +101,12 @@ class Row:
     def __init__(self, name: str, given: argparse.Namespace):
         self.name, self.given = name, given
         self.overrides = [part.format(**given.places) for part in ROWS[name]]
-        shutil.rmtree(given.runs / name.replace("/", "-"), ignore_errors=True)  # its files tell of an earlier job
-        workload = name.split("/")[0]
-        self.data = given.runs / f"{workload}.jsonl" if workload in SOLUTION else given.data
+        self.home = given.runs / name.replace("/", "-")
+        shutil.rmtree(self.home, ignore_errors=True)  # its files tell of an earlier job
+        self.data = given.runs / f"{workload(name)}.jsonl" if workload(name) in SOLUTION else given.data
         command = [
             sys.executable, "-m", "qgen.train", "data=jsonl", f"data.path={self.data}", "data.limit=1500",
-            "runtime.memory.clean_above=1", *self.overrides, *given.overrides, f"run_name={name.replace('/', '-')}",
+            "runtime.memory.clean_above=1", *self.overrides, *given.overrides, f"run_name={self.home.name}",
             f"output_dir={given.runs}", f"stage.max_steps={min(given.steps, STEPS.get(name, given.steps))}",
             "stage.save_steps=1000", "validation.every=0", "validation.prompts=8", "validation.problems=8",
             "validation.keep_best=false", "runtime.memory.every=1", "runtime.oom.retries=0", "overwrite=true",
@@ -127,10 +129,10 @@ class Row:
         """Let it go on, and read what it measured of itself."""
         self.turn.set()
         began = time.perf_counter()
-        out = self.given.runs / self.name.replace("/", "-") / ("grpo" if "stage=grpo" in self.overrides else "sft")
+        out = self.home / ("grpo" if "stage=grpo" in self.overrides else "sft")
         first = None  # seconds until the first step has ended
         while self.process.poll() is None and time.perf_counter() < began + self.given.limit:
-            if first is None and '"node": "step"' in text(out / "memory.jsonl"):
+            if first is None and any(row["node"] == "step" for row in files.rows(out / "memory.jsonl")):
                 first = time.perf_counter() - began
             time.sleep(0.1)
         self.process.kill()  # where the limit has ended it
@@ -139,11 +141,11 @@ class Row:
         result = {"row": self.name, "code": code, "wall": round(time.perf_counter() - began, 1),
                   "overrides": [*self.overrides, *self.given.overrides]}  # fmt: skip
         (self.given.out / f"{self.name.replace('/', '_')}.log").write_text("".join(self.told)[-20000:])
-        rows = [json.loads(row) for row in text(out / "memory.jsonl").splitlines()]
+        rows = files.rows(out / "memory.jsonl")
         steps = [row for row in rows if row["node"] == "step"]
         if len(steps) <= WARM:
             return {**result, "failed": [said.strip() for said in self.told[-3:]]}
-        metrics = [json.loads(row) for row in (out / "metrics.jsonl").open()]
+        metrics = files.rows(out / "metrics.jsonl")
         later = steps[WARM:]
         middle = statistics.median(row["seconds"] for row in later)
         peaks = [phase for row in steps for phase in row["phases"].values()]
@@ -168,8 +170,9 @@ class Row:
         }
 
 
-def text(path: Path) -> str:
-    return path.read_text() if path.exists() else ""
+def workload(name: str) -> str:
+    """What a row's name begins with: what is done, and not by whom."""
+    return name.split("/")[0]
 
 
 def line(row: dict) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from qgen.diagnosis.memory import Estimate
 
 GIB = 2**30
+LEAST = 0.25  # of the estimate, what Unsloth took at least in benchmarks/doctor.py where nothing is checkpointed
 
 
 @dataclass
@@ -78,9 +79,6 @@ def examine(config: Examined, _: Path, plain: dict) -> None:
         fatal.append("memory")
     if fatal:
         raise RuntimeError(f"stage={config.stage.name} would fail for {', '.join(fatal)}: see above what mends it")
-
-
-LEAST = 0.25  # of the estimate, what Unsloth took at least in benchmarks/doctor.py where nothing is checkpointed
 
 
 def _may_fit(config: Config, estimate: "Estimate") -> bool:
