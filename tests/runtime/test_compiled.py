@@ -64,6 +64,7 @@ def test_a_layer_is_compiled_once_for_all_rows_and_lengths(policy, monkeypatch):
     for rows, tokens in ((8, 10), (16, 140), (16, 140), (3, 10)):  # 16 rows leave by halves, over two lengths
         made.ends = tuple(range(3, 8))
         made.write([[9 + i % 5] * (3 + i) for i in range(rows)], SamplingConfig(max_new_tokens=tokens))
+    writer(copy.deepcopy(policy), compile_layers=True).write(PROMPTS, GREEDY)  # nor is it for another policy's copy
     assert counters["stats"]["unique_graphs"] == 1
 
 
@@ -103,6 +104,34 @@ def test_a_refresh_takes_over_what_training_changed(policy):
     assert ours.write(PROMPTS, GREEDY) == before
     ours.decoder.refresh()
     assert ours.write(PROMPTS, GREEDY) == writer(policy).write(PROMPTS, GREEDY) != before
+
+
+@pytest.mark.parametrize("int8", [False, True])
+def test_a_bases_copy_follows_the_adapters_that_come_and_go(int8):
+    base = shaped("llama").unload()
+    ours, found = writer(base, int8=int8), []
+    for targets in (None, ["q_proj", "up_proj"], ["v_proj"], None):
+        drawn = LoraConfig(r=4, target_modules=targets, init_lora_weights=False)
+        policy = get_peft_model(base, drawn) if targets else base
+        ours.decoder.refresh()
+        found.append(ours.write(PROMPTS, GREEDY))
+        assert found[-1] == writer(policy, int8=int8).write(PROMPTS, GREEDY)
+        if targets:
+            policy.unload()
+    assert found[0] == found[3]
+    assert found[0] != found[1] != found[2] != found[0]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_seeds_draws_are_the_same_whether_or_not_its_graphs_are_captured():
+    policy = shaped("llama").cuda()
+    found = []
+    for ours in (writer(policy, compile_layers=False), writer(policy, compile_layers=False)):
+        for _ in range(2):
+            torch.manual_seed(3)
+            found.append(ours.write(PROMPTS, SamplingConfig(40, 1.0)))
+    assert found[0] == found[1] == found[2] == found[3]
 
 
 def test_draws_follow_the_distribution():

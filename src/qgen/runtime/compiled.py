@@ -197,7 +197,7 @@ class Writer:
         key = (rows, length, draw)
         if key not in self.graphs:
             before = [tensor.clone() for tensor in state.small()]
-            with _alone():
+            with torch.random.fork_rng([self.decoder.device]), _alone():  # a seed's draws are those of later rollouts
                 self._next(views, draw)  # compiles, and lets the libraries choose their kernels
             for tensor, was in zip(state.small(), before, strict=True):
                 tensor.copy_(was)

@@ -49,7 +49,8 @@ class Decoder:
     """The merged copy of a policy. `refresh` takes the policy's weights over as they are now.
 
     Args:
-        policy: a causal model of ARCHITECTURES, with LoRA layers or without, in 4 bits or not.
+        policy: a causal model of ARCHITECTURES, with LoRA layers or without, in 4 bits or not. Adapters may be put on
+            and taken off later: the next refresh follows.
         int8: keep the layers' matrices in 8 bits, a scale a row: half the memory and half the reading of bfloat16, and
             an error of up to 1/254 of a row's largest weight.
 
@@ -71,11 +72,12 @@ class Decoder:
         self.embedding, self.head, self.norm = body.embed_tokens.weight, causal.lm_head.weight, body.norm.weight
         self.dtype, self.device = self.embedding.dtype, self.embedding.device
         self.layers = [self._layer(source) for source in body.layers]
-        self.fresh = False
+        self.plain: set[nn.Module] = set()  # projections without an adapter, which the copy holds
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """Merge the policy's weights into the copy: all of them at first, later those that have an adapter."""
+        """Merge the policy's weights into the copy: all at first, later those that have an adapter or had one."""
+        held, self.plain = self.plain, set()
         for layer, source in zip(self.layers, self.body.layers, strict=True):
             attention, mlp = source.self_attn, source.mlp
             for target, parts in (
@@ -86,14 +88,15 @@ class Decoder:
             ):
                 row = 0
                 for part in parts:
-                    if not self.fresh or isinstance(part, LoraLayer):
+                    if not isinstance(part, LoraLayer):
+                        self.plain.add(part)
+                    if part not in held:
                         rows = slice(row, row + part.out_features)
                         if isinstance(target, Int8):
                             target.store(merged(part, self.dtype), rows)
                         else:
                             merged(part, self.dtype, target[rows])
                     row += part.out_features
-        self.fresh = True
 
     def rotations(self, length: int) -> tuple[Tensor, Tensor]:
         """Cosines and sines of the positions 0 to length - 1, each of shape (length, head width)."""
