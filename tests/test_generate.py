@@ -65,6 +65,7 @@ def home(tmp_path_factory) -> Path:
 def test_a_paper_of_problems_with_certificates(home):
     done = qgen(*PAPER, cwd=home, module="generate")
     assert done.returncode == 0, done.stderr
+    assert "rollout: generate (no GPU)" in done.stdout
     assert "2 of 2 problems passed the gate, in" in done.stdout
     out = home / "outputs/t/generated"
     made = rows(out / "problems.jsonl")
@@ -73,6 +74,7 @@ def test_a_paper_of_problems_with_certificates(home):
     for row in made:
         proof = row["certificate"]
         assert proof["adapter"] == rundir.fingerprint(home / "outputs/t/sft/adapter")
+        assert proof["rollout"] == "generate"
         assert proof["gate"]["topic"] == row["topic"]
         assert proof["terms"]["format"] == 1.0
         assert row["topic"] in proof["prompt"][-1]["content"]
@@ -96,6 +98,21 @@ def test_a_certificate_writes_its_problem_again(home):
         reproduce(proof | {"adapter": "another"}, stage, rundir.config_at(stage))
     with pytest.raises(RuntimeError, match="device, threads, packages are the same"):
         reproduce(proof | {"completion": "another"}, stage, rundir.config_at(stage))
+    older = {key: value for key, value in proof.items() if key != "rollout"}
+    assert reproduce(older, stage, rundir.config_at(stage)) == proof["completion"]
+
+
+def test_a_copy_writes_and_its_certificate_says_so(home, capsys):
+    done = qgen(*PAPER, "model.rollout=compiled", "out=copied", cwd=home, module="generate")
+    assert done.returncode == 0, done.stderr
+    assert "rollout: compiled (a copy in torch.float32 fits)" in done.stdout
+    made = rows(home / "copied/problems.jsonl")
+    assert {row["topic"]: row["statement"] for row in made} == {t: p.statement for t, p in LEARNED.items()}
+    proof = read(f"{home}/copied/problems.jsonl:1")
+    assert proof["rollout"] == "compiled"
+    stage = home / "outputs/t/sft"  # whose own model.rollout is auto
+    assert reproduce(proof, stage, rundir.config_at(stage)) == proof["completion"]
+    assert "rollout: compiled" in capsys.readouterr().out
 
 
 def test_too_few_are_kept_and_told(home):
@@ -115,6 +132,7 @@ def test_too_few_are_kept_and_told(home):
         (["run=nowhere"], "run=nowhere: there is no such directory"),
         (["run=outputs"], "holds no finished stage"),
         (["run=outputs/t", "n=0"], "n=0 must be"),
+        (["run=outputs/t", "model.rolout=auto"], "did you mean model.rollout?"),
         (["run=outputs/t", "topik=geometry"], "topik: there is no such key; did you mean topic?"),
         (["run=outputs/t", "topic=geometri"], "there is no such topic"),
         (["run=outputs/t", "kind=harder"], "kind=harder needs like="),

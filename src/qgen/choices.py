@@ -23,7 +23,7 @@ class Backend(Enum):
 
 
 class Rollout(Enum):
-    """Who writes completions: in GRPO, in validation, and for best-of-n."""
+    """Who writes completions: in GRPO, in validation, for best-of-n, and of a finished run's model."""
 
     auto = "auto"  # compiled where there is a GPU and it fits, else compiled_int8 where that fits, else generate
     generate = "generate"  # the policy itself, by transformers in GRPO: the reference

@@ -104,6 +104,13 @@ class ModelConfig:
 
 
 @dataclass
+class WritingConfig:
+    """What a command that has a finished run's model write may say of that model."""
+
+    rollout: Rollout | None = None  # null: the run's
+
+
+@dataclass
 class MixConfig:
     """Shares of the training rows; they need not sum to one."""
 

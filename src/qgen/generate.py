@@ -18,7 +18,7 @@ from qgen import ranges
 from qgen.choices import Kind, Language
 from qgen.cli import entry
 from qgen.compose import composed
-from qgen.config import Config, PromptConfig, SamplingConfig
+from qgen.config import Config, PromptConfig, SamplingConfig, WritingConfig
 from qgen.prompts import variation
 from qgen.runtime import rundir
 from qgen.runtime.files import Row, write_whole
@@ -58,6 +58,7 @@ class GenerateConfig:
     temperature: float | None = None  # null: the run's
     max_new_tokens: int | None = None  # null: the run's
     batch_size: int = 32  # outputs written at once
+    model: WritingConfig = field(default_factory=WritingConfig)
     paper: PaperConfig = field(default_factory=PaperConfig)  # paper=contest: also a paper, of paper.problems problems
     reproduce: str | None = None  # DIR/problems.jsonl:N writes the Nth problem of a file again, and compares
     out: str | None = None  # null: generated/ in the run's directory
@@ -117,12 +118,14 @@ def _generate(config: GenerateConfig, home: Path, run: Config) -> None:
     quiet()
     from qgen.problemset.writer import Writer, ranked
 
-    writer = Writer(home, run, like, config.kind)
+    sampling = _sampling(config, run)
+    run.model.rollout = config.model.rollout or run.model.rollout
+    writer = Writer(home, run, sampling, like, config.kind)
     gate = Gate(corpus, like, config.kind, run.prompt.language)
     level = like.level if like else config.level
     if like and config.kind:
         level = variation(run.prompt, like, config.kind)["level"]
-    plan = author.Plan(wanted, level, config.count * config.tries, config.seed, _sampling(config, run))
+    plan = author.Plan(wanted, level, config.count * config.tries, config.seed, sampling)
     bar = tqdm(total=config.count, desc=f"{run.stage.name} writes", unit="problem", leave=False, disable=None)
 
     def progress(passed: int, tally: "Tally") -> None:

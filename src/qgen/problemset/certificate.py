@@ -1,7 +1,7 @@
 """Where a problem comes from, and how the same machine writes it again.
 
-An output depends on the weights, on what stood beside it in its batch, and on the seed that the batch was drawn with.
-A certificate holds all three, and what was found of the problem.
+An output depends on the weights, on what stood beside it in its batch, on the seed that the batch was drawn with, and
+on who wrote it: the model itself or a compiled copy. A certificate holds all four, and what was found of the problem.
 """
 
 import hashlib
@@ -33,7 +33,8 @@ def certificate(origin: dict[str, Any], batch: Batch, row: int, **more: Any) -> 
     """Everything that it takes to write a problem again, under a number that tells whether it was changed.
 
     Args:
-        origin: the model, the adapter's hash, the stage's directory, the language, what is varied, and the machine.
+        origin: the model, the adapter's hash, who wrote, the stage's directory, the language, what is varied, and the
+            machine.
         row: of the batch.
         more: the prompt, the completion, the gate's verdicts, the reward and its terms, a solver's votes.
     """

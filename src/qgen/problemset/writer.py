@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from qgen.choices import Kind
-from qgen.config import Config
+from qgen.choices import Kind, Rollout
+from qgen.config import Config, SamplingConfig
 from qgen.data import Corpus
 from qgen.model import fingerprint, load
 from qgen.problem import Problem
@@ -17,7 +17,7 @@ from qgen.problemset.gate import Gate
 from qgen.prompts import Message
 from qgen.rewards import Rewards
 from qgen.rewards.base import Base
-from qgen.runtime import rundir
+from qgen.runtime import rollout, rundir
 from qgen.runtime.files import Row, append, rows
 from qgen.runtime.memory import measure
 from qgen.runtime.rollout import Completion, generate
@@ -31,22 +31,29 @@ class Writer:
 
     Args:
         home: the stage's directory.
-        run: its config, with the prompt to ask with.
+        run: its config, with the prompt to ask with, and model.rollout.
+        sampling: what batches are drawn with.
         like: what is varied, if anything is.
         kind: of the variations.
 
     Attributes:
+        copy: the compiled copy of the model that writes; None: the model itself.
         origin: what a certificate says of it.
     """
 
-    def __init__(self, home: Path, run: Config, like: Problem | None = None, kind: Kind | None = None):
+    def __init__(
+        self, home: Path, run: Config, sampling: SamplingConfig, like: Problem | None = None, kind: Kind | None = None
+    ):
         self.run, self.like, self.kind = run, like, kind
         adapter = rundir.adapter_at(home)
         self.model, self.tokenizer = load(run.model, adapter, run.seed)
+        self.copy, chosen = rollout.choose(run.model, sampling, sampling.batch_size, self.model, self.tokenizer)
+        print(f"rollout: {chosen}")
         self.origin: dict[str, Any] = {
             "model": fingerprint(run.model, self.model),
             "stage": str(home),
             "adapter": rundir.fingerprint(adapter),
+            "rollout": rollout.who(self.copy).value,
             "language": run.prompt.language.value,
             "like": like and {key: getattr(like, key) for key in ("statement", "answer", "topic", "level")},
             "kind": kind and kind.value,
@@ -59,7 +66,8 @@ class Writer:
         return [request.prompt(self.run.prompt, self.like, self.kind) for request in batch.requests]
 
     def answer(self, batch: Batch) -> list[Completion]:
-        return generate(self.model, self.tokenizer, self.prompts(batch), batch.sampling, batch.seed)
+        prompts = self.prompts(batch)
+        return generate(self.model, self.tokenizer, prompts, batch.sampling, batch.seed, writer=self.copy)
 
     def answer_once(self, batch: Batch, kept: Path) -> list[Completion]:
         """The batch's completions, read from a file where an earlier command has written them, and kept there."""
@@ -98,8 +106,10 @@ def ranked(made: list[Made], gate: Gate, writer: Writer, corpus: Corpus) -> list
 def reproduce(proof: dict[str, Any], home: Path, run: Config) -> str:
     """Write a problem again from its certificate, and return it. Raises RuntimeError where it is not the same."""
     torch.set_num_threads(proof["threads"])  # the sums of other threads are rounded otherwise
+    run.model.rollout = Rollout(proof.get("rollout", "generate"))  # older certificates do not say: it was
     like, kind = proof["like"] and Problem(**proof["like"]), proof["kind"] and Kind(proof["kind"])
-    writer, batch, row = Writer(home, run, like, kind), batch_of(proof), proof["row"]
+    batch, row = batch_of(proof), proof["row"]
+    writer = Writer(home, run, batch.sampling, like, kind)
     now = {**writer.origin, "prompt": writer.prompts(batch)[row]}
     for key in ("model", "adapter", "prompt"):
         if proof[key] != now[key]:

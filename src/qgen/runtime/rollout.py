@@ -184,6 +184,13 @@ def choose(
     raise RuntimeError(f"model.rollout={config.rollout.value}: {lack}; set model.rollout=auto or generate")
 
 
+def who(writer: Writer | None) -> Rollout:
+    """Whom `generate` has the completions from: of the same seed, another writes others."""
+    if writer is None:
+        return Rollout.generate
+    return Rollout.compiled_int8 if writer.decoder.int8 else Rollout.compiled
+
+
 def ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
     """The tokens that end a turn: some models have others than the tokenizer's."""
     also = model.generation_config.eos_token_id
