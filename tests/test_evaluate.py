@@ -9,12 +9,16 @@ import sys
 import numpy as np
 import pytest
 from conftest import composed, qgen
+from safetensors.torch import load_file, save_file
 
 from qgen import data, model
+from qgen.choices import Rollout
+from qgen.evaluate import EvaluateConfig, _blocks, _writers
 from qgen.metrics.protocol import Protocol
 from qgen.metrics.results import results
 from qgen.metrics.written import Written, controls, real
 from qgen.problem import render
+from qgen.prompts import requests
 from qgen.rewards.base import Base
 from qgen.runtime.files import rows
 
@@ -70,6 +74,38 @@ def test_the_command_measures_what_a_run_writes_once(home):
     reread = {(row["writer"], row["seed"]): row["texts"] for row in rows(path)}
     assert reread["base", 0][0] == "kept as it was"  # a whole block is not written twice
     assert reread["sft", 1] == whole["sft", 1]  # one that was cut short is
+
+    said = evaluate(home, "run=outputs/a", "n=12", "seeds=[0,1]", "max_new_tokens=6", "model.rollout=compiled")
+    assert said.count("rollout: compiled (a copy in torch.float32 fits)") == 1  # one for base and adapter
+    by = [(row["writer"], row["seed"], row["rollout"], len(row["texts"])) for row in rows(path)]
+    assert by[-4:] == [("base", 0, "compiled", 12), ("base", 1, "compiled", 12), ("sft", 0, "compiled", 12),
+                       ("sft", 1, "compiled", 12)]  # fmt: skip
+    assert {hand for _, _, hand, _ in by[:-4]} == {"generate"}
+    compiled = json.loads((home / "outputs/a/evaluation/evaluation.json").read_text())
+    assert [row["name"] for row in compiled["rows"]] == list(found)
+
+
+def test_a_copy_writes_each_policys_own_problems(home, tmp_path):
+    """Greedily: what a seed draws is another's by another hand, the likeliest tokens are not."""
+    loud = tmp_path / "sft"
+    shutil.copytree(home / "outputs/a/sft", loud)
+    weights = load_file(loud / "adapter/adapter_model.safetensors")
+    save_file({name: 30 * w for name, w in weights.items()}, loud / "adapter/adapter_model.safetensors")
+    writers, _ = _writers(EvaluateConfig(run=str(loud)))
+    config = writers[0].config
+    loaded = model.load_plain(config.model, config.seed)
+    asked = requests(config.prompt, data.load(config.data).heldout, 6, 0)
+    sampling = composed("sampling.temperature=1e-6", "sampling.max_new_tokens=12", "sampling.batch_size=4").sampling
+    found = {}
+    for rollout in (Rollout.generate, Rollout.compiled):
+        for writer in writers:
+            writer.config.model.rollout = rollout
+        order = writers if rollout is Rollout.generate else [writers[1], writers[0]]  # the adapter is to leave no trace
+        blocks = _blocks(order, loaded, asked, sampling, [0], tmp_path / "outputs.jsonl")
+        found[rollout] = {name: block["texts"] for name, (block,) in blocks.items()}
+    assert found[Rollout.compiled] == found[Rollout.generate]
+    assert found[Rollout.generate]["base"] != found[Rollout.generate]["sft"]
+    assert [row["rollout"] for row in rows(tmp_path / "outputs.jsonl")] == ["generate"] * 2 + ["compiled"] * 2
 
 
 def test_variations_are_measured_by_kind_beside_controls(home):

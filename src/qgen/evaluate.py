@@ -18,9 +18,9 @@ import numpy as np
 from tqdm import tqdm
 
 from qgen import ranges
-from qgen.choices import Task
+from qgen.choices import Rollout, Task
 from qgen.cli import entry
-from qgen.config import Config, ModelConfig, SamplingConfig, SolverConfig
+from qgen.config import Config, ModelConfig, SamplingConfig, SolverConfig, WritingConfig
 from qgen.prompts import requests, spread
 from qgen.runtime import rundir
 from qgen.runtime.files import append, rows, write_json
@@ -55,6 +55,7 @@ class EvaluateConfig:
     compare: str | None = None  # another run: the last stages of both answer the same prompts
     max_new_tokens: int | None = None  # of a problem; null: as many as the run was trained with
     batch_size: int = 64  # problems written at once
+    model: WritingConfig = field(default_factory=WritingConfig)
     evaluate: SolverOptions = field(default_factory=SolverOptions)
 
     def check(self) -> None:
@@ -97,6 +98,7 @@ def evaluate(config: EvaluateConfig, out: Path, plain: dict) -> None:
     corpus = data.load(run.data)
     for writer in writers:
         _same_problems(writer, run, corpus)
+        writer.config.model.rollout = config.model.rollout or writer.config.model.rollout
     originals = variations.originals(run.data, corpus) if config.task is Task.variation else corpus.heldout
     asked = requests(run.prompt, originals, config.n, run.data.split_seed, config.task)
     quiet()
@@ -202,15 +204,17 @@ def _blocks(
 ) -> dict[str, list[dict]]:
     """For each writer its outputs, a block a seed, with the seconds that writing them took.
 
-    Blocks are known by the weights, the requests, the sampling and the seed, and kept in a file that only grows.
+    Blocks are known by the weights, the requests, the sampling, the seed and, if it was said, who writes, and kept in a
+    file that only grows. One copy of a base writes for all of its adapters: making it costs more than writing does.
     """
     from qgen.model import adapted, load_plain
-    from qgen.runtime.rollout import generate
+    from qgen.runtime.rollout import choose, generate, who
 
     keys = {(w.name, s): _key(w, asked, sampling, s) for w in writers for s in seeds}
     known = {row["key"]: row for row in rows(path)}  # without a last line that was cut short
     bases = {str(writers[0].config.model): loaded}
     found: dict[str, list[dict]] = {}
+    copied, copy = None, None
     for writer in writers:
         for seed in seeds:
             key = keys[writer.name, seed]
@@ -219,25 +223,35 @@ def _blocks(
                 if which not in bases:
                     bases[which] = load_plain(writer.config.model, writer.config.seed)
                 base, tokenizer = bases[which]
+                if copied != which:
+                    copy = None  # its memory is the next one's
+                    copy, chosen = choose(writer.config.model, sampling, sampling.batch_size, base, tokenizer)
+                    copied = which
+                    print(f"rollout: {chosen}")
                 began = time.monotonic()
                 bar = tqdm(total=len(asked), desc=f"{writer.name} writes", unit="problem", leave=False, disable=None)
                 with bar, adapted(base, writer.adapter) as policy:
                     prompts = [r["prompt"] for r in asked]
-                    texts = [c.text for c in generate(policy, tokenizer, prompts, sampling, seed, wrote=bar.update)]
-                took = round(time.monotonic() - began, 2)
-                known[key] = {"key": key, "writer": writer.name, "seed": seed, "seconds": took, "texts": texts}
+                    written = generate(policy, tokenizer, prompts, sampling, seed, bar.update, copy)
+                known[key] = {
+                    "key": key, "writer": writer.name, "seed": seed, "rollout": who(copy).value,
+                    "seconds": round(time.monotonic() - began, 2), "texts": [c.text for c in written],
+                }  # fmt: skip
                 append(path, [known[key]])
             found.setdefault(writer.name, []).append(known[key])
     return found
 
 
 def _key(writer: Writer, asked: list[dict], sampling: SamplingConfig, seed: int) -> str:
+    rollout = writer.config.model.rollout
+    by = [] if rollout is Rollout.auto else [rollout.value]  # whom auto chose does not count: it depends on the machine
     what = (
         _environment(writer)["model"],
         rundir.fingerprint(writer.adapter),
         [r["prompt"] for r in asked],
         sampling,
         seed,
+        *by,
     )
     return hashlib.sha256(repr(what).encode(errors="surrogatepass")).hexdigest()[:16]
 
