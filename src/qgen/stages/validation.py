@@ -19,6 +19,7 @@ from qgen.runtime import ranks
 from qgen.runtime.files import Row, rows, steps
 from qgen.runtime.rollout import generate
 from qgen.runtime.rundir import ADAPTER, SUMMARY, step_of
+from qgen.runtime.shards import whole
 from qgen.stages.best import Best
 from qgen.stages.context import Context
 
@@ -97,6 +98,10 @@ class Validation(TrainerCallback):
         return None
 
     def measure(self, step: int) -> Row:
+        with whole(self.context.model):
+            return self._measured(step)
+
+    def _measured(self, step: int) -> Row:
         context = self.context
         config = context.config
         prompts = [r["prompt"] for r in self.requests]
