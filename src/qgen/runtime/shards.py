@@ -47,6 +47,16 @@ def check(config: ModelConfig) -> None:
         raise RuntimeError(f"weights that are sharded over the ranks (FSDP) need {'; '.join(wanted)}")
 
 
+def same_kind(checkpoint: Path) -> None:
+    """Raise RuntimeError where a checkpoint's optimizer was sharded and is not to be, or the other way round."""
+    sharded = (checkpoint / "optimizer.bin").exists()  # accelerate's name; the Trainer's own is optimizer.pt
+    if sharded != planned():
+        raise RuntimeError(
+            f"{checkpoint} was written {'with' if sharded else 'without'} FSDP: resume it so, or let a stage of "
+            f"another run_name start from it with stage.init_from={checkpoint}"
+        )
+
+
 @contextmanager
 def whole(model: PeftModel) -> Iterator[None]:
     """The weights, whole, on this rank's device, so that it can use the model by itself. Every rank enters and leaves;

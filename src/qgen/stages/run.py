@@ -60,6 +60,8 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
     state = read_state(checkpoint) if checkpoint is not None else {}
     stopped = None if claim.changed else state.get("stopped")  # another config may go on
     finished = checkpoint is not None and (rundir.step_of(checkpoint) >= config.stage.max_steps or bool(stopped))
+    if checkpoint is not None and not finished:
+        shards.same_kind(checkpoint)
     memory.cap(config.runtime.memory.cap)
     model, tokenizer = load(config.model, checkpoint if finished else adapter, config.seed)
     attention.fix()

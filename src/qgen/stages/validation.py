@@ -70,10 +70,9 @@ class Validation(TrainerCallback):
     def validate(self, step: int) -> None:
         """Measure the policy as it is now and write a row."""
         began = time.perf_counter()
-        row = {
-            **ranks.gather([self.measure(step)])[0],
-            "fingerprint": self.fingerprint,
-        }  # one rank's, so that all agree
+        with whole(self.context.model):
+            measured = self.measure(step)
+        row = {**ranks.gather([measured])[0], "fingerprint": self.fingerprint}  # one rank's, so that all agree
         self.take(step, row, began)
 
     def take(self, step: int, row: Row, began: float) -> None:
@@ -98,10 +97,6 @@ class Validation(TrainerCallback):
         return None
 
     def measure(self, step: int) -> Row:
-        with whole(self.context.model):
-            return self._measured(step)
-
-    def _measured(self, step: int) -> Row:
         context = self.context
         config = context.config
         prompts = [r["prompt"] for r in self.requests]
