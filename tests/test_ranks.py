@@ -7,8 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TINY, qgen
+from accelerate.commands.launch import _validate_launch_command, launch_command_parser
+from accelerate.utils.launch import prepare_multi_gpu_env
+from conftest import TINY, composed, letters, qgen
+from peft import PeftModel
+from safetensors.torch import load_file
+from torch.testing import assert_close
 
+from qgen import model
+from qgen.compose import CONF
 from qgen.runtime.files import read_json, rows, steps
 
 SFT = ("stage=sft", "stage.per_device_train_batch_size=2", "stage.max_steps=4", "stage.learning_rate=1e-2",
@@ -34,12 +41,76 @@ for step in range(2):
 said = json.dumps({"window": rewards.zscore.state_dict(), "scores": scores})
 Path(f"rank{ranks.rank()}.json").write_text(said)
 """
+# accelerate takes up FSDP where it finds several GPUs; PyTorch's fully_shard, which it calls, runs on CPUs as well
+SHARDED = """
+from accelerate.state import AcceleratorState, DistributedType, PartialState
+
+begin = AcceleratorState.__init__
+
+def on_cpus(self, *args, **more):
+    if PartialState._shared_state.get("distributed_type") is DistributedType.MULTI_CPU:
+        PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
+    begin(self, *args, **more)
+
+AcceleratorState.__init__ = on_cpus
+"""
+TRAIN = (
+    SHARDED
+    + """
+from qgen.train import main
+
+main()
+"""
+)
+ALONE = (
+    SHARDED
+    + """
+import torch
+from accelerate import Accelerator
+from torch.distributed.tensor import DTensor
+
+from qgen.compose import composed
+from qgen.model import load
+from qgen.runtime import ranks, shards
+
+def sharded():
+    return all(isinstance(p, DTensor) for p in policy.base_model.model.model.layers.parameters())
+
+ranks.start()
+policy, _ = load(composed(["model=tiny"]).model, None, 0)
+optimizer = torch.optim.AdamW([p for p in policy.parameters() if p.requires_grad])
+policy, optimizer = Accelerator().prepare(policy, optimizer)
+ids = torch.arange(1, 9)[None]
+with torch.no_grad():
+    with shards.whole(policy):
+        before = policy(ids).logits
+        with shards.whole(policy):
+            for _ in range(5 * ranks.rank()):  # while the other has gone on
+                policy(ids)
+        for p in policy.parameters():
+            p.mul_(2)
+    assert sharded()
+    torch.testing.assert_close(policy(ids).logits, before)
+    assert sharded()  # after a forward outside too
+policy(ids, labels=ids).loss.backward()
+assert all(p.grad is not None for p in policy.parameters() if p.requires_grad)
+"""
+)
 
 
-def ranked(*command: str, cwd: Path) -> subprocess.CompletedProcess:
+def ranked(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", *command]
-    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    env = os.environ | {"OMP_NUM_THREADS": "1"} | environment
     return subprocess.run(launch, cwd=cwd, env=env, capture_output=True, text=True, timeout=280, check=False)
+
+
+def sharded(code: str, *arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
+    """Run code on two ranks with what accelerate hands a process by conf/accelerate/fsdp2.yaml."""
+    (cwd / "sharded.py").write_text(code)
+    file = str(CONF / "accelerate" / "fsdp2.yaml")
+    launch, _, _ = _validate_launch_command(launch_command_parser().parse_args(["--config_file", file, "train.py"]))
+    given = {name: value for name, value in prepare_multi_gpu_env(launch).items() if "FSDP" in name}
+    return ranked("sharded.py", *arguments, cwd=cwd, **given, **environment)
 
 
 @pytest.mark.slow
@@ -89,3 +160,59 @@ def test_windows_are_the_same_on_every_rank(tmp_path):
     assert first["window"] == second["window"]
     assert {len(values) for values in first["window"].values()} == {6}  # of 8 values, the last 6
     assert first["scores"] != second["scores"]  # each rank is given those of its own completions
+
+
+@pytest.mark.slow
+def test_sharded_weights_learn_what_whole_ones_do(tmp_path):
+    more = (*TINY, *SFT, "stage.gradient_accumulation_steps=2")
+    done = ranked("-m", "qgen.train", *more, "run_name=whole", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = sharded(TRAIN, *more, "run_name=sharded", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "rollout: generate (the weights are sharded" in done.stdout
+    same(*(tmp_path / "outputs" / name / "sft" for name in ("whole", "sharded")))
+    out = tmp_path / "outputs" / "sharded" / "sft"
+    assert (out / "checkpoint-4" / "pytorch_model_fsdp.bin").exists()  # it was sharded
+
+    config = composed("model=tiny").model
+    policy = PeftModel.from_pretrained(model.load_plain(config, seed=0)[0], str(out / "adapter"))
+    learned = {n: p for n, p in policy.state_dict().items() if "lora_B" in n}
+    assert len(learned) == 14  # seven matrices of two layers
+    assert all(p.abs().sum() > 0 for p in learned.values())
+
+    again = sharded(TRAIN, *more, "run_name=sharded", "stage.max_steps=6", "resume=true", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "resuming from checkpoint-4" in again.stdout
+    assert [row["step"] for row in steps(out / "metrics.jsonl")] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.slow
+def test_grpo_of_sharded_weights_writes_judges_and_learns_as_of_whole_ones(tmp_path):
+    more = ("stage=grpo", *TINY, "sampling.max_new_tokens=16", "stage.per_device_train_batch_size=4",
+            "stage.gradient_accumulation_steps=1", "stage.max_steps=3", "stage.num_generations=4",
+            "stage.learning_rate=1e-2", "reward.gate=null", "+reward.terms.letters.weight=1",
+            "+reward.terms.natural.weight=1", "reward.normalize=zscore", "validation.keep_best=false")  # fmt: skip
+    path = os.pathsep.join(filter(None, (str(letters(tmp_path) / "site"), os.environ.get("PYTHONPATH"))))
+    done = ranked("-m", "qgen.train", *more, "run_name=whole", cwd=tmp_path, PYTHONPATH=path)
+    assert done.returncode == 0, done.stderr
+    done = sharded(TRAIN, *more, "run_name=sharded", cwd=tmp_path, PYTHONPATH=path)
+    assert done.returncode == 0, done.stderr
+    whole, out = (tmp_path / "outputs" / name / "grpo" for name in ("whole", "sharded"))
+    same(whole, out)
+    a, b = ([row["completion"] for row in rows(folder / "samples.jsonl")] for folder in (whole, out))
+    assert a == b
+
+
+@pytest.mark.slow
+def test_a_rank_uses_whole_weights_by_itself(tmp_path):
+    done = sharded(ALONE, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def same(whole: Path, sharded: Path) -> None:
+    """Two runs have trained alike and left the same adapter."""
+    for name, key in (("metrics", "loss"), ("metrics", "grad_norm"), ("validation", "heldout_loss")):
+        a, b = ([row[key] for row in steps(out / f"{name}.jsonl")] for out in (whole, sharded))
+        assert b == pytest.approx(a, rel=1e-5, abs=1e-7)
+    a, b = (load_file(out / "adapter" / "adapter_model.safetensors") for out in (whole, sharded))
+    assert_close(b, a, rtol=1e-4, atol=1e-6)

@@ -24,6 +24,7 @@ from transformers import (
 from qgen.backends import nf4, unsloth
 from qgen.choices import Backend, DType
 from qgen.config import ModelConfig
+from qgen.runtime import shards
 from qgen.runtime.strict import hub, require
 
 EMBEDDED = "embedded"
@@ -39,7 +40,7 @@ def load(config: ModelConfig, adapter: Path | None, seed: int) -> tuple[PeftMode
     tokenizer = load_tokenizer(config)
     if config.backend is Backend.unsloth:
         return unsloth.load(config, weights(config), resolve_dtype(config.dtype), adapter, seed), tokenizer
-    base = load_base(config, tokenizer, seed)
+    base = load_base(config, tokenizer, seed, on_host=shards.planned())
     if adapter is not None:
         return PeftModel.from_pretrained(base, str(adapter), is_trainable=True), tokenizer
     torch.manual_seed(seed)  # LoRA's A is random
@@ -95,9 +96,13 @@ def without_thinking(tokenizer: PreTrainedTokenizerBase) -> None:
         tokenizer.chat_template = "{%- set enable_thinking = false %}" + tokenizer.chat_template
 
 
-def load_base(config: ModelConfig, tokenizer: PreTrainedTokenizerBase, seed: int) -> PreTrainedModel:
-    """The base model's weights; with `model.architecture`, random weights of that shape."""
+def load_base(
+    config: ModelConfig, tokenizer: PreTrainedTokenizerBase, seed: int, on_host: bool = False
+) -> PreTrainedModel:
+    """The base model's weights, on the GPU if there is one, or on_host; with `model.architecture`, random weights of
+    that shape."""
     dtype = resolve_dtype(config.dtype)
+    place = torch.cuda.current_device() if torch.cuda.is_available() and not on_host else "cpu"
     if config.load_in_4bit:
         require("bitsandbytes", "pip install 'qgen[gpu]'")
     if config.architecture:
@@ -105,7 +110,7 @@ def load_base(config: ModelConfig, tokenizer: PreTrainedTokenizerBase, seed: int
         ids = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
         shape = AutoConfig.for_model(**{"vocab_size": len(tokenizer), **ids, **config.architecture})
         create = nf4.random_model if config.load_in_4bit else AutoModelForCausalLM.from_config
-        with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+        with torch.device(place):
             model = create(shape, dtype=dtype, attn_implementation=config.attn_implementation)
     else:
         with hub(config.name):
@@ -114,7 +119,7 @@ def load_base(config: ModelConfig, tokenizer: PreTrainedTokenizerBase, seed: int
                 dtype=dtype,
                 attn_implementation=config.attn_implementation,
                 quantization_config=nf4.settings(dtype) if config.load_in_4bit else None,
-                device_map={"": torch.cuda.current_device()} if torch.cuda.is_available() else None,
+                device_map=None if place == "cpu" else {"": place},
             )
     model.config.pad_token_id = model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model

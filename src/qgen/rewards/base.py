@@ -12,6 +12,7 @@ from qgen.problem import Problem
 from qgen.prompts import solve
 from qgen.runtime import ranks
 from qgen.runtime.rollout import Completion, generate
+from qgen.runtime.shards import whole
 
 if TYPE_CHECKING:
     from qgen.rewards.solver import Solver
@@ -58,5 +59,6 @@ class Base:
 
     @contextmanager
     def _adapter_off(self):
-        with self.model.disable_adapter() if isinstance(self.model, PeftModel) else nullcontext():
+        off = self.model.disable_adapter() if isinstance(self.model, PeftModel) else nullcontext()
+        with whole(self.model), off:
             yield

@@ -16,7 +16,7 @@ from transformers.generation import TopPLogitsWarper
 
 from qgen.choices import Rollout
 from qgen.config import ModelConfig, SamplingConfig
-from qgen.runtime import memory
+from qgen.runtime import memory, shards
 from qgen.runtime.compiled import Writer, ended, short_of
 from qgen.runtime.decoder import unsupported
 from qgen.runtime.strict import require
@@ -166,6 +166,8 @@ def choose(
     if config.rollout is Rollout.vllm:
         require("vllm", "pip install 'qgen[vllm]', or set model.rollout=auto")
         return None, "vllm in GRPO, by TRL; generate elsewhere"
+    if shards.planned():
+        return None, "generate (the weights are sharded: whole on each GPU while it writes)"
     if config.rollout is Rollout.generate or (config.rollout is Rollout.auto and model.device.type != "cuda"):
         return None, "generate" if config.rollout is Rollout.generate else "generate (no GPU)"
     asked = [config.rollout] if config.rollout is not Rollout.auto else [Rollout.compiled, Rollout.compiled_int8]

@@ -9,6 +9,7 @@ from peft import PeftModel
 from qgen.runtime import ranks
 from qgen.runtime.files import link_tree, write_json
 from qgen.runtime.rundir import ADAPTER, BEST
+from qgen.runtime.shards import save_adapter
 
 
 class Best:
@@ -33,11 +34,12 @@ class Best:
         if quality < self.quality:
             return
         self.step, self.quality = step, quality
+        fresh = self.folder.with_name(f".{BEST}.new")
+        if ranks.first():
+            shutil.rmtree(fresh, ignore_errors=True)
+        save_adapter(self.model, fresh / ADAPTER)
         if not ranks.first():
             return
-        fresh = self.folder.with_name(f".{BEST}.new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        self.model.save_pretrained(fresh / ADAPTER)
         write_json(fresh / "best.json", {"step": step, "quality": quality})
         shutil.rmtree(self.folder, ignore_errors=True)
         fresh.rename(self.folder)

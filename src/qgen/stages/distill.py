@@ -10,6 +10,7 @@ from qgen.prompts import request
 from qgen.runtime import ranks
 from qgen.runtime.rollout import Completion, generate
 from qgen.runtime.rundir import WINNERS, once
+from qgen.runtime.shards import whole
 from qgen.stages import on_policy, sft, taught
 from qgen.stages.context import Context
 
@@ -42,7 +43,8 @@ def best_of_n(context: Context) -> list[dict]:
         seed = config.seed + ranks.rank()
         return generate(context.model, context.tokenizer, prompts, config.sampling, seed, writer=context.writer)
 
-    written = ranks.spread(write, [r["prompt"] for r in requests])
+    with whole(context.model):
+        written = ranks.spread(write, [r["prompt"] for r in requests])
     columns = {name: [r[name] for r in requests] for name in ("topic", "level")}
     texts = [completion.text for completion in written]
     scores = context.rewards.score([r["prompt"] for r in requests], texts, **columns)

@@ -16,7 +16,7 @@ from qgen.model import fingerprint, load
 from qgen.problem import Problem, parse
 from qgen.rewards import Rewards
 from qgen.rewards.base import Base
-from qgen.runtime import attention, memory, oom, ranks, rollout, rundir
+from qgen.runtime import attention, memory, oom, ranks, rollout, rundir, shards
 from qgen.runtime.checkpoints import StateCallback, read_state, write_state
 from qgen.runtime.environment import environment
 from qgen.runtime.files import link_tree, rows, steps, write_json
@@ -54,11 +54,14 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
     ranks.start()
     checkpoint = claim.checkpoint
     given, config = config, oom.adjusted(config, out, claim)
+    shards.check(config.model)
     if config.model.backend is Backend.unsloth:
         attention.refuse_broken_unsloth()
     state = read_state(checkpoint) if checkpoint is not None else {}
     stopped = None if claim.changed else state.get("stopped")  # another config may go on
     finished = checkpoint is not None and (rundir.step_of(checkpoint) >= config.stage.max_steps or bool(stopped))
+    if checkpoint is not None and not finished:
+        shards.same_kind(checkpoint)
     memory.cap(config.runtime.memory.cap)
     model, tokenizer = load(config.model, checkpoint if finished else adapter, config.seed)
     attention.fix()
@@ -124,8 +127,7 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
                 guard.save(trainer)
             done = trainer.state.global_step if trainer else 0
             raise oom.give_way(config, out, done, monitor.running, error)
-        if ranks.first():
-            _save(config, out, model, tokenizer)
+        _save(config, out, model, tokenizer)
         monitor.report("adapter saved")
     if not ranks.first():
         return {}
@@ -149,6 +151,8 @@ def _equip(
     if trainer.args.fp16:  # TRL makes a quantized model's adapter bfloat16, whose gradients cannot be scaled
         for parameter in context.model.parameters():
             parameter.data = parameter.data.float() if parameter.requires_grad else parameter.data
+    if hasattr(trainer, "_generate"):
+        trainer._generate = shards.whole(context.model)(trainer._generate)
     for phase, method in (("rollout", "_generate"), ("rewards", "_calculate_rewards")):
         if hasattr(trainer, method):
             setattr(trainer, method, monitor.follow(phase, getattr(trainer, method)))
@@ -160,11 +164,12 @@ def _equip(
 
 def _save(config: Config, out: Path, model: PeftModel, tokenizer: PreTrainedTokenizerBase) -> None:
     """Leave the adapter of the best validation, or of the last step."""
-    if config.validation.keep_best:
+    if not config.validation.keep_best:
+        shards.save_adapter(model, out / rundir.ADAPTER)
+    elif ranks.first():
         link_tree(out / rundir.BEST / rundir.ADAPTER, out / rundir.ADAPTER)
-    else:
-        model.save_pretrained(out / rundir.ADAPTER)
-    tokenizer.save_pretrained(out / rundir.ADAPTER)
+    if ranks.first():
+        tokenizer.save_pretrained(out / rundir.ADAPTER)
 
 
 def summarise(out: Path, stage: str, kept: int | None) -> dict:

@@ -19,6 +19,7 @@ from qgen.runtime import ranks
 from qgen.runtime.files import Row, rows, steps
 from qgen.runtime.rollout import generate
 from qgen.runtime.rundir import ADAPTER, SUMMARY, step_of
+from qgen.runtime.shards import whole
 from qgen.stages.best import Best
 from qgen.stages.context import Context
 
@@ -69,10 +70,9 @@ class Validation(TrainerCallback):
     def validate(self, step: int) -> None:
         """Measure the policy as it is now and write a row."""
         began = time.perf_counter()
-        row = {
-            **ranks.gather([self.measure(step)])[0],
-            "fingerprint": self.fingerprint,
-        }  # one rank's, so that all agree
+        with whole(self.context.model):
+            measured = self.measure(step)
+        row = {**ranks.gather([measured])[0], "fingerprint": self.fingerprint}  # one rank's, so that all agree
         self.take(step, row, began)
 
     def take(self, step: int, row: Row, began: float) -> None:
