@@ -51,6 +51,7 @@ ROWS = {
     "sft-135m/unsloth": [*SFT_SMALL, *UNSLOTH],
     "grpo-14b/stock": [*GRPO_LARGE, *STOCK],
     "grpo-14b/unsloth": [*GRPO_LARGE, *UNSLOTH],
+    "grpo-14b/vllm": [*GRPO_LARGE, "model.backend=hf", "model.rollout=vllm"],
     "grpo-14b/qgen": [*GRPO_LARGE, "model.backend=unsloth", "model.rollout=compiled"],
     "grpo-14b/qgen-40gib": [*GRPO_LARGE, "model.backend=unsloth", "model.rollout=auto", "runtime.memory.cap=40"],
     "sft-14b/stock": [*SFT_LARGE, *STOCK],

@@ -20,7 +20,7 @@ class Lengths:
     Attributes:
         row: request and problem that are trained on together, at most model.max_length.
         prompt: a request.
-        heldout: request and held-out problem together.
+        heldout: request and held-out problem together, likewise.
         how: they are known.
     """
 
@@ -46,7 +46,10 @@ def lengths(config: Config, corpus: Corpus | None, tokenizer: PreTrainedTokenize
     how = "guessed from the data" if tokenizer is None else "counted in the data"
     prompt = max(count([request(config.prompt, p) for p in corpus.train], generation=True))
     row = min(limit, prompt + new)
+
+    def longest(rows: list[dict]) -> int:  # of those that are not left out
+        return max((tokens for tokens in count(rows) if tokens <= limit), default=limit)
+
     if config.stage.name == "sft":
-        rows = count(training_rows(corpus, config.data, config.prompt, config.seed))
-        row = max((tokens for tokens in rows if tokens <= limit), default=limit)  # longer ones are left out
-    return Lengths(row, prompt, max(count([lesson(config.prompt, p) for p in corpus.heldout])), how)
+        row = longest(training_rows(corpus, config.data, config.prompt, config.seed))
+    return Lengths(row, prompt, longest([lesson(config.prompt, p) for p in corpus.heldout]), how)

@@ -209,3 +209,5 @@ def _writing(model: PreTrainedModel):
             yield
     finally:
         model.train(training)
+        if training and hasattr(model, "for_training"):
+            model.for_training()  # Unsloth's `generate` turned checkpointing off, for good in evaluation mode

@@ -89,6 +89,16 @@ class Context:
         )
         self.tracker.write("samples", *rows)
 
+    def fitting(self, rows: list[dict], what: str) -> list[dict]:
+        """The rows of {prompt, completion} that take at most model.max_length tokens; it is printed how many do not."""
+        limit = self.config.model.max_length
+        texts = [self.tokenizer.apply_chat_template(r["prompt"] + r["completion"], tokenize=False) for r in rows]
+        lengths = [len(ids) for ids in self.tokenizer(texts, add_special_tokens=False)["input_ids"]] if texts else []
+        kept = [row for row, length in zip(rows, lengths, strict=True) if length <= limit]
+        if len(kept) < len(rows):
+            print(f"left out: {len(rows) - len(kept)} of {len(rows)} {what}, over model.max_length={limit}")
+        return kept
+
     def need(self, rows: int, needed: int, what: str, remedy: str = "add data") -> None:
         """Raise RuntimeError where there are fewer rows than one optimizer step takes."""
         if rows < needed:

@@ -23,12 +23,7 @@ def trainer(context: Context, rows: list[dict], needed: int) -> SFTTrainer:
     Raises RuntimeError where fewer than `needed` are left.
     """
     config = context.config
-    texts = [context.tokenizer.apply_chat_template(r["prompt"] + r["completion"], tokenize=False) for r in rows]
-    lengths = [len(ids) for ids in context.tokenizer(texts, add_special_tokens=False)["input_ids"]] if texts else []
-    kept = [row for row, length in zip(rows, lengths, strict=True) if length <= config.model.max_length]
-    if len(kept) < len(rows):
-        limit = config.model.max_length
-        print(f"left out: {len(rows) - len(kept)} of {len(rows)} rows, over model.max_length={limit}")
+    kept = context.fitting(rows, "rows")
     context.need(len(kept), needed, "problems")
     arguments = context.arguments(SFTConfig, max_length=config.model.max_length, completion_only_loss=True)
     return SFTTrainer(

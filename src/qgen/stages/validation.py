@@ -49,8 +49,10 @@ class Validation(TrainerCallback):
         config = context.config
         heldout, seed = context.corpus.heldout, config.data.split_seed
         self.requests = requests(config.prompt, heldout, config.validation.prompts, seed, config.task)
-        count = min(config.validation.problems, len(heldout))
-        self.lessons = [lesson(config.prompt, p) for p in random.Random(seed).sample(heldout, count)]
+        lessons = context.fitting([lesson(config.prompt, p) for p in heldout], "held-out problems")
+        if not lessons:
+            raise RuntimeError(f"no held-out problem fits into model.max_length={config.model.max_length}: raise it")
+        self.lessons = random.Random(seed).sample(lessons, min(config.validation.problems, len(lessons)))
         drawn = replace(config.sampling, batch_size=1)  # how many at once is no other ruler
         what = (fingerprint(context.corpus.train), self.requests, self.lessons, drawn, config.model, config.reward,
                 config.data)  # fmt: skip
