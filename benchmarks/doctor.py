@@ -1,6 +1,6 @@
 """How far qgen.doctor's estimate is from what a stage took: python benchmarks/doctor.py [--data FILE]
 
-For each row that benchmarks/gpu.py has left in results/h100* the same config is estimated, on any machine, and set
+For each row that benchmarks/gpu.py has left in results/ the same config is estimated, on any machine, and set
 against PyTorch's peak of allocated memory on the GPU.
 """
 
@@ -24,7 +24,7 @@ GIB = 2**30
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, nargs="*", default=sorted((HERE / "results").glob("h100*/")))
+    parser.add_argument("--results", type=Path, nargs="*", default=sorted((HERE / "results").glob("h[12]00*/")))
     parser.add_argument("--data", default=str(HERE.parents[1] / "shared" / "data" / "math_train.jsonl"))
     parser.add_argument("--gpu", default="h100-80")
     given = parser.parse_args()
