@@ -134,3 +134,11 @@ def test_a_stage_that_changes_nothing_for_the_better_leaves_what_it_started_from
     assert summary["reward"] == [0.9, 0.9]
     assert len(summary["samples"]) == 3
     assert weights(tmp_path / "next/adapter") == weights(tmp_path / "sft/adapter")
+
+
+def test_held_out_problems_that_do_not_fit_are_left_out_and_counted(tmp_path, course, capsys):
+    course += [0.0] * 2
+    train(tmp_path / "sft", "model.max_length=150", "stage.max_steps=1")
+    assert "of 36 held-out problems, over model.max_length=150" in capsys.readouterr().out
+    with pytest.raises(RuntimeError, match=r"no held-out problem fits into model\.max_length=20"):
+        train(tmp_path / "short", "model.max_length=20")

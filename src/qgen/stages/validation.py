@@ -29,8 +29,8 @@ class Validation(TrainerCallback):
 
     A row of validation.jsonl holds the step, `reward` (the quality: mean of the weighted total), `terms/NAME` (means),
     `trust/NAME` (rank correlation of an estimate with the truth), `format_yield` (share of completions that parse),
-    `heldout_loss` (nats a token) and `seconds`. The requests, problems and seed are the same each time; training's
-    random numbers are left as they were.
+    `heldout_loss` (nats a token, of problems that fit into model.max_length) and `seconds`. The requests, problems and
+    seed are the same each time; training's random numbers are left as they were.
 
     Args:
         context: the stage.
