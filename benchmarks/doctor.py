@@ -9,7 +9,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from gpu import SOLUTION, lengthened, workload
+from gpu import SHAPES, SOLUTION, lengthened, workload
 
 from qgen import data
 from qgen.compose import composed
@@ -48,11 +48,14 @@ def main() -> None:
 
 
 def config(row: dict, problems: str) -> Config:
-    """What the row ran, with the 14B model's shape in the place of its files."""
+    """What the row ran, with a model's shape in the place of the files of its random weights."""
     words = row["overrides"]
-    if "14b" in row["row"]:
-        kept = [word for word in words if word != "model=a100" and not word.startswith("model.name=")]
-        words = ["model=a100_random", "model.dtype=bfloat16", *kept]
+    for name, of in SHAPES.items():
+        if f"-{name}/" in row["row"]:
+            shape = composed(["model=a100_random", *of]).model.architecture
+            told = ",".join(f"{key}:{str(value).lower()}" for key, value in shape.items())
+            words = [word for word in words if not word.startswith("model.name=")]
+            words += [of[0], "model.name=embedded", f"+model.architecture={{{told}}}"]
     return composed(["data=jsonl", f"data.path={problems}", "data.limit=1500", *words, "validation.prompts=8",
                      "validation.problems=8"])  # fmt: skip
 

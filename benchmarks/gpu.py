@@ -2,12 +2,14 @@
 
 Each row is a job of its own (python -m qgen.train) on the same problems, requests and rewards; what differs is the
 backend and who writes the completions. `stock` is TRL's trainer on transformers and PEFT with its own `generate`,
-`unsloth` the same through Unsloth, `qgen` the fastest backend with the compiled rollout. Seconds a step are the median
+`unsloth` the same through Unsloth, `vllm` TRL's with vLLM in its process, `qgen` the fastest backend with the compiled
+rollout. Seconds a step are the median
 of the steps after the first two; warm-up is what those two took beyond two of that median, and `before` the seconds
 from having the model to the first step, in which a rollout for validation is written and compiled. While a row has the
 GPU, the next one is started, so that its imports cost nobody time.
 The untrained 135M earns next to nothing, so `grpo-135m-taught` begins with an adapter of 60 steps of SFT, to compare
-rewards. The 14B model has random weights of Qwen3-14B's shape, in NF4, written once to --model-dir.
+rewards. 14B and 4B are random weights of Qwen3-14B's and Qwen3-4B's shape, in NF4, written once under --runs. Rows that
+end in 40gib and 15gib are the recipes a100 and t4 under the memory of the cards that they are named for.
 """
 
 import argparse
@@ -30,34 +32,52 @@ GRPO = ["stage=grpo", "stage.gradient_accumulation_steps=1", "sampling.max_new_t
 GRPO_SMALL = [*SMALL, *GRPO, "stage.per_device_train_batch_size=64", "model.max_length=512"]
 SFT = ["stage=sft", "stage.gradient_accumulation_steps=1", "prompt.solution=true"]
 SFT_SMALL = [*SMALL, *SFT, "stage.per_device_train_batch_size=16"]
-LARGE = ["model=a100", "model.backend=hf", "model.name={large}"]
+LARGE = ["model=a100", "model.name={14b}"]
+T4 = ["model=t4", "model.name={4b}", "runtime.memory.cap=15"]
 GRPO_LARGE = [*LARGE, *GRPO, "stage.per_device_train_batch_size=8"]
 SFT_LARGE = [*LARGE, *SFT, "stage.per_device_train_batch_size=8"]
-SOLUTION = {"sft-135m": 400, "sft-14b": 1750}  # tokens of a worked solution, so that all rows are about as long
+DISTILL = ["stage=distill", "stage.init_from=base", "stage.gradient_accumulation_steps=1", "stage.num_prompts=8",
+           "stage.num_generations=2", "sampling.max_new_tokens=192", "reward.gate=null"]  # fmt: skip
+SOLUTION = {"sft-135m": 400, "sft-14b": 1750, "sft-4b": 800}  # tokens of a solution: all rows are about as long
 STOCK, UNSLOTH = ["model.backend=hf", "model.rollout=generate"], ["model.backend=unsloth", "model.rollout=generate"]
-QGEN, TAUGHT = ["model.backend=hf", "model.rollout=compiled"], ["stage.init_from={taught}"]
+QGEN, VLLM = ["model.backend=hf", "model.rollout=compiled"], ["model.backend=hf", "model.rollout=vllm"]
+TAUGHT = ["stage.init_from={taught}"]
+A100 = ["model.backend=unsloth", "model.rollout=auto", "runtime.memory.cap=40"]
 CLEANING = ["runtime.memory.clean_above=0"]  # cleans at each report, which is each step here
 ROWS = {
     "grpo-135m/stock": [*GRPO_SMALL, *STOCK],
     "grpo-135m/unsloth": [*GRPO_SMALL, *UNSLOTH],
     "grpo-135m/qgen": [*GRPO_SMALL, *QGEN],
-    "grpo-135m/vllm": [*GRPO_SMALL, "model.backend=hf", "model.rollout=vllm"],
+    "grpo-135m/vllm": [*GRPO_SMALL, *VLLM],
     "grpo-135m/qgen-cleaning": [*GRPO_SMALL, *QGEN, *CLEANING],
     "grpo-135m-taught/stock": [*GRPO_SMALL, *STOCK, *TAUGHT],
     "grpo-135m-taught/unsloth": [*GRPO_SMALL, *UNSLOTH, *TAUGHT],
     "grpo-135m-taught/qgen": [*GRPO_SMALL, *QGEN, *TAUGHT],
+    "grpo-135m-taught/vllm": [*GRPO_SMALL, *VLLM, *TAUGHT],
     "sft-135m/stock": [*SFT_SMALL, *STOCK],
     "sft-135m/cleaning": [*SFT_SMALL, *STOCK, *CLEANING],
     "sft-135m/unsloth": [*SFT_SMALL, *UNSLOTH],
     "grpo-14b/stock": [*GRPO_LARGE, *STOCK],
     "grpo-14b/unsloth": [*GRPO_LARGE, *UNSLOTH],
-    "grpo-14b/vllm": [*GRPO_LARGE, "model.backend=hf", "model.rollout=vllm"],
+    "grpo-14b/vllm": [*GRPO_LARGE, *VLLM],
     "grpo-14b/qgen": [*GRPO_LARGE, "model.backend=unsloth", "model.rollout=compiled"],
-    "grpo-14b/qgen-40gib": [*GRPO_LARGE, "model.backend=unsloth", "model.rollout=auto", "runtime.memory.cap=40"],
+    "grpo-14b/qgen-40gib": [*GRPO_LARGE, *A100],
     "sft-14b/stock": [*SFT_LARGE, *STOCK],
     "sft-14b/unsloth": [*SFT_LARGE, *UNSLOTH],
+    "sft-14b/qgen-40gib": [*SFT_LARGE, *A100],
+    "distill-14b/qgen-40gib": [*LARGE, *DISTILL, *A100],
+    "sft-4b/qgen-15gib": [*T4, *SFT, "stage.per_device_train_batch_size=2"],
+    "grpo-4b/qgen-15gib": [*T4, *GRPO, "stage.per_device_train_batch_size=8"],
+    "distill-4b/qgen-15gib": [*T4, *DISTILL],
 }
-STEPS = {"grpo-14b/stock": 4, "grpo-14b/unsloth": 5, "sft-14b/stock": 5, "grpo-135m/stock": 5, "grpo-135m/unsloth": 6}
+SHAPES = {  # what random weights are written of
+    "14b": ["model.dtype=bfloat16"],
+    "4b": ["model.dtype=float16", *(f"model.architecture.{key}" for key in (
+        "hidden_size=2560", "intermediate_size=9728", "num_hidden_layers=36", "num_attention_heads=32",
+        "tie_word_embeddings=true"))],
+}  # fmt: skip
+STEPS = {"grpo-14b/stock": 4, "grpo-14b/unsloth": 5, "sft-14b/stock": 5, "grpo-135m/stock": 5, "grpo-135m/unsloth": 6,
+         "grpo-4b/qgen-15gib": 5}  # fmt: skip
 WARM = 2
 
 
@@ -68,7 +88,6 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("/tmp/qgen/runs"), help="where the jobs' directories lie")
     parser.add_argument("--steps", type=int, default=8, help="fewer where a step takes ten seconds")
     parser.add_argument("--data", default="/tmp/qgen/data/math_train.jsonl", help="problems, one JSON object a line")
-    parser.add_argument("--model-dir", type=Path, default=Path("/tmp/qgen/large"))
     parser.add_argument("--limit", type=int, default=240, help="seconds that a row may have the GPU")
     parser.add_argument("--show", action="store_true", help="print the rows that --out holds, and run nothing")
     parser.add_argument("overrides", nargs="*", default=[])
@@ -81,12 +100,14 @@ def main() -> None:
     if unknown := set(given.rows) - {*ROWS, *map(workload, ROWS)}:
         parser.error(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
     names = [name for name in ROWS if {name, workload(name)} & set(given.rows)]
-    if any("14b" in name for name in names):
-        large(given.model_dir)
+    given.places = {shape: given.runs / shape for shape in SHAPES}
+    for shape, folder in given.places.items():
+        if any(f"-{shape}/" in name for name in names):
+            write(shape, folder)
     for long in set(map(workload, names)) & set(SOLUTION):
         (given.runs / f"{long}.jsonl").write_text(lengthened(given.data, SOLUTION[long]))
-    adapter = taught(given) if any("taught" in name for name in names) else None
-    given.places = {"large": given.model_dir, "taught": adapter}
+    if any("taught" in name for name in names):
+        given.places["taught"] = taught(given)
     found, coming = [], Row(names[0], given)
     for i, name in enumerate(names):
         row, coming = coming, Row(names[i + 1], given) if i + 1 < len(names) else None
@@ -130,7 +151,7 @@ class Row:
         """Let it go on, and read what it measured of itself."""
         self.turn.set()
         began = time.perf_counter()
-        out = self.home / ("grpo" if "stage=grpo" in self.overrides else "sft")
+        out = self.home / workload(self.name).split("-")[0]  # the stage's own directory
         first = None  # seconds until the first step has ended
         while self.process.poll() is None and time.perf_counter() < began + self.given.limit:
             if first is None and any(row["node"] == "step" for row in files.rows(out / "memory.jsonl")):
@@ -213,19 +234,19 @@ def taught(given: argparse.Namespace) -> Path:
     return given.runs / "taught" / "sft" / "adapter"
 
 
-def large(folder: Path) -> None:
-    """Random weights of Qwen3-14B's shape in NF4, with the embedded model's tokenizer."""
+def write(shape: str, folder: Path) -> None:
+    """Random weights of a shape in NF4, with the embedded model's tokenizer."""
     if (folder / "config.json").exists():
         return
     began = time.perf_counter()
     code = (
         "import sys\nfrom qgen.compose import composed\nfrom qgen.model import load_base, load_tokenizer\n"
-        "c = composed(['stage=sft', 'model=a100_random', 'model.dtype=bfloat16'])\n"
+        "c = composed(['stage=sft', 'model=a100_random', *sys.argv[2:]])\n"
         "t = load_tokenizer(c.model)\nm = load_base(c.model, t, 0)\n"
         "m.save_pretrained(sys.argv[1]); t.save_pretrained(sys.argv[1])\n"
     )
-    subprocess.run([sys.executable, "-c", code, str(folder)], check=True)
-    print(f"wrote the 14B shape in {time.perf_counter() - began:.0f} s", flush=True)
+    subprocess.run([sys.executable, "-c", code, str(folder), *SHAPES[shape]], check=True)
+    print(f"wrote the {shape} shape in {time.perf_counter() - began:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -4,20 +4,23 @@ The policy is the configured model under an adapter whose weights are drawn at r
 copy must write what transformers' `generate` writes on the same merged weights, greedily and token by token, and give
 its own draws the log-probabilities that the policy gives them. In 16 bits neither can be to the digit: where greedy
 rows part, the policy's logits of the two tokens say whether it was a tie, and both the copy's and the policy's
-log-probabilities are set against the policy's in 32 bits.
+log-probabilities are set against the policy's in 32 bits. --vllm times vLLM's own writing instead, of as many rows to
+the last token, on weights of the model's shape in 16 bits that it makes up: how fast does not depend on them.
 """
 
 import argparse
 import copy
 import json
+import tempfile
 import time
 
 import torch
+from transformers import AutoConfig
 
 from qgen import data
 from qgen.compose import composed
-from qgen.config import SamplingConfig
-from qgen.model import load
+from qgen.config import Config, SamplingConfig
+from qgen.model import load, load_tokenizer, weights
 from qgen.prompts import request
 from qgen.runtime import rollout
 from qgen.runtime.compiled import Writer, ended
@@ -29,9 +32,13 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=192)
     parser.add_argument("--spread", type=float, default=0.01, help="standard deviation of the adapter's B")
     parser.add_argument("--int8", action="store_true")
+    parser.add_argument("--vllm", action="store_true")
     parser.add_argument("overrides", nargs="*", help="of the config, as on qgen's command line")
     given = parser.parse_args()
     config = composed(["stage=grpo", *given.overrides])
+    if given.vllm:
+        print(json.dumps(by_vllm(config, given.rows, given.tokens), indent=1))
+        return
     model, tokenizer = load(config.model, None, 0)
     model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
     torch.manual_seed(0)
@@ -92,6 +99,32 @@ def main() -> None:
         found["profile"] = profile(writer, ids, draw)
         found["peak_gib"] = torch.cuda.max_memory_reserved() / 2**30
     print(json.dumps(found, indent=1))
+
+
+def by_vllm(config: Config, rows: int, tokens: int) -> dict:
+    """Seconds that vLLM takes for a rollout, with the options that TRL starts it with."""
+    from vllm import LLM, SamplingParams
+
+    tokenizer = load_tokenizer(config.model)
+    asked = [request(config.prompt, p)["prompt"] for p in data.load(config.data).train[:rows]]
+    ids = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=True)["input_ids"]
+    shape = AutoConfig.from_pretrained(weights(config.model))
+    if hasattr(shape, "quantization_config"):
+        del shape.quantization_config
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        shape.save_pretrained(folder)
+        llm = LLM(
+            folder, load_format="dummy", dtype="bfloat16", max_model_len=config.model.max_length, max_num_seqs=rows,
+            max_num_batched_tokens=4096, logprobs_mode="processed_logprobs", gpu_memory_utilization=0.6,
+        )  # fmt: skip
+    draw = SamplingParams(temperature=1.0, max_tokens=tokens, ignore_eos=True, logprobs=0)
+    prompts = [{"prompt_token_ids": row} for row in ids]
+    seconds = [timed(lambda: llm.generate(prompts, draw, use_tqdm=False)) for _ in range(4)]
+    return {
+        "device": torch.cuda.get_device_name(), "model": config.model.name, "rows": rows, "tokens": tokens,
+        "first": seconds[0], "draw": seconds[1:], "ms_a_token": round(1000 * min(seconds[1:]) / tokens, 3),
+    }  # fmt: skip
 
 
 @torch.no_grad()
