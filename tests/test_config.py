@@ -82,6 +82,11 @@ def test_group_must_divide_the_batch():
         composed("stage=grpo", "stage.num_generations=7")
 
 
+def test_vllm_goes_without_unsloth():
+    with pytest.raises(ValueError, match=r"set model\.backend=hf"):
+        composed("model=a100", "model.rollout=vllm")
+
+
 def test_resume_and_overwrite_contradict():
     with pytest.raises(ValueError, match="contradict"):
         composed("resume=true", "overwrite=true")

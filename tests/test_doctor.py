@@ -81,6 +81,19 @@ def test_who_writes_is_chosen_as_a_run_chooses():
     assert estimated("stage=grpo", "model.rollout=auto").phases[0].parts["rollout copy"] > 0
 
 
+def test_a_copy_is_held_between_rollouts_by_grpo_alone():
+    training, validation = estimated("stage=sft", "model.rollout=compiled").phases[:2]
+    assert training.parts["rollout copy"] == 0 < validation.parts["rollout copy"]
+
+
+def test_vllm_takes_its_share_of_the_device_where_it_is_colocated():
+    device = machine.device("a100-40")
+    vllm = "stage=grpo", "model.rollout=vllm"
+    assert estimated(*vllm).phases[0].parts["vLLM"] == pytest.approx(0.3 * device.total)
+    assert estimated(*vllm, "+stage.trl.vllm_gpu_memory_utilization=0.5").phases[0].parts["vLLM"] == device.total / 2
+    assert estimated(*vllm, "+stage.trl.vllm_mode=server").phases[0].parts["vLLM"] == 0
+
+
 def test_precision_is_the_named_cards():
     dtype = composed("model.dtype=auto").model.dtype
     assert {name: str(machine.device(name).dtype(dtype)) for name in ("t4-16", "h100-80")} == {

@@ -327,6 +327,8 @@ class Config:
             )
         on_policy = self.stage.name == "distill" and self.teacher.name is Teacher.local
         trl_fields.check("teacher=local" if on_policy else self.stage.name, self.stage.trl)
+        if self.model.rollout is Rollout.vllm and self.model.backend is Backend.unsloth:
+            raise ValueError("model.rollout=vllm is TRL's, without Unsloth: set model.backend=hf")
         if self.sampling.max_new_tokens >= self.model.max_length:
             raise ValueError("sampling.max_new_tokens must be below model.max_length, which also holds the prompt")
 

@@ -225,7 +225,7 @@ def _blocks(
                 base, tokenizer = bases[which]
                 if copied != which:
                     copy = None  # its memory is the next one's
-                    copy, chosen = choose(writer.config.model, sampling, sampling.batch_size, base, tokenizer)
+                    copy, chosen = choose(writer.config.model, sampling.batch_size, base, tokenizer)
                     copied = which
                     print(f"rollout: {chosen}")
                 began = time.monotonic()

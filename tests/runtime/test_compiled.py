@@ -167,7 +167,7 @@ def test_a_copy_that_does_not_fit_says_how_much_is_missing(policy, monkeypatch):
     monkeypatch.setattr(rollout.memory, "free", lambda: 2**10)
     config = ModelConfig(name="x", rollout=rollout.Rollout.compiled)
     with pytest.raises(RuntimeError, match="GiB short of room for compiled's copy"):
-        rollout.choose(config, SamplingConfig(), 4, policy, None)
+        rollout.choose(config, 4, policy, None)
     assert short_of(policy, True, 4, 64, 2**10) < short_of(policy, False, 4, 64, 2**10)
 
 
@@ -175,4 +175,4 @@ def test_another_architecture_is_refused_by_name():
     config = AutoConfig.for_model("gpt2", n_layer=1, n_embd=32, n_head=2, vocab_size=97)
     model = AutoModelForCausalLM.from_config(config)
     with pytest.raises(RuntimeError, match="gpt2 is none of llama, qwen2, qwen3"):
-        rollout.choose(ModelConfig(name="x", rollout=rollout.Rollout.compiled), SamplingConfig(), 4, model, None)
+        rollout.choose(ModelConfig(name="x", rollout=rollout.Rollout.compiled), 4, model, None)

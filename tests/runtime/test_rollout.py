@@ -1,12 +1,17 @@
 """Completions are transformers' own, token for token, whichever rows have left the batch."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 from conftest import composed
+from transformers import AutoConfig
 
 from qgen import data, model
 from qgen.prompts import requests
 from qgen.runtime import rollout
+from qgen.runtime.compiled import Writer
 from qgen.runtime.rollout import decode, draw, generate
 
 
@@ -49,6 +54,29 @@ def test_a_seed_gives_the_same_completions_and_leaves_trainings_numbers_alone(po
     assert generate(*policy, prompts, sampling, seed=2) != first
 
 
+def test_auto_takes_vllm_where_it_is_installed_and_no_copy_can_be_made(monkeypatch):
+    gpt2, llama = (AutoConfig.for_model(name) for name in ("gpt2", "llama"))
+    auto = composed("model.rollout=auto").model
+    assert not rollout.by_vllm(auto, gpt2, cuda=True)  # it is not installed here
+    monkeypatch.setattr(rollout, "is_vllm_available", lambda: True)
+    assert rollout.by_vllm(auto, gpt2, cuda=True)
+    others = (auto, llama, True), (auto, gpt2, False), (composed("model=a100", "model.backend=hf").model, gpt2, True)
+    assert [rollout.by_vllm(*other) for other in others] == [False] * 3
+
+
+def test_a_copy_that_is_not_kept_is_given_back_and_taken_anew(policy, prompts):
+    kept, lent = (Writer(policy[0], rollout.ends(*policy), 0, keep=keep) for keep in (True, False))
+    for writer in (kept, lent):
+        writer.decoder.refresh()
+    held = [weakref.ref(writer.decoder.layers[0].qkv) for writer in (kept, lent)]
+    sampling = composed("sampling.max_new_tokens=8").sampling
+    first, second, third = (generate(*policy, prompts, sampling, 1, writer=w) for w in (kept, lent, lent))
+    assert first == second == third
+    gc.collect()
+    assert [ref() is None for ref in held] == [False, True]
+    assert [writer.state is None for writer in (kept, lent)] == [False, True]
+
+
 def test_tokens_are_drawn_as_often_as_they_are_likely():
     sampling = composed("sampling.temperature=0.5").sampling
     logits = torch.tensor([[0.0, 0.5, 1.0, -torch.inf]]).expand(20_000, -1)
@@ -85,4 +113,4 @@ def test_merging_the_adapter_changes_neither_the_words_nor_afterwards_the_weight
 
 def test_vllm_is_named_where_it_is_not_there():
     with pytest.raises(ImportError, match=r"pip install 'qgen\[vllm\]'"):
-        rollout.choose(composed("model.rollout=vllm").model, composed().sampling, 8, None, None)
+        rollout.choose(composed("model.rollout=vllm").model, 8, None, None)

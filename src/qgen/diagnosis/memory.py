@@ -13,11 +13,13 @@ from qgen.metrics.loss import TOKENS
 from qgen.runtime import attention
 from qgen.runtime.compiled import BUCKET
 from qgen.runtime.decoder import bytes_of, unsupported
+from qgen.runtime.rollout import by_vllm
 from qgen.stages.validation import loss_batch
 
 GIB = 2**30
-PARTS = ("weights", "adapter", "optimizer", "gradients", "rollout copy", "merged copy", "activations", "cache",
+PARTS = ("weights", "adapter", "optimizer", "gradients", "vLLM", "rollout copy", "merged copy", "activations", "cache",
          "logits and loss", "a layer's work")  # fmt: skip
+VLLM_SHARE = 0.3  # of the device: TRL's default of vllm_gpu_memory_utilization
 
 
 @dataclass(frozen=True)
@@ -81,15 +83,18 @@ def estimate(config: Config, shape: PretrainedConfig, lengths: Lengths, device: 
         return peak("sft", rows, lengths.row)
 
     batch, new = stage.per_device_train_batch_size, sampling.max_new_tokens
-    rollouts = stage.rollouts if stage.name == "grpo" else 0
+    grpo = stage.name == "grpo"
+    rollouts = stage.rollouts if grpo else 0
     free = device.free - resident.weights - resident.adapter
     rollout = _rollout(config, shape, device, dtype.itemsize, max(sampling.batch_size, rollouts), free)
     held = {
         "weights": resident.weights,
         "adapter": resident.adapter,
         "optimizer": 2 * resident.adapter,  # Adam's two moments
-        "rollout copy": bytes_of(shape, rollout is Rollout.compiled_int8, dtype.itemsize) if rollout else 0.0,
+        "vLLM": _vllm(config, shape, device),
     }
+    copied = bytes_of(shape, rollout is Rollout.compiled_int8, dtype.itemsize) if rollout else 0.0
+    held["rollout copy"] = copied if grpo else 0.0  # the others hold it only while they write
 
     def writing(name: str, rows: int, key: str, prompt: int = lengths.prompt, new: int = new) -> Phase:
         found = peak("writing", rows, prompt, new, sampling)
@@ -97,6 +102,7 @@ def estimate(config: Config, shape: PretrainedConfig, lengths: Lengths, device: 
             held | _parts(found, "cache") | {"merged copy": 0 if rollout or name != "validation" else resident.merged}
         )
         if rollout:
+            parts["rollout copy"] = copied
             parts["cache"] = _static(shape, rows, prompt + new, dtype.itemsize)
         return Phase(name, parts, key)
 
@@ -116,7 +122,7 @@ def estimate(config: Config, shape: PretrainedConfig, lengths: Lengths, device: 
         others.append(lost("judging", sampling.batch_size, new, "sampling.batch_size"))
     now = step(batch)
     fixed = held | {"gradients": resident.adapter if accumulated else 0.0}
-    if rollout:  # its cache stays
+    if rollout and grpo:  # its cache stays
         fixed["cache"] = max(phase.parts.get("cache", 0.0) for phase in others)
     training = Phase("training step", fixed | _parts(now, "activations"), "stage.per_device_train_batch_size")
     largest = _largest(config, sum(fixed.values()), now, step(2 * batch), device.room)
@@ -135,6 +141,14 @@ def _rollout(
                if bytes_of(shape, r is Rollout.compiled_int8, itemsize) + cache <= free * 3 / 4)  # fmt: skip
         return next(fit, None) if device.cuda and not unsupported(shape) else None
     return asked if asked in (Rollout.compiled, Rollout.compiled_int8) else None
+
+
+def _vllm(config: Config, shape: PretrainedConfig, device: Device) -> float:
+    """Bytes that vLLM takes in GRPO's own process: its weights, its cache and its work."""
+    asked = config.stage.name == "grpo" and by_vllm(config.model, shape, device.cuda)
+    if not asked or config.stage.trl.get("vllm_mode", "colocate") != "colocate":
+        return 0.0
+    return config.stage.trl.get("vllm_gpu_memory_utilization", VLLM_SHARE) * device.total
 
 
 def _static(shape: PretrainedConfig, rows: int, length: int, itemsize: int) -> float:

@@ -47,7 +47,7 @@ class Writer:
         self.run, self.like, self.kind = run, like, kind
         adapter = rundir.adapter_at(home)
         self.model, self.tokenizer = load(run.model, adapter, run.seed)
-        self.copy, chosen = rollout.choose(run.model, sampling, sampling.batch_size, self.model, self.tokenizer)
+        self.copy, chosen = rollout.choose(run.model, sampling.batch_size, self.model, self.tokenizer)
         print(f"rollout: {chosen}")
         self.origin: dict[str, Any] = {
             "model": fingerprint(run.model, self.model),

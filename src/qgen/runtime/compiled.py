@@ -81,13 +81,21 @@ class Writer:
         policy: the model; see Decoder.
         ends: tokens that end a turn.
         pad: the token that rows are padded with.
+        keep: hold the copy between rollouts, rather than only while one is written.
         compile_layers: join a layer's small operations into few kernels; None does so on a GPU.
     """
 
     def __init__(
-        self, policy: PreTrainedModel, ends: set[int], pad: int, int8: bool = False, compile_layers: bool | None = None
+        self,
+        policy: PreTrainedModel,
+        ends: set[int],
+        pad: int,
+        int8: bool = False,
+        keep: bool = True,
+        compile_layers: bool | None = None,
     ):
         self.decoder = Decoder(policy, int8)
+        self.keep = keep
         self.ends, self.pad = tuple(sorted(ends)), pad
         self.cuda = self.decoder.device.type == "cuda"
         compiled = self.cuda if compile_layers is None else compile_layers

@@ -46,7 +46,8 @@ class Shape:
 
 
 class Decoder:
-    """The merged copy of a policy. `refresh` takes the policy's weights over as they are now.
+    """The merged copy of a policy. `refresh` takes the policy's weights over as they are now, and `release` gives the
+    copy's memory back until then.
 
     Args:
         policy: a causal model of ARCHITECTURES, with LoRA layers or without, in 4 bits or not. Adapters may be put on
@@ -71,13 +72,14 @@ class Decoder:
         self.body, self.int8 = body, int8
         self.embedding, self.head, self.norm = body.embed_tokens.weight, causal.lm_head.weight, body.norm.weight
         self.dtype, self.device = self.embedding.dtype, self.embedding.device
-        self.layers = [self._layer(source) for source in body.layers]
+        self.layers: list[Layer] = []
         self.plain: set[nn.Module] = set()  # projections without an adapter, which the copy holds
 
     @torch.no_grad()
     def refresh(self) -> None:
         """Merge the policy's weights into the copy: all at first, later those that have an adapter or had one."""
         held, self.plain = self.plain, set()
+        self.layers = self.layers or [self._layer(source) for source in self.body.layers]
         for layer, source in zip(self.layers, self.body.layers, strict=True):
             attention, mlp = source.self_attn, source.mlp
             for target, parts in (
@@ -97,6 +99,9 @@ class Decoder:
                         else:
                             merged(part, self.dtype, target[rows])
                     row += part.out_features
+
+    def release(self) -> None:
+        self.layers, self.plain = [], set()
 
     def rotations(self, length: int) -> tuple[Tensor, Tensor]:
         """Cosines and sines of the positions 0 to length - 1, each of shape (length, head width)."""

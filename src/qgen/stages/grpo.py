@@ -5,13 +5,14 @@ import random
 from collections.abc import Callable
 from itertools import chain
 
+import torch
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
-from qgen.choices import Rollout
 from qgen.prompts import of_task
 from qgen.rewards import Scores, text
 from qgen.runtime import ranks
+from qgen.runtime.rollout import by_vllm
 from qgen.stages.context import Context
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is what qgen's version pin is for
@@ -64,7 +65,8 @@ def build(context: Context) -> GRPOTrainer:
         temperature=config.sampling.temperature,
         top_p=config.sampling.top_p,
         shuffle_dataset=False,  # `requests` has done it
-        use_vllm=config.model.rollout is Rollout.vllm,
+        use_vllm=by_vllm(config.model, context.model.config, torch.cuda.is_available()),
+        vllm_max_model_length=config.model.max_length,
         remove_unused_columns=False,  # rewards read topic and level
         reward_weights=rewards.trl_weights(),
         multi_objective_aggregation=rewards.aggregation(),
