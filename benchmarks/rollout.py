@@ -102,7 +102,7 @@ def main() -> None:
 
 
 def by_vllm(config: Config, rows: int, tokens: int) -> dict:
-    """Seconds that vLLM takes for a rollout, with the options that TRL starts it with."""
+    """Seconds that vLLM takes for a rollout, with TRL's limit of tokens a batch and its log-probabilities."""
     from vllm import LLM, SamplingParams
 
     tokenizer = load_tokenizer(config.model)

@@ -83,7 +83,15 @@ def test_who_writes_is_chosen_as_a_run_chooses():
 
 def test_a_copy_is_held_between_rollouts_by_grpo_alone():
     training, validation = estimated("stage=sft", "model.rollout=compiled").phases[:2]
-    assert training.parts["rollout copy"] == 0 < validation.parts["rollout copy"]
+    assert training.parts.get("rollout copy", 0) == 0 < validation.parts["rollout copy"]
+
+
+def test_a_solver_writes_by_itself():
+    solver = "reward=verified", "reward.solver.max_new_tokens=64"
+    phases = {p.name: p for p in estimated("stage=sft", "model.rollout=compiled", *solver).phases}
+    assert phases["solver"].parts.get("rollout copy", 0) == 0 < phases["validation"].parts["rollout copy"]
+    held = estimated("stage=grpo", "model.rollout=compiled", *solver).phases
+    assert held[-1].parts["rollout copy"] == held[0].parts["rollout copy"] > 0
 
 
 def test_vllm_takes_its_share_of_the_device_where_it_is_colocated():
@@ -91,7 +99,9 @@ def test_vllm_takes_its_share_of_the_device_where_it_is_colocated():
     vllm = "stage=grpo", "model.rollout=vllm"
     assert estimated(*vllm).phases[0].parts["vLLM"] == pytest.approx(0.3 * device.total)
     assert estimated(*vllm, "+stage.trl.vllm_gpu_memory_utilization=0.5").phases[0].parts["vLLM"] == device.total / 2
-    assert estimated(*vllm, "+stage.trl.vllm_mode=server").phases[0].parts["vLLM"] == 0
+    server = estimated(*vllm, "+stage.trl.vllm_mode=server")
+    assert server.phases[0].parts["vLLM"] == 0
+    assert "rollout" not in {phase.name for phase in server.phases}  # its cache is its own
 
 
 def test_precision_is_the_named_cards():

@@ -25,7 +25,7 @@ class Backend(Enum):
 class Rollout(Enum):
     """Who writes completions: in GRPO, in validation, for best-of-n, and of a finished run's model."""
 
-    auto = "auto"  # compiled where a GPU has room, else compiled_int8, else vllm (rollout.by_vllm), else generate
+    auto = "auto"  # compiled where there is a GPU and it fits, else compiled_int8 where that fits, else generate
     generate = "generate"  # the policy itself, by transformers in GRPO: the reference
     compiled = "compiled"  # a merged copy of the weights under CUDA graphs
     compiled_int8 = "compiled_int8"  # the same with the copy's matrices in 8 bits, a little other than the policy

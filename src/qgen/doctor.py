@@ -113,7 +113,8 @@ def _memory(config: Config, estimate: "Estimate", device: "Device", tokens: "Len
         if any(values):
             table.add_row(part, *("–" if value == 0 else f"{value:.2f}" for value in values))
     table.add_row("in all", *(f"{phase.total / GIB:.2f}" for phase in estimate.phases), style="bold")
-    writer = f"a copy of the weights ({estimate.rollout.value})" if estimate.rollout else "the policy itself"
+    copy = estimate.rollout.value.startswith("compiled")
+    writer = f"a copy of the weights ({estimate.rollout.value})" if copy else estimate.rollout.value
     lines = [
         f"tokens, {tokens.how}: rows of {tokens.row}, requests of {tokens.prompt}, held-out rows of {tokens.heldout}",
         f"{writer} writes; {estimate.room / GIB:.1f} of {device.total / GIB:.1f} GiB are to be had on {device.name}",

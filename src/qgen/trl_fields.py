@@ -24,6 +24,7 @@ OWN = {  # what qgen sets from a key of its own
     "top_p": "sampling.top_p", "max_length": "model.max_length", "bf16": "model.dtype", "fp16": "model.dtype",
     "gradient_checkpointing": "model.gradient_checkpointing", "reward_weights": "reward.terms.NAME.weight",
     "multi_objective_aggregation": "reward.normalize", "teacher_model_name_or_path": "teacher.model",
+    "use_vllm": "model.rollout",
 }  # fmt: skip
 
 

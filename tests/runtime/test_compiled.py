@@ -64,6 +64,10 @@ def test_a_layer_is_compiled_once_for_all_rows_and_lengths(policy, monkeypatch):
     for rows, tokens in ((8, 10), (16, 140), (16, 140), (3, 10)):  # 16 rows leave by halves, over two lengths
         made.ends = tuple(range(3, 8))
         made.write([[9 + i % 5] * (3 + i) for i in range(rows)], SamplingConfig(max_new_tokens=tokens))
+    made.release()
+    made.decoder.release()
+    made.decoder.refresh()
+    made.write(PROMPTS, GREEDY)  # nor is one for a copy taken anew
     writer(copy.deepcopy(policy), compile_layers=True).write(PROMPTS, GREEDY)  # nor is it for another policy's copy
     assert counters["stats"]["unique_graphs"] == 1
 

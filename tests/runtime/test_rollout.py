@@ -6,7 +6,6 @@ import weakref
 import pytest
 import torch
 from conftest import composed
-from transformers import AutoConfig
 
 from qgen import data, model
 from qgen.prompts import requests
@@ -54,18 +53,8 @@ def test_a_seed_gives_the_same_completions_and_leaves_trainings_numbers_alone(po
     assert generate(*policy, prompts, sampling, seed=2) != first
 
 
-def test_auto_takes_vllm_where_it_is_installed_and_no_copy_can_be_made(monkeypatch):
-    gpt2, llama = (AutoConfig.for_model(name) for name in ("gpt2", "llama"))
-    auto = composed("model.rollout=auto").model
-    assert not rollout.by_vllm(auto, gpt2, cuda=True)  # it is not installed here
-    monkeypatch.setattr(rollout, "is_vllm_available", lambda: True)
-    assert rollout.by_vllm(auto, gpt2, cuda=True)
-    others = (auto, llama, True), (auto, gpt2, False), (composed("model=a100", "model.backend=hf").model, gpt2, True)
-    assert [rollout.by_vllm(*other) for other in others] == [False] * 3
-
-
-def test_a_copy_that_is_not_kept_is_given_back_and_taken_anew(policy, prompts):
-    kept, lent = (Writer(policy[0], rollout.ends(*policy), 0, keep=keep) for keep in (True, False))
+def test_a_copy_that_is_not_resident_is_given_back_and_taken_anew(policy, prompts):
+    kept, lent = (Writer(policy[0], rollout.ends(*policy), 0, resident=stays) for stays in (True, False))
     for writer in (kept, lent):
         writer.decoder.refresh()
     held = [weakref.ref(writer.decoder.layers[0].qkv) for writer in (kept, lent)]
@@ -75,6 +64,8 @@ def test_a_copy_that_is_not_kept_is_given_back_and_taken_anew(policy, prompts):
     gc.collect()
     assert [ref() is None for ref in held] == [False, True]
     assert [writer.state is None for writer in (kept, lent)] == [False, True]
+    with pytest.raises(RuntimeError, match="no copy to write from"):
+        lent.write([[1]], sampling)
 
 
 def test_tokens_are_drawn_as_often_as_they_are_likely():

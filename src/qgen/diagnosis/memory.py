@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from transformers import PretrainedConfig
+from trl import GRPOConfig
 
 from qgen.choices import Rollout
 from qgen.config import Config
@@ -13,13 +14,12 @@ from qgen.metrics.loss import TOKENS
 from qgen.runtime import attention
 from qgen.runtime.compiled import BUCKET
 from qgen.runtime.decoder import bytes_of, unsupported
-from qgen.runtime.rollout import by_vllm
 from qgen.stages.validation import loss_batch
 
 GIB = 2**30
 PARTS = ("weights", "adapter", "optimizer", "gradients", "vLLM", "rollout copy", "merged copy", "activations", "cache",
          "logits and loss", "a layer's work")  # fmt: skip
-VLLM_SHARE = 0.3  # of the device: TRL's default of vllm_gpu_memory_utilization
+COPIES = (Rollout.compiled, Rollout.compiled_int8)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Estimate:
         room: bytes that a process may allocate.
         adapter: its bytes.
         attention: what the model will run, in words.
-        rollout: the copy of the weights that will write; None: the policy itself.
+        rollout: who will write; `vllm` in GRPO alone.
     """
 
     phases: list[Phase]
@@ -53,7 +53,7 @@ class Estimate:
     room: float
     adapter: float
     attention: str
-    rollout: Rollout | None
+    rollout: Rollout
 
     @property
     def peak(self) -> Phase:
@@ -85,34 +85,36 @@ def estimate(config: Config, shape: PretrainedConfig, lengths: Lengths, device: 
     batch, new = stage.per_device_train_batch_size, sampling.max_new_tokens
     grpo = stage.name == "grpo"
     rollouts = stage.rollouts if grpo else 0
+    validated = sampling.batch_size if stage.name == "distill" else min(sampling.batch_size, config.validation.prompts)
     free = device.free - resident.weights - resident.adapter
     rollout = _rollout(config, shape, device, dtype.itemsize, max(sampling.batch_size, rollouts), free)
     held = {
         "weights": resident.weights,
         "adapter": resident.adapter,
         "optimizer": 2 * resident.adapter,  # Adam's two moments
-        "vLLM": _vllm(config, shape, device),
+        "vLLM": _vllm(config, device) if rollout is Rollout.vllm else 0.0,
     }
-    copied = bytes_of(shape, rollout is Rollout.compiled_int8, dtype.itemsize) if rollout else 0.0
-    held["rollout copy"] = copied if grpo else 0.0  # the others hold it only while they write
+    copy = {"rollout copy": 0.0, "cache": 0.0}
+    if rollout in COPIES:
+        copy["rollout copy"] = bytes_of(shape, rollout is Rollout.compiled_int8, dtype.itemsize)
+        copy["cache"] = _static(shape, max(validated, rollouts), lengths.prompt + new, dtype.itemsize)
+    if grpo:  # the others hold it only while they write
+        held |= copy
 
     def writing(name: str, rows: int, key: str, prompt: int = lengths.prompt, new: int = new) -> Phase:
-        found = peak("writing", rows, prompt, new, sampling)
-        parts = (
-            held | _parts(found, "cache") | {"merged copy": 0 if rollout or name != "validation" else resident.merged}
-        )
-        if rollout:
-            parts["rollout copy"] = copied
-            parts["cache"] = _static(shape, rows, prompt + new, dtype.itemsize)
-        return Phase(name, parts, key)
+        found = _parts(peak("writing", rows, prompt, new, sampling), "cache")
+        if rollout in COPIES and name != "solver":
+            return Phase(name, held | found | copy, key)
+        found["cache"] += held.get("cache", 0.0)
+        return Phase(name, held | found | {"merged copy": resident.merged if name == "validation" else 0.0}, key)
 
     def lost(name: str, rows: int, width: int, key: str) -> Phase:
         rows = max(1, min(rows, TOKENS // width))
         return Phase(name, held | {"logits and loss": peak("heldout", rows, width).total}, key)
 
-    validated = sampling.batch_size if stage.name == "distill" else min(sampling.batch_size, config.validation.prompts)
     others = [writing("validation", validated, "sampling.batch_size")]
-    others += [writing("rollout", rollouts, "stage.rollout_batch_size")] if rollouts else []
+    if grpo and rollout is not Rollout.vllm:
+        others.append(writing("rollout", rollouts, "stage.rollout_batch_size"))
     problems = min(loss_batch(sampling), config.validation.problems)
     others.append(lost("held-out loss", problems, lengths.heldout, "sampling.batch_size"))
     if config.reward.solver:
@@ -122,33 +124,30 @@ def estimate(config: Config, shape: PretrainedConfig, lengths: Lengths, device: 
         others.append(lost("judging", sampling.batch_size, new, "sampling.batch_size"))
     now = step(batch)
     fixed = held | {"gradients": resident.adapter if accumulated else 0.0}
-    if rollout and grpo:  # its cache stays
-        fixed["cache"] = max(phase.parts.get("cache", 0.0) for phase in others)
     training = Phase("training step", fixed | _parts(now, "activations"), "stage.per_device_train_batch_size")
     largest = _largest(config, sum(fixed.values()), now, step(2 * batch), device.room)
     running = attention.backend(twins[0].model)
     return Estimate([training, *others], largest, device.room, resident.adapter, running, rollout)
 
 
-def _rollout(
-    config: Config, shape: PretrainedConfig, device: Device, itemsize: int, rows: int, free: float
-) -> Rollout | None:
-    """Which copy of the weights will write, as runtime/rollout.py chooses; None: the policy itself."""
+def _rollout(config: Config, shape: PretrainedConfig, device: Device, itemsize: int, rows: int, free: float) -> Rollout:
+    """Who will write, as runtime/rollout.py chooses."""
     asked = config.model.rollout
+    if asked is Rollout.vllm:
+        return asked if config.stage.name == "grpo" else Rollout.generate
     if asked is Rollout.auto:
         cache = _static(shape, rows, config.model.max_length, itemsize)
-        fit = (r for r in (Rollout.compiled, Rollout.compiled_int8)
-               if bytes_of(shape, r is Rollout.compiled_int8, itemsize) + cache <= free * 3 / 4)  # fmt: skip
-        return next(fit, None) if device.cuda and not unsupported(shape) else None
-    return asked if asked in (Rollout.compiled, Rollout.compiled_int8) else None
+        fit = (r for r in COPIES if bytes_of(shape, r is Rollout.compiled_int8, itemsize) + cache <= free * 3 / 4)
+        return next(fit, Rollout.generate) if device.cuda and not unsupported(shape) else Rollout.generate
+    return asked
 
 
-def _vllm(config: Config, shape: PretrainedConfig, device: Device) -> float:
+def _vllm(config: Config, device: Device) -> float:
     """Bytes that vLLM takes in GRPO's own process: its weights, its cache and its work."""
-    asked = config.stage.name == "grpo" and by_vllm(config.model, shape, device.cuda)
-    if not asked or config.stage.trl.get("vllm_mode", "colocate") != "colocate":
+    asked = config.stage.trl
+    if asked.get("vllm_mode", GRPOConfig.vllm_mode) == "server":
         return 0.0
-    return config.stage.trl.get("vllm_gpu_memory_utilization", VLLM_SHARE) * device.total
+    return asked.get("vllm_gpu_memory_utilization", GRPOConfig.vllm_gpu_memory_utilization) * device.total
 
 
 def _static(shape: PretrainedConfig, rows: int, length: int, itemsize: int) -> float:

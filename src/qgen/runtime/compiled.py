@@ -81,7 +81,7 @@ class Writer:
         policy: the model; see Decoder.
         ends: tokens that end a turn.
         pad: the token that rows are padded with.
-        keep: hold the copy between rollouts, rather than only while one is written.
+        resident: hold the copy between rollouts, rather than only while one is written.
         compile_layers: join a layer's small operations into few kernels; None does so on a GPU.
     """
 
@@ -91,11 +91,11 @@ class Writer:
         ends: set[int],
         pad: int,
         int8: bool = False,
-        keep: bool = True,
+        resident: bool = True,
         compile_layers: bool | None = None,
     ):
         self.decoder = Decoder(policy, int8)
-        self.keep = keep
+        self.resident = resident
         self.ends, self.pad = tuple(sorted(ends)), pad
         self.cuda = self.decoder.device.type == "cuda"
         compiled = self.cuda if compile_layers is None else compile_layers
@@ -104,12 +104,25 @@ class Writer:
         self.graphs: dict[tuple, torch.cuda.CUDAGraph] = {}
         self.pool = torch.cuda.graph_pool_handle() if self.cuda else None
 
+    @contextmanager
+    def fresh(self) -> Iterator[None]:
+        """Take the policy's weights over as they are now, and if the copy is not to stay, give it back at the end."""
+        self.decoder.refresh()
+        try:
+            yield
+        finally:
+            if not self.resident:
+                self.release()  # before the weights that the graphs read
+                self.decoder.release()
+
     @torch.no_grad()
     def write(self, prompts: list[list[int]], sampling: SamplingConfig) -> list[Written]:
         """One completion a prompt (its token ids), in their order, drawn with torch's random numbers of the device.
 
-        Its copy is as old as its last refresh.
+        Its copy is as old as its last refresh. Raises RuntimeError where it holds none.
         """
+        if not self.decoder.layers:
+            raise RuntimeError("there is no copy to write from: write within fresh()")
         draw = Draw(sampling.temperature, sampling.top_p, self.ends, self.pad)
         tokens = sampling.max_new_tokens
         longest = max(map(len, prompts))

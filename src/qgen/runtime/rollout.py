@@ -5,24 +5,22 @@ transformers' `generate` runs a batch until its last row has ended, and one prob
 """
 
 from collections.abc import Callable
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from peft.tuners.lora.layer import Linear as LoraLinear
 from peft.tuners.lora.layer import LoraLayer
-from transformers import BatchEncoding, DynamicCache, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import BatchEncoding, DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.generation import TopPLogitsWarper
-from trl.import_utils import is_vllm_available
 
-from qgen.choices import Backend, Rollout
+from qgen.choices import Rollout
 from qgen.config import ModelConfig, SamplingConfig
 from qgen.runtime import memory, shards
 from qgen.runtime.compiled import Writer, ended, short_of
 from qgen.runtime.decoder import unsupported
 from qgen.runtime.strict import require
 
-BY_VLLM = "vllm in GRPO, by TRL; generate elsewhere"
 STAY = 0.75  # share of a batch's rows that still write, at which those that have ended are taken out
 
 
@@ -55,9 +53,7 @@ def generate(
     order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))
     stops = ends(model, tokenizer)
     found: dict[int, Completion] = {}
-    if writer is not None:
-        writer.decoder.refresh()
-    with _writing(model), nullcontext() if writer else _merged(model), torch.random.fork_rng():
+    with _writing(model), writer.fresh() if writer else _merged(model), torch.random.fork_rng():
         torch.manual_seed(seed)
         for start in range(0, len(order), sampling.batch_size):
             batch = order[start : start + sampling.batch_size]
@@ -73,9 +69,6 @@ def generate(
                 text = tokenizer.decode(row, skip_special_tokens=True)
                 found[i] = Completion(text, len(row), row[-1] in stops)
             wrote(len(batch))
-    if writer is not None and not writer.keep:
-        writer.release()
-        writer.decoder.release()
     return [found[i] for i in range(len(prompts))]
 
 
@@ -158,20 +151,20 @@ def _merged(model: PreTrainedModel):
 
 
 def choose(
-    config: ModelConfig, rows: int, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, keep: bool = True
+    config: ModelConfig, rows: int, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, resident: bool = True
 ) -> tuple[Writer | None, str]:
     """Who writes by model.rollout, None being `generate`, and why, in words.
 
     Args:
         rows: completions that are written at once, at most.
-        keep: hold a copy between rollouts.
+        resident: hold a copy between rollouts.
 
     Raises RuntimeError where a copy that was asked for by name does not fit, saying how much is missing, and
     ImportError where vLLM was asked for and is not there.
     """
     if config.rollout is Rollout.vllm:
         require("vllm", "pip install 'qgen[vllm]', or set model.rollout=auto")
-        return None, BY_VLLM
+        return None, "vllm in GRPO, by TRL; generate elsewhere"
     if shards.planned():
         return None, "generate (the weights are sharded: whole on each GPU while it writes)"
     if config.rollout is Rollout.generate or (config.rollout is Rollout.auto and model.device.type != "cuda"):
@@ -184,22 +177,12 @@ def choose(
             short = short_of(model, int8, rows, config.max_length, memory.free())
             if not short:
                 why = f"a copy in {'8 bits' if int8 else model.get_input_embeddings().weight.dtype} fits"
-                writer = Writer(model, ends(model, tokenizer), tokenizer.pad_token_id, int8, keep)
+                writer = Writer(model, ends(model, tokenizer), tokenizer.pad_token_id, int8, resident)
                 return writer, f"{rollout.value} ({why})"
             lack = f"{short / 2**30:.1f} GiB short of room for {rollout.value}'s copy of the weights and its cache"
     if config.rollout is Rollout.auto:
-        return None, f"{BY_VLLM if by_vllm(config, model.config, cuda=True) else 'generate'} ({lack})"
+        return None, f"generate ({lack})"
     raise RuntimeError(f"model.rollout={config.rollout.value}: {lack}; set model.rollout=auto or generate")
-
-
-def by_vllm(config: ModelConfig, shape: PretrainedConfig, cuda: bool) -> bool:
-    """Whether TRL's vLLM writes in GRPO: where it was asked for and, by auto, where it is installed and no copy can be
-    made of the architecture. Not of 4 bits, into which TRL merges the adapter before each rollout, and out again: on
-    one H100 80GB a step of 14B took twice as long as with generate."""
-    if config.rollout is not Rollout.auto:
-        return config.rollout is Rollout.vllm
-    able = config.backend is Backend.hf and not config.load_in_4bit and is_vllm_available()
-    return cuda and able and unsupported(shape) is not None and not shards.planned()
 
 
 def who(writer: Writer | None) -> Rollout:

@@ -5,14 +5,13 @@ import random
 from collections.abc import Callable
 from itertools import chain
 
-import torch
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
+from qgen.choices import Rollout
 from qgen.prompts import of_task
 from qgen.rewards import Scores, text
 from qgen.runtime import ranks
-from qgen.runtime.rollout import by_vllm
 from qgen.stages.context import Context
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is what qgen's version pin is for
@@ -31,15 +30,23 @@ def requests(context: Context, count: int) -> list[dict]:
     return rows[:count]
 
 
+def longest(context: Context, rows: list[dict]) -> int:
+    """Tokens of the longest request."""
+    asked = [row["prompt"] for row in rows]
+    ids = context.tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=True)["input_ids"]
+    return max(map(len, ids))
+
+
 def rollout(context: Context) -> Callable[[list, GRPOTrainer], dict[str, list]]:
     """What TRL asks for completions (its rollout_func), from the copy of the policy."""
     sampling, tokenizer = context.config.sampling, context.tokenizer
 
     def write(prompts: list, trainer: GRPOTrainer) -> dict[str, list]:
         ids = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, return_dict=True)["input_ids"]
-        context.writer.decoder.refresh()
         at_once = context.config.stage.rollout_batch_size or len(ids)
-        written = [w for i in range(0, len(ids), at_once) for w in context.writer.write(ids[i : i + at_once], sampling)]
+        parts = [ids[i : i + at_once] for i in range(0, len(ids), at_once)]
+        with context.writer.fresh():
+            written = [w for part in parts for w in context.writer.write(part, sampling)]
         return {
             "prompt_ids": ids,
             "completion_ids": [w.ids for w in written],
@@ -58,6 +65,7 @@ def build(context: Context) -> GRPOTrainer:
     # TRL drops what does not fill one
     chunk = max(1, prompts * stage.steps_per_generation // stage.gradient_accumulation_steps)
     rows = requests(context, -(-prompts * stage.max_steps // chunk) * chunk)
+    vllm = config.model.rollout is Rollout.vllm
     arguments = context.arguments(
         GRPOConfig,
         num_generations=stage.num_generations,
@@ -65,8 +73,8 @@ def build(context: Context) -> GRPOTrainer:
         temperature=config.sampling.temperature,
         top_p=config.sampling.top_p,
         shuffle_dataset=False,  # `requests` has done it
-        use_vllm=by_vllm(config.model, context.model.config, torch.cuda.is_available()),
-        vllm_max_model_length=config.model.max_length,
+        use_vllm=vllm,
+        vllm_max_model_length=longest(context, rows) + config.sampling.max_new_tokens if vllm else None,
         remove_unused_columns=False,  # rewards read topic and level
         reward_weights=rewards.trl_weights(),
         multi_objective_aggregation=rewards.aggregation(),

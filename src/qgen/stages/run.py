@@ -81,9 +81,9 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
     }
     with tracking(config, out, plain) as tracker:
         monitor = MemoryMonitor(config.runtime.memory, lambda row: tracker.write("memory", row))
-        grpo = config.stage.name == "grpo"  # the others write for validations, and have the memory between them
-        at_once = max(config.sampling.batch_size, config.stage.rollouts if grpo else 0)
-        writer, chosen = rollout.choose(config.model, at_once, model, tokenizer, keep=grpo)
+        steady = config.stage.name == "grpo"  # each step writes; other stages do now and then, and train in the memory
+        at_once = max(config.sampling.batch_size, config.stage.rollouts if steady else 0)
+        writer, chosen = rollout.choose(config.model, at_once, model, tokenizer, resident=steady)
         print(f"rollout: {chosen}")
         context = Context(config, out, model, tokenizer, corpus, rewards, tracker, writer)
         validation = Validation(context, adapter, checkpoint)
