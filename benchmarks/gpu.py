@@ -170,7 +170,7 @@ class Row:
         metrics = files.rows(out / "metrics.jsonl")
         later = steps[WARM:]
         middle = statistics.median(row["seconds"] for row in later)
-        peaks = [phase for row in steps for phase in row["phases"].values()]
+        peaks = [phase for row in rows for phase in row.get("phases", {}).values()]
         tokens = [m["num_tokens"] for m in metrics if m.get("num_tokens")]
         return {
             **result,

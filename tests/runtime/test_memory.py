@@ -51,3 +51,15 @@ def test_nodes_and_steps_are_reported():
     assert [(r["node"], r["step"]) for r in rows] == [
         ("train begins", 0), ("step", 5), ("step", 10), ("checkpoint", 10), ("train ends", 10),
     ]  # fmt: skip
+
+
+def test_a_validation_before_the_first_step_is_no_phase_of_a_step():
+    rows, monitor = reports(0.1, MemoryConfig(every=1))
+    validate = monitor.follow("validation", lambda: None)
+    validate()
+    monitor.on_train_begin(None, State(0), None)
+    monitor.on_step_begin(None, State(0), None)
+    monitor.on_step_end(None, State(1), None)
+    validate()
+    monitor.on_train_end(None, State(1), None)
+    assert [set(r["phases"]) for r in rows] == [{"validation"}, {"forward-backward"}, {"validation"}]

@@ -139,7 +139,7 @@ class MemoryMonitor(TrainerCallback):
         return followed
 
     def on_train_begin(self, args, state, control, **_):
-        self.report("train begins", state.global_step)
+        self.report("train begins", state.global_step, phases=self.phases)  # a validation's
 
     def on_step_begin(self, args, state, control, **_):
         self.phases, self.step_began = {}, time.perf_counter()
@@ -156,12 +156,13 @@ class MemoryMonitor(TrainerCallback):
         if state.global_step % self.config.every == 0:
             seconds = round(time.perf_counter() - self.step_began, 4)
             self.report("step", state.global_step, seconds=seconds, phases=self.phases)
+        self.phases = {}
 
     def on_save(self, args, state, control, **_):
         self.report("checkpoint", state.global_step)
 
     def on_train_end(self, args, state, control, **_):
-        self.report("train ends", state.global_step)
+        self.report("train ends", state.global_step, phases=self.phases)
 
     def _enter(self, name: str | None) -> None:
         """End the phase that is under way and begin another."""
