@@ -132,6 +132,7 @@ def test_too_few_are_kept_and_told(home):
         (["run=nowhere"], "run=nowhere: there is no such directory"),
         (["run=outputs"], "holds no finished stage"),
         (["run=outputs/t", "n=0"], "n=0 must be"),
+        (["run=outputs/t", "model=tiny"], "model: has no files to choose from here; its keys: model.rollout"),
         (["run=outputs/t", "model.rolout=auto"], "did you mean model.rollout?"),
         (["run=outputs/t", "topik=geometry"], "topik: there is no such key; did you mean topic?"),
         (["run=outputs/t", "topic=geometri"], "there is no such topic"),

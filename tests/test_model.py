@@ -55,6 +55,11 @@ def tiny():
     return config, *model.load(config.model, None, seed=1)
 
 
+def test_a_directory_that_is_not_there_is_not_looked_for_on_the_hub(tmp_path):
+    with pytest.raises(RuntimeError, match="no such directory"):
+        model.load(composed(f"model.name={tmp_path}/nothing").model, None, 0)
+
+
 def test_fresh_adapter_changes_nothing_and_is_all_that_trains():
     _, policy, _ = tiny()
     ids = torch.arange(5, 25)[None]

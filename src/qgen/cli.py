@@ -128,6 +128,8 @@ def _explain_config(error: BaseException, schema: type) -> str:
     named = re.search(r"Could not (?:override|append to config\.|delete from config\.) '([\w./-]+)'", message)
     if full or named:
         name = full[1] if full else named[1]
+        if within := [key for key in keys(schema) if key.startswith(f"{name}.")]:
+            return f"{name}: has no files to choose from here; its keys: {', '.join(within)}"
         return f"{name}: there is no such key{nearest(name, keys(schema))}"
     return message.splitlines()[0]
 

@@ -149,7 +149,12 @@ def resolve_dtype(dtype: DType) -> torch.dtype:
 
 
 def weights(config: ModelConfig) -> str:
-    """What transformers loads: the converted embedded model's directory, a local directory, or a hub name."""
+    """What transformers loads: the converted embedded model's directory, a local directory, or a hub name.
+
+    Raises RuntimeError where a name that can only be a directory's is none.
+    """
+    if config.name.startswith(("/", ".", "~")) and not Path(config.name).is_dir():
+        raise RuntimeError(f"model.name={config.name}: no such directory")
     return str(embedded()) if config.name == EMBEDDED else config.name
 
 
