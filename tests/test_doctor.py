@@ -51,6 +51,13 @@ def test_unsloth_without_checkpointing_keeps_less_but_not_nothing(tmp_path):
     assert "memory" in done.stderr
 
 
+def test_a_directory_that_is_not_there_is_a_finding(tmp_path):
+    done = qgen(f"model.name={tmp_path}/nothing", cwd=tmp_path, module="doctor")
+    assert done.returncode == 1
+    assert "would fail for model" in done.stderr
+    assert "no such directory" in " ".join(done.stdout.split())
+
+
 def test_mistakes_are_named_without_importing_torch(tmp_path):
     done = qgen("doctor.gpu=a100-41", cwd=tmp_path, module="doctor", cold=True)
     assert done.returncode == 1

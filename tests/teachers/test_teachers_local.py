@@ -58,7 +58,7 @@ def test_a_teacher_of_another_vocabulary_is_refused(teacher, tmp_path):
     other.save_pretrained(wrong)
     shape = json.loads((wide / "config.json").read_text())
     (wide / "config.json").write_text(json.dumps(shape | {"vocab_size": shape["vocab_size"] + 64}))
-    for path, said in ((wrong, "another tokenizer"), (wide, "logits"), (tmp_path / "none", "HF_ENDPOINT")):
+    for path, said in ((wrong, "another tokenizer"), (wide, "logits"), (tmp_path / "none", "no such directory")):
         with pytest.raises(RuntimeError, match=said):
             local.load(settings(path), student, tokenizer)
 
