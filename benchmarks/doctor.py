@@ -55,7 +55,7 @@ def config(row: dict, problems: str) -> Config:
             shape = composed(["model=a100_random", *of]).model.architecture
             told = ",".join(f"{key}:{str(value).lower()}" for key, value in shape.items())
             words = [word for word in words if not word.startswith("model.name=")]
-            words += [of[0], "model.name=embedded", f"+model.architecture={{{told}}}"]
+            words += ["model.name=embedded", f"+model.architecture={{{told}}}"]
     return composed(["data=jsonl", f"data.path={problems}", "data.limit=1500", *words, "validation.prompts=8",
                      "validation.problems=8"])  # fmt: skip
 

@@ -45,8 +45,7 @@ def main() -> None:
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
             parameter.data.normal_(0, given.spread)
-    corpus = data.load(config.data)
-    asked = [request(config.prompt, p)["prompt"] for p in corpus.train[: given.rows]]
+    asked = requests(config, given.rows)
     ids = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=True)["input_ids"]
     ends = rollout.ends(model, tokenizer)
     writer = Writer(model, ends, tokenizer.pad_token_id, given.int8)
@@ -101,12 +100,16 @@ def main() -> None:
     print(json.dumps(found, indent=1))
 
 
+def requests(config: Config, rows: int) -> list[list[dict]]:
+    return [request(config.prompt, p)["prompt"] for p in data.load(config.data).train[:rows]]
+
+
 def by_vllm(config: Config, rows: int, tokens: int) -> dict:
     """Seconds that vLLM takes for a rollout, with TRL's limit of tokens a batch and its log-probabilities."""
     from vllm import LLM, SamplingParams
 
     tokenizer = load_tokenizer(config.model)
-    asked = [request(config.prompt, p)["prompt"] for p in data.load(config.data).train[:rows]]
+    asked = requests(config, rows)
     ids = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=True)["input_ids"]
     shape = AutoConfig.from_pretrained(weights(config.model))
     if hasattr(shape, "quantization_config"):

@@ -32,6 +32,9 @@ class Rollout(Enum):
     vllm = "vllm"  # in GRPO by TRL's vLLM, in this process or on a server (stage.trl.vllm_mode); else generate
 
 
+COPIES = (Rollout.compiled, Rollout.compiled_int8)  # in the order in which auto tries them
+
+
 class Language(Enum):
     en = "en"
     zh = "zh"

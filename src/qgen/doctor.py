@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from qgen.choices import Backend, Teacher
+from qgen.choices import COPIES, Backend, Teacher
 from qgen.cli import entry
 from qgen.config import Config
 from qgen.diagnosis.gpus import GPUS
@@ -113,8 +113,8 @@ def _memory(config: Config, estimate: "Estimate", device: "Device", tokens: "Len
         if any(values):
             table.add_row(part, *("–" if value == 0 else f"{value:.2f}" for value in values))
     table.add_row("in all", *(f"{phase.total / GIB:.2f}" for phase in estimate.phases), style="bold")
-    copy = estimate.rollout.value.startswith("compiled")
-    writer = f"a copy of the weights ({estimate.rollout.value})" if copy else estimate.rollout.value
+    by = estimate.rollout.value
+    writer = f"a copy of the weights ({by})" if estimate.rollout in COPIES else by
     lines = [
         f"tokens, {tokens.how}: rows of {tokens.row}, requests of {tokens.prompt}, held-out rows of {tokens.heldout}",
         f"{writer} writes; {estimate.room / GIB:.1f} of {device.total / GIB:.1f} GiB are to be had on {device.name}",

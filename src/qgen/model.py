@@ -153,14 +153,14 @@ def weights(config: ModelConfig) -> str:
 
     Raises RuntimeError where a name that can only be a directory's is none.
     """
-    if is_path(config.name) and not Path(config.name).is_dir():
+    if is_missing(config.name):
         raise RuntimeError(f"{config.name}: no such directory")
     return str(embedded()) if config.name == EMBEDDED else config.name
 
 
-def is_path(name: str) -> bool:
-    """Whether a model's name can only be a directory's, as no name on the hub begins like that."""
-    return name.startswith(("/", ".", "~"))
+def is_missing(name: str) -> bool:
+    """Whether a model's name can only be a directory's, as none on the hub begins like that, and there is none."""
+    return name.startswith(("/", ".", "~")) and not Path(name).is_dir()
 
 
 def embedded() -> Path:

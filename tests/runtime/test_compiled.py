@@ -172,7 +172,7 @@ def test_a_copy_that_does_not_fit_says_how_much_is_missing(policy, monkeypatch):
     config = ModelConfig(name="x", rollout=rollout.Rollout.compiled)
     with pytest.raises(RuntimeError, match="GiB short of room for compiled's copy"):
         rollout.choose(config, 4, policy, None)
-    assert short_of(policy, True, 4, 64, 2**10) < short_of(policy, False, 4, 64, 2**10)
+    assert short_of(policy.config, 4, True, 4, 64, 2**10) < short_of(policy.config, 4, False, 4, 64, 2**10)
 
 
 def test_another_architecture_is_refused_by_name():

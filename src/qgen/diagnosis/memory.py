@@ -5,21 +5,20 @@ from dataclasses import dataclass
 from transformers import PretrainedConfig
 from trl import GRPOConfig
 
-from qgen.choices import Rollout
+from qgen.choices import COPIES, Rollout
 from qgen.config import Config
 from qgen.diagnosis.lengths import Lengths
 from qgen.diagnosis.machine import Device
 from qgen.diagnosis.simulate import Peak, Twin
 from qgen.metrics.loss import TOKENS
 from qgen.runtime import attention
-from qgen.runtime.compiled import BUCKET
+from qgen.runtime.compiled import BUCKET, bytes_of_cache, short_of
 from qgen.runtime.decoder import bytes_of, unsupported
 from qgen.stages.validation import loss_batch
 
 GIB = 2**30
 PARTS = ("weights", "adapter", "optimizer", "gradients", "vLLM", "rollout copy", "merged copy", "activations", "cache",
          "logits and loss", "a layer's work")  # fmt: skip
-COPIES = (Rollout.compiled, Rollout.compiled_int8)
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,7 @@ class Estimate:
 def estimate(config: Config, shape: PretrainedConfig, lengths: Lengths, device: Device) -> Estimate:
     """The phases of a stage and the batch that fits."""
     stage, sampling = config.stage, config.sampling
+    grpo = stage.name == "grpo"
     dtype = device.dtype(config.model.dtype)
     accumulated = stage.gradient_accumulation_steps > 1
     twins = [Twin(shape, config.model, dtype, layers, accumulated) for layers in (1, 2)]
@@ -78,12 +78,11 @@ def estimate(config: Config, shape: PretrainedConfig, lengths: Lengths, device: 
         return one.deeper(two, layers)
 
     def step(rows: int) -> Peak:
-        if stage.name == "grpo":
+        if grpo:
             return peak("grpo", rows, lengths.prompt + sampling.max_new_tokens, sampling.max_new_tokens)
         return peak("sft", rows, lengths.row)
 
     batch, new = stage.per_device_train_batch_size, sampling.max_new_tokens
-    grpo = stage.name == "grpo"
     rollouts = stage.rollouts if grpo else 0
     validated = sampling.batch_size if stage.name == "distill" else min(sampling.batch_size, config.validation.prompts)
     free = device.free - resident.weights - resident.adapter
@@ -136,8 +135,8 @@ def _rollout(config: Config, shape: PretrainedConfig, device: Device, itemsize: 
     if asked is Rollout.vllm:
         return asked if config.stage.name == "grpo" else Rollout.generate
     if asked is Rollout.auto:
-        cache = _static(shape, rows, config.model.max_length, itemsize)
-        fit = (r for r in COPIES if bytes_of(shape, r is Rollout.compiled_int8, itemsize) + cache <= free * 3 / 4)
+        length = config.model.max_length
+        fit = (r for r in COPIES if not short_of(shape, itemsize, r is Rollout.compiled_int8, rows, length, free))
         return next(fit, Rollout.generate) if device.cuda and not unsupported(shape) else Rollout.generate
     return asked
 
@@ -150,18 +149,9 @@ def _vllm(config: Config, device: Device) -> float:
     return asked.get("vllm_gpu_memory_utilization", GRPOConfig.vllm_gpu_memory_utilization) * device.total
 
 
-def _static(shape: PretrainedConfig, rows: int, length: int, itemsize: int) -> float:
-    """Bytes of a copy's cache."""
-    width = getattr(shape, "head_dim", None) or shape.hidden_size // shape.num_attention_heads
-    return (
-        2
-        * shape.num_hidden_layers
-        * shape.num_key_value_heads
-        * width
-        * rows
-        * (-(-length // BUCKET) * BUCKET)
-        * itemsize
-    )
+def _static(shape: PretrainedConfig, rows: int, length: int, itemsize: int) -> int:
+    """Bytes of a copy's cache, as it is allocated."""
+    return bytes_of_cache(shape, rows, -(-length // BUCKET) * BUCKET, itemsize)
 
 
 def _parts(peak: Peak, kept: str) -> dict[str, float]:

@@ -13,7 +13,7 @@ from qgen.choices import Source
 from qgen.config import Config, ModelConfig
 from qgen.data import Corpus, openmath
 from qgen.diagnosis import Finding
-from qgen.model import EMBEDDED, is_path, load_tokenizer, weights
+from qgen.model import EMBEDDED, is_missing, load_tokenizer, weights
 
 # As Qwen's own config.json have them, so that a plan can be made where the hub is out of reach
 PUBLISHED = {
@@ -28,7 +28,7 @@ QWEN3 = {"model_type": "qwen3", "vocab_size": 151936, "num_key_value_heads": 8, 
 def reach(config: Config, timeout: float) -> list[Finding]:
     """One finding for each thing that must come from the hub, or one that says that nothing need."""
     wanted = {}
-    if is_path(config.model.name) and not Path(config.model.name).is_dir():
+    if is_missing(config.model.name):
         return [Finding("model", f"{config.model.name}: no such directory", "model.name=DIRECTORY", fatal=True)]
     if not _local(config.model.name):
         wanted[f"model {config.model.name}"] = f"{config.model.name}/resolve/main/config.json"
@@ -83,7 +83,7 @@ def _local(name: str) -> bool:
     """Whether a model is on this machine: the embedded one, a directory, or one in the hub's cache."""
     if name == EMBEDDED or Path(name).is_dir():
         return True
-    return not is_path(name) and isinstance(try_to_load_from_cache(name, "config.json"), str)
+    return not is_missing(name) and isinstance(try_to_load_from_cache(name, "config.json"), str)
 
 
 def _ask(what: str, path: str, timeout: float) -> Finding:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.fx.experimental import _config as symbolic_shapes
 from torch.nn.functional import linear
-from transformers import PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 from transformers.generation import TopPLogitsWarper
 
 from qgen.config import SamplingConfig
@@ -268,11 +268,15 @@ def ended(ids: list[int], ends: Collection[int]) -> list[int]:
     return ids[: next((i + 1 for i, token in enumerate(ids) if token in ends), len(ids))]
 
 
-def short_of(policy: PreTrainedModel, int8: bool, rows: int, length: int, free: int) -> int:
+def short_of(config: PretrainedConfig, itemsize: int, int8: bool, rows: int, length: int, free: int) -> int:
     """Bytes that a copy and its cache lack; 0 where they fit beside a quarter of what is free, which training takes."""
-    config, itemsize = policy.config, policy.get_input_embeddings().weight.element_size()
-    cache = 2 * config.num_hidden_layers * config.num_key_value_heads * head_width(config) * rows * length * itemsize
-    return max(0, bytes_of(config, int8, itemsize) + cache - free * 3 // 4)
+    taken = bytes_of(config, int8, itemsize) + bytes_of_cache(config, rows, length, itemsize)
+    return max(0, taken - free * 3 // 4)
+
+
+def bytes_of_cache(config: PretrainedConfig, rows: int, length: int, itemsize: int) -> int:
+    """What the keys and values of so many rows and columns take."""
+    return 2 * config.num_hidden_layers * config.num_key_value_heads * head_width(config) * rows * length * itemsize
 
 
 def compile_layer() -> Callable:

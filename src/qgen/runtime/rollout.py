@@ -14,7 +14,7 @@ from peft.tuners.lora.layer import LoraLayer
 from transformers import BatchEncoding, DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.generation import TopPLogitsWarper
 
-from qgen.choices import Rollout
+from qgen.choices import COPIES, Rollout
 from qgen.config import ModelConfig, SamplingConfig
 from qgen.runtime import memory, shards
 from qgen.runtime.compiled import Writer, ended, short_of
@@ -47,7 +47,7 @@ def generate(
 
     Args:
         wrote: is called with the number of completions of each batch, for a progress bar.
-        writer: writes them from its copy of the model, taken anew, and given back where it is not to be kept.
+        writer: writes them from its copy of the model, taken anew, and given back where it is not resident.
     """
     texts = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=False)
     order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))
@@ -169,14 +169,15 @@ def choose(
         return None, "generate (the weights are sharded: whole on each GPU while it writes)"
     if config.rollout is Rollout.generate or (config.rollout is Rollout.auto and model.device.type != "cuda"):
         return None, "generate" if config.rollout is Rollout.generate else "generate (no GPU)"
-    asked = [config.rollout] if config.rollout is not Rollout.auto else [Rollout.compiled, Rollout.compiled_int8]
+    asked = COPIES if config.rollout is Rollout.auto else [config.rollout]
+    dtype = model.get_input_embeddings().weight.dtype
     lack = unsupported(model.config)
     if lack is None:
         for rollout in asked:
             int8 = rollout is Rollout.compiled_int8
-            short = short_of(model, int8, rows, config.max_length, memory.free())
+            short = short_of(model.config, dtype.itemsize, int8, rows, config.max_length, memory.free())
             if not short:
-                why = f"a copy in {'8 bits' if int8 else model.get_input_embeddings().weight.dtype} fits"
+                why = f"a copy in {'8 bits' if int8 else dtype} fits"
                 writer = Writer(model, ends(model, tokenizer), tokenizer.pad_token_id, int8, resident)
                 return writer, f"{rollout.value} ({why})"
             lack = f"{short / 2**30:.1f} GiB short of room for {rollout.value}'s copy of the weights and its cache"

@@ -30,19 +30,17 @@ def requests(context: Context, count: int) -> list[dict]:
     return rows[:count]
 
 
-def longest(context: Context, rows: list[dict]) -> int:
-    """Tokens of the longest request."""
-    asked = [row["prompt"] for row in rows]
-    ids = context.tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=True)["input_ids"]
-    return max(map(len, ids))
+def tokens(context: Context, prompts: list) -> list[list[int]]:
+    """Each request's, up to where the answer begins."""
+    return context.tokenizer.apply_chat_template(prompts, add_generation_prompt=True, return_dict=True)["input_ids"]
 
 
 def rollout(context: Context) -> Callable[[list, GRPOTrainer], dict[str, list]]:
     """What TRL asks for completions (its rollout_func), from the copy of the policy."""
-    sampling, tokenizer = context.config.sampling, context.tokenizer
+    sampling = context.config.sampling
 
     def write(prompts: list, trainer: GRPOTrainer) -> dict[str, list]:
-        ids = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, return_dict=True)["input_ids"]
+        ids = tokens(context, prompts)
         at_once = context.config.stage.rollout_batch_size or len(ids)
         parts = [ids[i : i + at_once] for i in range(0, len(ids), at_once)]
         with context.writer.fresh():
@@ -66,6 +64,7 @@ def build(context: Context) -> GRPOTrainer:
     chunk = max(1, prompts * stage.steps_per_generation // stage.gradient_accumulation_steps)
     rows = requests(context, -(-prompts * stage.max_steps // chunk) * chunk)
     vllm = config.model.rollout is Rollout.vllm
+    longest = max(map(len, tokens(context, [row["prompt"] for row in rows]))) if vllm else 0
     arguments = context.arguments(
         GRPOConfig,
         num_generations=stage.num_generations,
@@ -74,7 +73,7 @@ def build(context: Context) -> GRPOTrainer:
         top_p=config.sampling.top_p,
         shuffle_dataset=False,  # `requests` has done it
         use_vllm=vllm,
-        vllm_max_model_length=longest(context, rows) + config.sampling.max_new_tokens if vllm else None,
+        vllm_max_model_length=longest + config.sampling.max_new_tokens if vllm else None,
         remove_unused_columns=False,  # rewards read topic and level
         reward_weights=rewards.trl_weights(),
         multi_objective_aggregation=rewards.aggregation(),
