@@ -5,7 +5,8 @@ backend and who writes the completions. `stock` is TRL's trainer on transformers
 `unsloth` the same through Unsloth, `vllm` TRL's with vLLM in its process, `qgen` the fastest backend with the compiled
 rollout. Seconds a step are the median of the steps after the first two; warm-up is what those two took beyond two of
 that median, and `before` the seconds from having the model to the first step, in which a rollout for validation is
-written and compiled. While a row has the GPU, the next one is started, so that its imports cost nobody time.
+written and compiled. The steps' own peak of memory stands beside the job's. While a row has the GPU, the next one is
+started, so that its imports cost nobody time.
 The untrained 135M earns next to nothing, so `grpo-135m-taught` begins with an adapter of 60 steps of SFT, to compare
 rewards. 14B and 4B are random weights of Qwen3-14B's and Qwen3-4B's shape, in NF4, written once under --runs. Rows that
 end in 40gib and 15gib are the recipes a100 and t4 under the memory of the cards that they are named for.
@@ -64,6 +65,7 @@ ROWS = {
     "sft-14b/stock": [*SFT_LARGE, *STOCK],
     "sft-14b/unsloth": [*SFT_LARGE, *UNSLOTH],
     "sft-14b/qgen-40gib": [*SFT_LARGE, *A100],
+    "sft-14b/unsloth-40gib": [*SFT_LARGE, *UNSLOTH, "runtime.memory.cap=40"],
     "distill-14b/qgen-40gib": [*LARGE, *DISTILL, *A100],
     "sft-4b/qgen-15gib": [*T4, *SFT, "stage.per_device_train_batch_size=2"],
     "grpo-4b/qgen-15gib": [*T4, *GRPO, "stage.per_device_train_batch_size=8"],
@@ -170,6 +172,8 @@ class Row:
         later = steps[WARM:]
         middle = statistics.median(row["seconds"] for row in later)
         peaks = [phase for row in rows for phase in row.get("phases", {}).values()]
+        in_steps = [phase for row in steps for phase in row["phases"].values()]  # and not in validation
+        begun = next((row["phases"] for row in rows if row["node"] == "train begins"), {})
         tokens = [m["num_tokens"] for m in metrics if m.get("num_tokens")]
         return {
             **result,
@@ -177,6 +181,7 @@ class Row:
             "seconds": middle,
             "all_seconds": [row["seconds"] for row in steps],
             "before": first and round(first - steps[0]["seconds"], 1),
+            "first_validation": begun.get("validation", {}).get("seconds"),  # its rollout compiles
             "warm_up": round(sum(row["seconds"] for row in steps[:WARM]) - WARM * middle, 1),
             "phases": {
                 phase: statistics.median(r["phases"].get(phase, {"seconds": 0})["seconds"] for r in later)
@@ -184,6 +189,7 @@ class Row:
             },
             "reserved_gib": round(max(p["reserved"] for p in peaks) / 2**30, 2),
             "allocated_gib": round(max(p["allocated"] for p in peaks) / 2**30, 2),
+            "steps_allocated_gib": round(max(p["allocated"] for p in in_steps) / 2**30, 2),
             "tokens_a_step": (tokens[-1] - tokens[WARM - 1]) / (len(tokens) - WARM) if len(tokens) > WARM else None,
             "reward": [m.get("reward") for m in metrics],
             "loss": [m.get("loss") for m in metrics],
@@ -201,9 +207,10 @@ def line(row: dict) -> str:
         return f"{row['row']:24} failed ({row['code']}) after {row['wall']} s: {' | '.join(row['failed'])}"
     phases = " ".join(f"{name} {seconds:.2f}" for name, seconds in row["phases"].items())
     first = f"before {row.get('before') or nan:5.1f}, warm-up {row['warm_up']:5.1f}"
+    in_steps = f" (steps {row['steps_allocated_gib']:.1f})" if "steps_allocated_gib" in row else ""
     return (
         f"{row['row']:24} {row['seconds']:7.3f} s a step, {first}, wall {row['wall']}; "
-        f"GiB reserved {row['reserved_gib']:.1f}, allocated {row['allocated_gib']:.1f}; {phases}"
+        f"GiB reserved {row['reserved_gib']:.1f}, allocated {row['allocated_gib']:.1f}{in_steps}; {phases}"
     )
 
 

@@ -15,6 +15,7 @@ import tempfile
 import time
 
 import torch
+from torch._dynamo.utils import counters
 from transformers import AutoConfig
 
 from qgen import data
@@ -82,6 +83,7 @@ def main() -> None:
     torch.manual_seed(1)
     found["draw_seeded"] = [w.ids for w in writer.write(ids, draw)] == [w.ids for w in drawn]
     found["longest"] = max(len(w.ids) for w in drawn)
+    found["compiled"] = counters["stats"]["unique_graphs"]  # layers: one for all sizes
     rows = list(zip(ids, drawn, strict=True))
     given_by = {"copy": [torch.tensor(w.logprobs) for w in drawn], "policy": [logprobs(model, *row) for row in rows]}
     if not config.model.load_in_4bit:

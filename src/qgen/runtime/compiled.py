@@ -280,12 +280,21 @@ def bytes_of_cache(config: PretrainedConfig, rows: int, length: int, itemsize: i
 
 
 def compile_layer() -> Callable:
-    """`layer` as one compiled function for all numbers of rows and lengths of the cache: ten seconds, once."""
-    compiled = torch.compile(layer, dynamic=True)
+    """`layer` as one compiled function for all numbers of rows and lengths of the cache.
 
-    def run(*arguments):
+    Only those two are told to be of any size: with `dynamic=True` the compiler reasons about every other one too, and
+    a first rollout took 20 s instead of 12 on two CPU cores, 9 instead of 3 beside an earlier job's caches.
+    """
+    compiled = torch.compile(layer)
+
+    def run(x, weights, shape, keys, values, bias, cos, sin, where):
+        any_size = torch._dynamo.maybe_mark_dynamic
+        for tensor in (x, keys, values, bias, cos, sin):
+            any_size(tensor, 0)  # rows
+        for tensor, columns in ((keys, 2), (values, 2), (bias, 3)):
+            any_size(tensor, columns)
         with symbolic_shapes.patch(use_duck_shape=False):  # two sizes that are equal today need not be tomorrow
-            return compiled(*arguments)
+            return compiled(x, weights, shape, keys, values, bias, cos, sin, where)
 
     return run
 
