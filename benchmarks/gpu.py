@@ -4,9 +4,9 @@ Each row is a job of its own (python -m qgen.train) on the same problems, reques
 backend and who writes the completions. `stock` is TRL's trainer on transformers and PEFT with its own `generate`,
 `unsloth` the same through Unsloth, `vllm` TRL's with vLLM in its process, `qgen` the fastest backend with the compiled
 rollout. Seconds a step are the median of the steps after the first two; warm-up is what those two took beyond two of
-that median, and `before` the seconds from having the model to the first step, in which a rollout for validation is
-written and compiled. The steps' own peak of memory stands beside the job's. While a row has the GPU, the next one is
-started, so that its imports cost nobody time.
+that median, and `validation` the seconds of the one before the first step, whose rollout is compiled. The steps' own
+peak of memory stands beside the job's. While a row has the GPU, the next one is started, so that its imports cost
+nobody time.
 The untrained 135M earns next to nothing, so `grpo-135m-taught` begins with an adapter of 60 steps of SFT, to compare
 rewards. 14B and 4B are random weights of Qwen3-14B's and Qwen3-4B's shape, in NF4, written once under --runs. Rows that
 end in 40gib and 15gib are the recipes a100 and t4 under the memory of the cards that they are named for.
@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("--data", default="/tmp/qgen/data/math_train.jsonl", help="problems, one JSON object a line")
     parser.add_argument("--limit", type=int, default=240, help="seconds that a row may have the GPU")
     parser.add_argument("--show", action="store_true", help="print the rows that --out holds, and run nothing")
-    parser.add_argument("overrides", nargs="*", default=[])
+    parser.add_argument("overrides", nargs="*", default=[], help="of the jobs' config, after -- where --rows is given")
     given = parser.parse_args()
     if given.show:
         print("\n".join(line(json.loads(path.read_text())) for path in sorted(given.out.glob("*-*_*.json"))))
@@ -153,10 +153,7 @@ class Row:
         self.turn.set()
         began = time.perf_counter()
         out = self.home / workload(self.name).split("-")[0]  # the stage's own directory
-        first = None  # seconds until the first step has ended
         while self.process.poll() is None and time.perf_counter() < began + self.given.limit:
-            if first is None and any(row["node"] == "step" for row in files.rows(out / "memory.jsonl")):
-                first = time.perf_counter() - began
             time.sleep(0.1)
         self.process.kill()  # where the limit has ended it
         code = self.process.wait()
@@ -180,8 +177,7 @@ class Row:
             "device": rows[0]["device"],
             "seconds": middle,
             "all_seconds": [row["seconds"] for row in steps],
-            "before": first and round(first - steps[0]["seconds"], 1),
-            "first_validation": begun.get("validation", {}).get("seconds"),  # its rollout compiles
+            "validation": begun.get("validation", {}).get("seconds"),
             "warm_up": round(sum(row["seconds"] for row in steps[:WARM]) - WARM * middle, 1),
             "phases": {
                 phase: statistics.median(r["phases"].get(phase, {"seconds": 0})["seconds"] for r in later)
@@ -206,7 +202,7 @@ def line(row: dict) -> str:
     if "failed" in row:
         return f"{row['row']:24} failed ({row['code']}) after {row['wall']} s: {' | '.join(row['failed'])}"
     phases = " ".join(f"{name} {seconds:.2f}" for name, seconds in row["phases"].items())
-    first = f"before {row.get('before') or nan:5.1f}, warm-up {row['warm_up']:5.1f}"
+    first = f"validation {row.get('validation') or nan:5.1f}, warm-up {row['warm_up']:5.1f}"
     in_steps = f" (steps {row['steps_allocated_gib']:.1f})" if "steps_allocated_gib" in row else ""
     return (
         f"{row['row']:24} {row['seconds']:7.3f} s a step, {first}, wall {row['wall']}; "

@@ -13,6 +13,7 @@ from math import sqrt
 from pathlib import Path
 from statistics import mean, stdev
 
+from qgen.choices import Rollout
 from qgen.runtime.files import steps
 
 JOB = ("stage=grpo", "stage.per_device_train_batch_size=16", "stage.gradient_accumulation_steps=2",
@@ -25,9 +26,9 @@ def main() -> None:
     parser.add_argument("--adapter", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--runs", type=Path, default=Path("/tmp/qgen/trajectories"), help="where the jobs lie")
-    parser.add_argument("--rollouts", nargs="+", default=["generate", "compiled"])
+    parser.add_argument("--rollouts", nargs="+", choices=[r.value for r in Rollout], default=["generate", "compiled"])
     parser.add_argument("--steps", type=int, default=12)
-    parser.add_argument("overrides", nargs="*", help="of the jobs' config")
+    parser.add_argument("overrides", nargs="*", help="of the jobs' config, after -- where --rollouts is given")
     given = parser.parse_args()
     found = {rollout: run(rollout, given) for rollout in given.rollouts}
     given.out.parent.mkdir(parents=True, exist_ok=True)

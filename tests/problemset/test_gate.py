@@ -52,6 +52,11 @@ def test_what_passes_and_what_does_not(gate, corpus):
     assert refused(gate, BOOKS, "Combinatorics") is None
 
 
+def test_beside_problems_of_one_topic_nothing_is_refused_for_its_topic(corpus):
+    of_one = replace(corpus, train=[p for p in corpus.train if p.topic == "Number Theory"])
+    assert refused(Gate(of_one), FRESH) is None
+
+
 def test_a_problem_is_attributed(gate, corpus):
     known = corpus.train[0]
     near = gate.nearest(Problem(known.statement + " Explain.", ""))

@@ -85,7 +85,7 @@ class Protocol:
         asked = [written.requests[i] for i in good]
         if self.levels:
             found["level error"] = np.abs(self.levels.predict(statements) - [r["level"] for r in asked])
-        if len(self.topics.topics) > 1:
+        if self.topics.topics:
             chances = self.topics.probabilities(statements)
             number = {topic: i for i, topic in enumerate(self.topics.topics)}
             found["topic"] = chances.argmax(axis=1)

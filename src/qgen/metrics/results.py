@@ -126,7 +126,7 @@ def _notes(protocol: Protocol, rows: dict[str, Written], size: int, wholes: Whol
         )
     else:
         notes.append("level error is left out: too few problems with levels to learn from")
-    if len(protocol.topics.topics) > 1:
+    if protocol.topics.topics:
         notes.append(f"topics are found by a classifier, right on {protocol.topics.accuracy:.0%} of real problems")
     else:
         notes.append("on topic is left out: there are fewer than two topics with five problems")

@@ -19,7 +19,7 @@ class TopicModel:
         problems: real problems with topics; topics of fewer than five are left out.
 
     Attributes:
-        topics: those that are left, sorted; the model says nothing where there are fewer than two.
+        topics: those that are left, sorted; none where only one would be, as nothing is to be told apart.
         accuracy: share of real problems whose topic is found in cross-validation, 0 to 1.
     """
 
@@ -27,9 +27,10 @@ class TopicModel:
         counts: dict[str, int] = {}
         for problem in problems:
             counts[problem.topic] = counts.get(problem.topic, 0) + 1
-        self.topics = sorted(topic for topic, count in counts.items() if count >= FOLDS)
+        common = sorted(topic for topic, count in counts.items() if count >= FOLDS)
+        self.topics = common if len(common) > 1 else []
         self.accuracy = float("nan")
-        if len(self.topics) < 2:
+        if not self.topics:
             return
         known = [p for p in problems if p.topic in self.topics]
         statements, labels = [p.statement for p in known], [p.topic for p in known]

@@ -21,7 +21,7 @@ from qgen.runtime.decoder import Decoder, bytes_of, head_width, layer, rms
 LOOK = 16  # tokens between looks at which rows have ended: each waits for the GPU
 BUCKET = 128  # columns of the cache: the attention of a token reads the least multiple that holds it
 SMALLEST = 4  # rows of the smallest graph
-SPARE = 8  # columns that no view has: to the compiler one that held all would be of another kind, and cost it 10 s
+SPARE = 8  # columns that no view has: to the compiler one that held all would be of another kind, to be compiled anew
 
 
 @dataclass(frozen=True)
@@ -283,7 +283,8 @@ def compile_layer() -> Callable:
     """`layer` as one compiled function for all numbers of rows and lengths of the cache.
 
     Only those two are told to be of any size: with `dynamic=True` the compiler reasons about every other one too, and
-    a first rollout took 20 s instead of 12 on two CPU cores, 9 instead of 3 beside an earlier job's caches.
+    starts over at the floats. On one H100 80GB a first rollout of 135M took 21.1 s so and takes 9.0, beside an earlier
+    job's caches 18.5 and 3.8 (benchmarks/results/compile_h100.txt).
     """
     compiled = torch.compile(layer)
 
