@@ -4,9 +4,9 @@ Each row is a job of its own (python -m qgen.train) on the same problems, reques
 backend and who writes the completions. `stock` is TRL's trainer on transformers and PEFT with its own `generate`,
 `unsloth` the same through Unsloth, `vllm` TRL's with vLLM in its process, `qgen` the fastest backend with the compiled
 rollout. Seconds a step are the median of the steps after the first two; warm-up is what those two took beyond two of
-that median, and `validation` the seconds of the one before the first step, whose rollout is compiled. The steps' own
-peak of memory stands beside the job's. While a row has the GPU, the next one is started, so that its imports cost
-nobody time.
+that median, and `validation` the seconds of the one before the first step, whose rollout, if qgen's, compiles. The
+steps' own peak of memory stands beside the job's. While a row has the GPU, the next one is started, so that its imports
+cost nobody time.
 The untrained 135M earns next to nothing, so `grpo-135m-taught` begins with an adapter of 60 steps of SFT, to compare
 rewards. 14B and 4B are random weights of Qwen3-14B's and Qwen3-4B's shape, in NF4, written once under --runs. Rows that
 end in 40gib and 15gib are the recipes a100 and t4 under the memory of the cards that they are named for.

@@ -83,7 +83,7 @@ def main() -> None:
     torch.manual_seed(1)
     found["draw_seeded"] = [w.ids for w in writer.write(ids, draw)] == [w.ids for w in drawn]
     found["longest"] = max(len(w.ids) for w in drawn)
-    found["compiled"] = counters["stats"]["unique_graphs"]  # layers: one for all sizes
+    found["compiled"] = counters["stats"]["unique_graphs"]  # layers: one for all sizes, in 8 bits two
     rows = list(zip(ids, drawn, strict=True))
     given_by = {"copy": [torch.tensor(w.logprobs) for w in drawn], "policy": [logprobs(model, *row) for row in rows]}
     if not config.model.load_in_4bit:

@@ -62,7 +62,7 @@ def main() -> None:
         text = lengthened(str(given.data), tokens=int(width) - 120)
         (given.runs / f"{width}.jsonl").write_text(text)
     wanted = [(name, cap, retries) for name, (_, caps) in jobs.items() for cap in caps for retries in (RETRIES, 0)]
-    wanted.sort(key=lambda run: (-run[2], run[1]))  # those that start again oftenest have the longest way
+    wanted.sort(key=lambda w: (-w[2], w[1]))  # those that start again oftenest have the longest way
     free = [(name, None, 0) for name in jobs]
     with ThreadPoolExecutor(min(3, given.at_once)) as pool:  # few: they take what they like
         found = dict(zip(free, pool.map(lambda w: run(*w, given), free), strict=True))

@@ -53,3 +53,4 @@ def test_topics_are_learned_from_real_problems():
     found = [model.topics[i] == p.topic for i, p in zip(chances.argmax(axis=1), corpus.heldout, strict=True)]
     assert np.mean(found) > 0.7
     assert TopicModel(corpus.train[:3]).topics == []
+    assert TopicModel([p for p in corpus.train if p.topic == corpus.train[0].topic]).topics == []

@@ -44,5 +44,5 @@ class TopicModel:
         self._model.fit(statements, labels)
 
     def probabilities(self, statements: list[str]) -> np.ndarray:
-        """Of shape (len(statements), len(self.topics)); rows sum to 1."""
+        """Of shape (len(statements), len(self.topics)); rows sum to 1. Not to be asked where there are no topics."""
         return self._model.predict_proba(statements) if statements else np.zeros((0, len(self.topics)))
