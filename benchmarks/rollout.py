@@ -46,8 +46,7 @@ def main() -> None:
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
             parameter.data.normal_(0, given.spread)
-    asked = requests(config, given.rows)
-    ids = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=True)["input_ids"]
+    asked, ids = requests(config, tokenizer, given.rows)
     ends = rollout.ends(model, tokenizer)
     writer = Writer(model, ends, tokenizer.pad_token_id, given.int8)
     found = {
@@ -102,8 +101,10 @@ def main() -> None:
     print(json.dumps(found, indent=1))
 
 
-def requests(config: Config, rows: int) -> list[list[dict]]:
-    return [request(config.prompt, p)["prompt"] for p in data.load(config.data).train[:rows]]
+def requests(config: Config, tokenizer, rows: int) -> tuple[list[list[dict]], list[list[int]]]:
+    """So many requests for problems, as messages and as tokens."""
+    asked = [request(config.prompt, p)["prompt"] for p in data.load(config.data).train[:rows]]
+    return asked, tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=True)["input_ids"]
 
 
 def by_vllm(config: Config, rows: int, tokens: int) -> dict:
@@ -111,8 +112,7 @@ def by_vllm(config: Config, rows: int, tokens: int) -> dict:
     from vllm import LLM, SamplingParams
 
     tokenizer = load_tokenizer(config.model)
-    asked = requests(config, rows)
-    ids = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=True)["input_ids"]
+    _, ids = requests(config, tokenizer, rows)
     shape = AutoConfig.from_pretrained(weights(config.model))
     if hasattr(shape, "quantization_config"):
         del shape.quantization_config

@@ -12,7 +12,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from qgen.config import ModelConfig, SamplingConfig
 from qgen.runtime import rollout
-from qgen.runtime.compiled import Writer, short_of
+from qgen.runtime.compiled import Writer
+from qgen.runtime.decoder import short_of
 from qgen.runtime.int8 import Int8
 
 PROMPTS = [[5, 6, 7, 8], [9], [10, 11, 12, 13, 14, 15, 16], [3, 4], [20, 21, 22]]

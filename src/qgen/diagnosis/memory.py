@@ -12,8 +12,8 @@ from qgen.diagnosis.machine import Device
 from qgen.diagnosis.simulate import Peak, Twin
 from qgen.metrics.loss import TOKENS
 from qgen.runtime import attention
-from qgen.runtime.compiled import BUCKET, bytes_of_cache, short_of
-from qgen.runtime.decoder import bytes_of, unsupported
+from qgen.runtime.compiled import BUCKET
+from qgen.runtime.decoder import bytes_of, bytes_of_cache, short_of, unsupported
 from qgen.stages.validation import loss_batch
 
 GIB = 2**30

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 from torch.fx.experimental import _config as symbolic_shapes
 from torch.nn.functional import linear
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.generation import TopPLogitsWarper
 
 from qgen.config import SamplingConfig
-from qgen.runtime.decoder import Decoder, bytes_of, head_width, layer, rms
+from qgen.runtime.decoder import Decoder, layer, rms
 
 LOOK = 16  # tokens between looks at which rows have ended: each waits for the GPU
 BUCKET = 128  # columns of the cache: the attention of a token reads the least multiple that holds it
@@ -266,17 +266,6 @@ class Writer:
 def ended(ids: list[int], ends: Collection[int]) -> list[int]:
     """Tokens up to and with the first that ends a turn."""
     return ids[: next((i + 1 for i, token in enumerate(ids) if token in ends), len(ids))]
-
-
-def short_of(config: PretrainedConfig, itemsize: int, int8: bool, rows: int, length: int, free: int) -> int:
-    """Bytes that a copy and its cache lack; 0 where they fit beside a quarter of what is free, which training takes."""
-    taken = bytes_of(config, int8, itemsize) + bytes_of_cache(config, rows, length, itemsize)
-    return max(0, taken - free * 3 // 4)
-
-
-def bytes_of_cache(config: PretrainedConfig, rows: int, length: int, itemsize: int) -> int:
-    """What the keys and values of so many rows and columns take."""
-    return 2 * config.num_hidden_layers * config.num_key_value_heads * head_width(config) * rows * length * itemsize
 
 
 def compile_layer() -> Callable:

@@ -153,6 +153,17 @@ def bytes_of(config: Any, int8: bool, itemsize: int) -> int:
     return parameters * (1 if int8 else itemsize)
 
 
+def bytes_of_cache(config: Any, rows: int, length: int, itemsize: int) -> int:
+    """What the keys and values of so many rows and columns take."""
+    return 2 * config.num_hidden_layers * config.num_key_value_heads * head_width(config) * rows * length * itemsize
+
+
+def short_of(config: Any, itemsize: int, int8: bool, rows: int, length: int, free: int) -> int:
+    """Bytes that a copy and its cache lack; 0 where they fit beside a quarter of what is free, which training takes."""
+    taken = bytes_of(config, int8, itemsize) + bytes_of_cache(config, rows, length, itemsize)
+    return max(0, taken - free * 3 // 4)
+
+
 def merged(module: nn.Module, dtype: torch.dtype, out: Tensor | None = None) -> Tensor:
     """The weight of a linear layer with its active adapters added, of shape (out, in), into `out` where given.
 

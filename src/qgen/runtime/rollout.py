@@ -17,8 +17,8 @@ from transformers.generation import TopPLogitsWarper
 from qgen.choices import COPIES, Rollout
 from qgen.config import ModelConfig, SamplingConfig
 from qgen.runtime import memory, shards
-from qgen.runtime.compiled import Writer, ended, short_of
-from qgen.runtime.decoder import unsupported
+from qgen.runtime.compiled import Writer, ended
+from qgen.runtime.decoder import short_of, unsupported
 from qgen.runtime.strict import require
 
 STAY = 0.75  # share of a batch's rows that still write, at which those that have ended are taken out
