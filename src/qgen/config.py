@@ -91,7 +91,7 @@ class LoraConfig:
 
 @dataclass
 class ModelConfig:
-    name: str = MISSING  # "embedded", a hub name, or a local directory
+    name: str = MISSING  # a packaged model (models.py), a hub name, a local directory or a GGUF file
     backend: Backend = Backend.hf
     rollout: Rollout = Rollout.auto
     dtype: DType = DType.auto
@@ -236,6 +236,7 @@ class ValidationConfig:
     keep_best: bool = True  # the adapter that a stage leaves is that of its best validation, not of its last step
     stop_below: float | None = None  # quality below which a stage ends
     patience: int | None = None  # validations in a row without a new best after which a stage ends
+    require_gain: bool = False  # a stage that ends with the adapter it began with is an error
 
 
 @dataclass
@@ -251,9 +252,15 @@ class OomConfig:
 
 
 @dataclass
+class NonfiniteConfig:
+    patience: int = 3  # steps in a row without a finite loss and gradient after which a stage ends
+
+
+@dataclass
 class RuntimeConfig:
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     oom: OomConfig = field(default_factory=OomConfig)
+    nonfinite: NonfiniteConfig = field(default_factory=NonfiniteConfig)
 
 
 @dataclass

@@ -283,11 +283,14 @@ def _measure(
 def _solver(config: EvaluateConfig, run: Config, corpus: "Corpus") -> "Solver":
     from qgen.model import load_plain
     from qgen.rewards.base import Base
+    from qgen.runtime.rollout import choose
 
     options = config.evaluate
-    model, tokenizer = load_plain(ModelConfig(name=options.solver), run.seed)
+    wanted = ModelConfig(name=options.solver, rollout=config.model.rollout or run.model.rollout)
+    model, tokenizer = load_plain(wanted, run.seed)
+    writer, _ = choose(wanted, config.batch_size, model, tokenizer)
     settings = SolverConfig(samples=options.samples, max_new_tokens=options.max_new_tokens)
-    return Base(model, tokenizer, run.prompt, config.batch_size).solver(settings, corpus.train)
+    return Base(model, tokenizer, run.prompt, config.batch_size, writer).solver(settings, corpus.train)
 
 
 def main() -> None:

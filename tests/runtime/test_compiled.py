@@ -90,7 +90,8 @@ def test_in_16_bits_the_copy_is_as_near_to_32_as_the_policy_is(policy):
     rotary[0].inv_freq = rotary[1].inv_freq  # which transformers keeps in 32 bits
     torch.manual_seed(1)
     off = {"copy": [], "policy": []}
-    for prompt, drawn in zip(PROMPTS, writer(policy, ends=()).write(PROMPTS, SamplingConfig(40)), strict=True):
+    prompts = PROMPTS * 5
+    for prompt, drawn in zip(prompts, writer(policy, ends=()).write(prompts, SamplingConfig(40)), strict=True):
         ids, at = torch.tensor([prompt + drawn.ids]), slice(len(prompt) - 1, -1)
         with torch.no_grad():
             rows = [model(ids).logits[0, at].float().log_softmax(-1) for model in (exact, policy)]

@@ -2,8 +2,10 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from conftest import composed
+from safetensors.numpy import save
 
 from qgen.runtime import rundir
 
@@ -12,6 +14,7 @@ def config(tmp_path, *overrides):
     return composed(f"output_dir={tmp_path}", "run_name=r", *overrides)
 
 
+WEIGHTS = save({"a": np.ones(3, np.float32), "b": np.zeros((2, 2), np.float16)})
 FILES = ("adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
 
 
@@ -19,8 +22,8 @@ def checkpoint(out, step):
     folder = out / f"checkpoint-{step}"
     folder.mkdir(parents=True)
     for name in FILES:
-        (folder / name).write_text("some bytes")
-    (folder / rundir.STATE).write_text(json.dumps({"sizes": dict.fromkeys(FILES, 10)}))
+        (folder / name).write_bytes(WEIGHTS)
+    (folder / rundir.STATE).write_text(json.dumps({"sizes": dict.fromkeys(FILES, len(WEIGHTS))}))
     return folder
 
 
@@ -152,7 +155,7 @@ def test_no_checkpoint_yet(tmp_path):
 def adapter(out):
     (out / "adapter").mkdir(parents=True)
     (out / "adapter" / "adapter_config.json").write_text("{}")
-    (out / "adapter" / "adapter_model.safetensors").write_text("weights")
+    (out / "adapter" / "adapter_model.safetensors").write_bytes(WEIGHTS)
     (out / "summary.json").write_text("{}")
     return out / "adapter"
 
@@ -189,3 +192,52 @@ def test_a_path_without_an_adapter_is_refused(tmp_path):
 def test_differences_name_keys():
     assert rundir.differences("a: {b: 1, c: 2}", "a: {b: 1, c: 3}\nd: 4") == {"a.c": ("2", "3"), "d": ("absent", "4")}
     assert rundir.differences("resume: true", "resume: false") == {}
+
+
+def bits(dtype, value):
+    """A tensor of safetensors' dtype with one such value, as a file."""
+    kinds = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}
+    held = np.zeros(5, kinds[dtype])
+    held[3] = value
+    header = json.dumps({"fine": {"dtype": "I64", "shape": [1], "data_offsets": [0, 8]},
+                         "x": {"dtype": dtype, "shape": [5], "data_offsets": [8, 8 + held.nbytes]}}).encode()  # fmt: skip
+    return len(header).to_bytes(8, "little") + header + b"\xff" * 8 + held.tobytes()
+
+
+NOT_FINITE = [("F32", np.nan), ("F32", -np.inf), ("F16", np.inf), ("BF16", 0x7FC0), ("BF16", 0xFF80)]
+
+
+@pytest.mark.parametrize(("dtype", "value"), NOT_FINITE)
+def test_weights_that_are_not_finite_are_read_by_nobody(tmp_path, dtype, value):
+    place = adapter(tmp_path / "r" / "sft")
+    (place / "adapter_model.safetensors").write_bytes(bits(dtype, value))
+    for path in (place, tmp_path / "r" / "sft", tmp_path / "r"):
+        with pytest.raises(RuntimeError, match=r"not finite, first in x"):
+            rundir.adapter_at(path)
+    whole, broken = checkpoint(tmp_path, 10), checkpoint(tmp_path, 20)
+    size = (broken / "adapter_model.safetensors").write_bytes(bits(dtype, value))
+    sizes = dict.fromkeys(FILES, len(WEIGHTS)) | {"adapter_model.safetensors": size}
+    (broken / rundir.STATE).write_text(json.dumps({"sizes": sizes}))
+    found, note = rundir.last_checkpoint(tmp_path)
+    assert found == whole
+    assert "checkpoint-20/adapter_model.safetensors holds numbers that are not finite, first in x: skipped" in note
+
+
+@pytest.mark.parametrize(("dtype", "value"), [("F32", 3.4e38), ("F16", 65504), ("BF16", 0x7F7F), ("BF16", 0xFF7F)])
+def test_the_largest_numbers_are_finite(tmp_path, dtype, value):
+    place = adapter(tmp_path)
+    (place / "adapter_model.safetensors").write_bytes(bits(dtype, value))
+    assert rundir.adapter_at(tmp_path) == place
+
+
+def test_an_adapter_of_another_base_is_refused(tmp_path, capsys):
+    place = adapter(tmp_path / "r" / "sft")
+    now = "dir/b@" + "2" * 16
+    for was, refused in ((now, False), ("dir/a@" + "1" * 16, True), ("user/model@" + "3" * 40, False)):
+        (place.parent / "environment.json").write_text(json.dumps({"model": was}))
+        if refused:
+            with pytest.raises(RuntimeError, match=r"trained on dir/a@1+, and model\.name gives dir/b"):
+                rundir.same_base(place, now)
+        else:
+            rundir.same_base(place, now)
+    assert "user/model" in capsys.readouterr().out

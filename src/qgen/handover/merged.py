@@ -27,7 +27,7 @@ def write(source: Source, out: Path) -> Agreement:
     with model.adapted(base, source.adapter) as policy:
         policy.eval()
         reference = logits(policy, source.tokenizer, source.rows)
-    policy = model.PeftModel.from_pretrained(base, str(source.adapter))
+    policy = model.with_adapter(base, source.adapter)
     merged = policy.merge_and_unload(safe_merge=True)
     merged.save_pretrained(out)
     source.tokenizer.save_pretrained(out)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
-from qgen import data
+from qgen import data, packaged
 from qgen.choices import Backend
 from qgen.config import Config, ModelConfig
 from qgen.data import Corpus
-from qgen.model import EMBEDDED, load_tokenizer
+from qgen.model import load_tokenizer
 from qgen.prompts import Message, lesson, request, spread
 from qgen.runtime import rundir
 from qgen.runtime.files import Row, read_json
@@ -42,7 +42,7 @@ class Source:
     def hub_name(self) -> str | None:
         """The base's name on the hub, where it has one and its weights are those."""
         model = self.run.model
-        local = model.name == EMBEDDED or model.architecture or Path(model.name).exists()
+        local = packaged.known(model.name) or model.architecture or Path(model.name).exists()
         return None if local else model.name
 
     @cached_property

@@ -10,9 +10,13 @@ from qgen.page.charts import short
 from qgen.page.gallery import Card, best
 from qgen.page.runs import Corpora, Run, Stage
 from qgen.page.settings import Setting
-from qgen.runtime.oom import told
+from qgen.runtime.remarks import remarks
 
 BEST = 12  # problems on the first screen
+_PACKAGED = {  # model.name, in words
+    "embedded": "SmolLM2-135M-Instruct, the embedded model,",
+    "qwen_coder": "Qwen2.5-Coder-1.5B-Instruct",
+}
 LOW_TRUST = 0.5  # rank correlation below which an estimate is a hint
 
 
@@ -101,7 +105,7 @@ def _lead(run: Run, corpora: Corpora) -> str:
     origin = "" if began in (None, "base") else f", starting from {began}"
     parts = ", then ".join(f"{stage.kind} ({_count(stage)})" for stage in run.stages)
     model = first.get("model.name", "unknown model")
-    model = "SmolLM2-135M-Instruct, the embedded model," if model == "embedded" else f"{model}"
+    model = _PACKAGED.get(model, model)
     times = [row["time"] for stage in run.stages for row in (*stage.metrics, *stage.validation) if "time" in row]
     when = f" on {datetime.fromtimestamp(min(times), UTC):%-d %B %Y}" if times else ""
     seconds = sum(_seconds(stage) for stage in run.stages)
@@ -146,12 +150,9 @@ def _warnings(run: Run) -> list[str]:
                 f"{stage.kind} is unfinished: {_count(stage)} were done and no summary was written, so its figures are "
                 f"those of its last validation. The command that started it, with resume=true, goes on"
             )
-        if why := stage.summary.get("stopped"):
-            found.append(f"{stage.kind} stopped early: {why}")
-        if why := told(stage.summary):
-            found.append(why)
+        found += remarks(stage.summary) if stage.summary else []
         kept = stage.summary.get("kept_step")
-        if kept is not None and kept != stage.summary.get("steps"):
+        if kept is not None and kept != stage.summary.get("steps") and stage.summary.get("learned", True):
             found.append(f"{stage.kind} kept the adapter of step {kept}, which validated better than its last step")
     last = next((stage for stage in reversed(run.stages) if stage.validation), None)
     for key, value in (last.validation[-1] if last else {}).items():

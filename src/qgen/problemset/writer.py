@@ -83,7 +83,7 @@ class Writer:
 def ranked(made: list[Made], gate: Gate, writer: Writer, corpus: Corpus) -> list[Row]:
     """What is handed out of each problem, the best by the run's own reward first."""
     run = writer.run
-    base = Base(writer.model, writer.tokenizer, run.prompt, run.sampling.batch_size)
+    base = Base(writer.model, writer.tokenizer, run.prompt, run.sampling.batch_size, writer.copy)
     rewards = Rewards(run.reward, corpus.train, base, run.judge)
     asked = {"topic": [m.request.topic for m in made], "level": [m.request.level for m in made]}
     scores = rewards.score(["ask"] * len(made), [m.completion for m in made], **asked)

@@ -1,14 +1,23 @@
-"""Which attention will run, and the one fix for `'NoneType' object has no attribute 'attn_bias'`.
+"""Which attention will run, and what is wrong with some: cuDNN's gradients of NaN, Unsloth's missing `attn_bias`.
 
-Unsloth sets its modules' global `xformers` to None where xformers is missing or does not match torch, and
-the forwards of some releases then read `xformers.attn_bias` without asking first (unslothai/unsloth issues
-1490 and 1566). Llama's was guarded in February 2025, those of Mistral, Qwen3, Cohere and Granite in July.
-Without xformers those forwards need a mask to pass on and an attention to pass it to: PyTorch has both.
+cuDNN's attention, PyTorch's first choice on Hopper from torch 2.11 on, has a backward that gives NaN for the queries
+where a mask is passed, the length is 64 modulo 128 and a row's scores are all below about -88 (PyTorch issue 196678,
+found through TRL issue 7181). Models with a head of huge activations, such as Qwen2.5's, meet it within a hundred
+steps. `settle` tries that very shape on the device and switches the backend off where it fails.
+
+`'NoneType' object has no attribute 'attn_bias'`: Unsloth sets its modules' global `xformers` to None where xformers is
+missing or does not match torch, and the forwards of some releases then read `xformers.attn_bias` without asking first
+(unslothai/unsloth issues 1490 and 1566). Llama's was guarded in February 2025, those of Mistral, Qwen3, Cohere and
+Granite in July. Without xformers those forwards need a mask to pass on and an attention to pass it to: PyTorch has
+both.
 """
 
 import ast
 import inspect
+import math
 import sys
+import warnings
+from functools import cache
 from importlib import metadata
 from types import ModuleType, SimpleNamespace
 
@@ -28,7 +37,57 @@ _WORDS = {
 def backend(model) -> str:
     """The attention that a loaded transformers model will run, in words."""
     name = model.config._attn_implementation
-    return f"{name} ({_WORDS[name]})" if name in _WORDS else str(name)
+    words = [_WORDS[name], *([settled] if name == "sdpa" and (settled := settle()) else [])] if name in _WORDS else []
+    return f"{name} ({', '.join(words)})" if words else str(name)
+
+
+@cache
+def settle() -> str:
+    """Switch cuDNN's attention off in this process where its gradients are wrong on this device.
+
+    Training, log-probabilities, the compiled copy and the solver all call PyTorch's scaled_dot_product_attention, of
+    either backend, so that this one switch serves them. Takes a few milliseconds, once a process.
+
+    Returns what was found, in words; nothing where there is no GPU.
+    """
+    import torch
+
+    if not torch.cuda.is_available():
+        return ""
+    if not torch.backends.cuda.cudnn_sdp_enabled():
+        return "cuDNN's switched off before"
+    found = cudnn_gradient_is_finite()
+    if found is None:
+        return "cuDNN's does not run here"
+    if found:
+        return "cuDNN's tried, and sound"
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    return "cuDNN's switched off: its gradients are NaN here, PyTorch issue 196678"
+
+
+def cudnn_gradient_is_finite(length: int = 192) -> bool | None:
+    """Whether cuDNN's attention gives a finite gradient for the shape that fails in PyTorch issue 196678: a mask, a
+    length of 64 modulo 128, every score about -120. None where it does not run on this device at all."""
+    import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.nn.functional import scaled_dot_product_attention
+
+    width, device = 64, torch.device("cuda", torch.cuda.current_device())
+    dtype = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    with torch.random.fork_rng([device]), torch.enable_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it says at length why a kernel cannot run
+        torch.manual_seed(0)
+        query, key, value = (0.1 * torch.randn(1, 1, length, width, device=device, dtype=dtype) for _ in range(3))
+        query[..., 0], key[..., 0] = 1.0, -120 * math.sqrt(width)  # so that every score is about -120
+        inputs = [tensor.requires_grad_() for tensor in (query, key, value)]
+        mask = torch.ones(length, length, dtype=torch.bool, device=device).tril()[None, None]
+        try:
+            with sdpa_kernel(SDPBackend.CUDNN_ATTENTION):
+                written = scaled_dot_product_attention(*inputs, attn_mask=mask)
+                written.backward(torch.randn_like(written))
+        except RuntimeError:
+            return None
+        return all(bool(tensor.grad.isfinite().all()) for tensor in inputs)
 
 
 def refuse_broken_unsloth(version: str | None = None) -> None:

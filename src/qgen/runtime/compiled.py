@@ -4,6 +4,7 @@ On a GPU a token is one graph launch: layers, sampling and bookkeeping stand ins
 smaller graph holds those that write on. Without a GPU the same steps run as they are, for tests.
 """
 
+import copy
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -101,8 +102,16 @@ class Writer:
         compiled = self.cuda if compile_layers is None else compile_layers
         self.layer = compile_layer() if compiled else layer
         self.state: State | None = None
+        self.copied: list = []  # what the graphs read
         self.graphs: dict[tuple, torch.cuda.CUDAGraph] = {}
         self.pool = torch.cuda.graph_pool_handle() if self.cuda else None
+
+    def twin(self) -> "Writer":
+        """Another writer from the same copy, with a cache and graphs of its own: for rollouts of another shape."""
+        other = copy.copy(self)
+        other.state, other.graphs = None, {}
+        other.pool = torch.cuda.graph_pool_handle() if self.cuda else None
+        return other
 
     @contextmanager
     def fresh(self) -> Iterator[None]:
@@ -126,20 +135,22 @@ class Writer:
         draw = Draw(sampling.temperature, sampling.top_p, self.ends, self.pad)
         tokens = sampling.max_new_tokens
         longest = max(map(len, prompts))
-        state = self._room(len(prompts), longest + tokens, tokens)
+        all_rows = ladder(len(prompts))
+        state = self._room(all_rows, longest + tokens, tokens)
         found: dict[int, Written] = {}
         rows = list(range(len(prompts)))  # which prompt each row of the state is
-        count = self._size(len(rows), len(rows))
+        count = all_rows
         self._prefill(state.views(count, state.length), prompts, draw)
         for step in range(1, tokens):
             if step % LOOK == 0:
                 going = (~state.done[: len(rows)]).nonzero()[:, 0].tolist()
                 if not going:
                     break
-                size = self._size(len(going), len(prompts))
+                size = self._size(len(going), all_rows)
                 if size < count:
-                    self._collect(state, rows, found, set(range(len(rows))) - set(going))
-                    spare = [i for i in range(count) if i not in going][: size - len(going)]
+                    left = set(range(count)) - set(going)
+                    self._collect(state, rows, found, left & set(range(len(rows))))
+                    spare = sorted(left)[: size - len(going)]
                     state.keep(torch.tensor(going + spare, device=state.token.device))
                     state.done[len(going) : size] = True
                     rows, count = [rows[i] for i in going], size
@@ -156,16 +167,21 @@ class Writer:
 
     def _size(self, going: int, all_rows: int) -> int:
         """Rows of the smallest graph that holds those that write: halves of all, so that few are captured."""
-        size = max(all_rows, SMALLEST)
+        size = all_rows
         while size // 2 >= max(going, SMALLEST):
             size = -(-size // 2)
         return size
 
     def _room(self, rows: int, length: int, tokens: int) -> State:
-        """A state that holds so many rows, anew where the last does not."""
-        rows, length = max(rows, SMALLEST), -(-length // BUCKET) * BUCKET
-        if self.state is None or (*self.state.ids.shape, self.state.length) != (rows, tokens, length):
+        """A state that holds so many rows, anew where the last does not, and graphs of the copy that is there."""
+        if self.copied is not self.decoder.layers:  # whose weights a twin may have given back
+            self.graphs.clear()
+            self.copied = self.decoder.layers
+        wanted = (rows, tokens, -(-length // BUCKET) * BUCKET)
+        held = (0, 0, 0) if self.state is None else (*self.state.ids.shape, self.state.length)
+        if any(w > h for w, h in zip(wanted, held, strict=True)):
             self.release()
+            rows, tokens, length = map(max, wanted, held)
             columns = length + SPARE
             decoder, shape = self.decoder, self.decoder.shape
             new = lambda *size, dtype=torch.long: torch.zeros(size, dtype=dtype, device=decoder.device)  # noqa: E731
@@ -261,6 +277,14 @@ class Writer:
         for i in which:
             written = ended(ids[i], self.ends)
             found[rows[i]] = Written(written, logprobs[i][: len(written)])
+
+
+def ladder(rows: int) -> int:
+    """The least of 4, 6, 8, 12, 16, 24, ... that holds so many rows: few sizes, so that graphs are used again."""
+    size = SMALLEST
+    while size < rows:
+        size = size * 3 // 2 if size & (size - 1) == 0 else size * 4 // 3
+    return size
 
 
 def ended(ids: list[int], ends: Collection[int]) -> list[int]:

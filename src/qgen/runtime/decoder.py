@@ -198,8 +198,7 @@ def layer(x, weights, shape, keys, values, bias, cos, sin, where):
     Returns the shape of x.
     """
     rows, tokens, _ = x.shape
-    h = multiply(rms(x, weights.before, shape.eps), weights.qkv)
-    h = h if weights.bias is None else h + weights.bias
+    h = multiply(rms(x, weights.before, shape.eps), weights.qkv, weights.bias)
     q, k, v = h.view(rows, tokens, -1, shape.width).split([shape.heads, shape.groups, shape.groups], dim=2)
     if weights.q_norm is not None:
         q, k = rms(q, weights.q_norm, shape.eps), rms(k, weights.k_norm, shape.eps)
@@ -218,8 +217,10 @@ def layer(x, weights, shape, keys, values, bias, cos, sin, where):
     return x + multiply(silu(gate) * up, weights.down)
 
 
-def multiply(x: Tensor, weight: Tensor | Int8) -> Tensor:
-    return weight.times(x) if isinstance(weight, Int8) else linear(x, weight)
+def multiply(x: Tensor, weight: Tensor | Int8, bias: Tensor | None = None) -> Tensor:
+    if isinstance(weight, Int8):
+        return weight.times(x) if bias is None else weight.times(x) + bias
+    return linear(x, weight, bias)  # rounded once
 
 
 def rms(x: Tensor, weight: Tensor, eps: float) -> Tensor:

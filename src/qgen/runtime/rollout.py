@@ -4,6 +4,7 @@ transformers' `generate` runs a batch until its last row has ended, and one prob
 69 tokens a row on average, two thirds of what it computes is thrown away. Here rows leave the batch as they end.
 """
 
+import math
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from qgen.config import ModelConfig, SamplingConfig
 from qgen.runtime import memory, shards
 from qgen.runtime.compiled import Writer, ended
 from qgen.runtime.decoder import short_of, unsupported
+from qgen.runtime.finite import NotFiniteError
 from qgen.runtime.strict import require
 
 STAY = 0.75  # share of a batch's rows that still write, at which those that have ended are taken out
@@ -48,6 +50,8 @@ def generate(
     Args:
         wrote: is called with the number of completions of each batch, for a progress bar.
         writer: writes them from its copy of the model, taken anew, and given back where it is not resident.
+
+    Raises NotFiniteError where the model's log-probabilities are NaN.
     """
     texts = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=False)
     order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))
@@ -60,7 +64,9 @@ def generate(
             inputs = tokenizer([texts[i] for i in batch], return_tensors="pt", padding=True, add_special_tokens=False)
             if writer is not None:
                 ids = [row[mask.bool()].tolist() for row, mask in zip(*inputs.values(), strict=True)]
-                written = [w.ids for w in writer.write(ids, sampling)]
+                by_copy = writer.write(ids, sampling)
+                _finite(all(math.isfinite(value) for w in by_copy for value in w.logprobs))
+                written = [w.ids for w in by_copy]
             elif hasattr(model, "for_inference"):  # Unsloth's, whose layers want its own loop
                 written = _by_transformers(model, inputs.to(model.device), sampling, stops)
             else:
@@ -73,16 +79,21 @@ def generate(
 
 
 def decode(model: PreTrainedModel, inputs: BatchEncoding, sampling: SamplingConfig, ends: set[int]) -> list[list[int]]:
-    """The tokens written after each row of a batch that is padded on the left, up to and with one of `ends`."""
+    """The tokens written after each row of a batch that is padded on the left, up to and with one of `ends`.
+
+    Raises NotFiniteError where a logit is NaN.
+    """
     ids, mask = inputs["input_ids"], inputs["attention_mask"]
     position = (mask.cumsum(-1) - 1).clamp(min=0)
     cache = DynamicCache(config=model.config)
     written: list[list[int]] = [[] for _ in range(len(ids))]
+    broken = torch.zeros((), dtype=torch.bool, device=ids.device)
     rows = torch.arange(len(ids))  # of `written`, for each row that is still in the batch
     for _ in range(sampling.max_new_tokens):
         logits = model(
             input_ids=ids, attention_mask=mask, position_ids=position, past_key_values=cache, logits_to_keep=1
         ).logits[:, -1]
+        broken = broken | logits.isnan().any()
         chance = torch.rand(len(written), device=logits.device)[rows.to(logits.device)]  # a row's own, whoever has left
         ids = draw(logits.float(), chance, sampling)[:, None]
         for row, token in zip(rows.tolist(), ids[:, 0].tolist(), strict=True):
@@ -96,7 +107,16 @@ def decode(model: PreTrainedModel, inputs: BatchEncoding, sampling: SamplingConf
             kept = going.nonzero()[:, 0].to(ids.device)
             cache.batch_select_indices(kept)
             ids, position, mask, rows = ids[kept], position[kept], mask[kept], rows[going]
+    _finite(not broken)
     return written
+
+
+def _finite(fine: bool) -> None:
+    if not fine:
+        raise NotFiniteError(
+            "the model's log-probabilities are NaN while it writes: its weights or its attention are broken; set "
+            "model.attn_implementation=eager or model.dtype=float32, or begin from other weights"
+        )
 
 
 def _by_transformers(

@@ -17,8 +17,8 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from qgen.config import STAGES, Config, from_yaml, to_yaml
-from qgen.runtime import ranks
-from qgen.runtime.files import Row, rows, write_rows, write_whole
+from qgen.runtime import ranks, weights
+from qgen.runtime.files import Row, read_json, rows, write_rows, write_whole
 
 CONFIG = "config.yaml"
 SUMMARY = "summary.json"  # written last: a stage that has one is complete
@@ -30,9 +30,14 @@ WINNERS = "winners.jsonl"  # what distillation trains on
 DRAFTS = "drafts.jsonl"  # the student's problems that a teacher was asked about
 VERDICTS = "verdicts.jsonl"  # what it made of them
 OOM = "oom.jsonl"  # what a stage that ran out of memory set, and went on with
-_ROWS = ("metrics.jsonl", "validation.jsonl", "memory.jsonl", "samples.jsonl", OOM, VERDICTS, DRAFTS, WINNERS)
+NOT_FINITE = "nonfinite.jsonl"  # the steps whose loss or gradient was not finite
+BATCH = "nonfinite.pt"  # what the first of them was computed from
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_ROWS = ("metrics.jsonl", "validation.jsonl", "memory.jsonl", "samples.jsonl", OOM, NOT_FINITE, VERDICTS, DRAFTS,
+         WINNERS)  # fmt: skip
 # keys, or their beginnings, that change no figure
-_NOT_COMPARED = ("resume", "overwrite", "sweep.", "tracker.", "runtime.oom.",
+_NOT_COMPARED = ("resume", "overwrite", "sweep.", "tracker.", "runtime.oom.", "runtime.nonfinite.",
+                 "validation.require_gain",
                  "teacher.concurrency", "teacher.requests_per_minute", "teacher.time_out", "teacher.retries",
                  "teacher.backoff", "teacher.budget.", "teacher.cache")  # fmt: skip
 
@@ -88,12 +93,12 @@ def begin(config: Config, out: Path, claim: Claim) -> None:
     a mistake costs nothing that was written.
     """
     if config.overwrite and (out / CONFIG).exists():
-        for name in (ENVIRONMENT, *_ROWS):
+        for name in (ENVIRONMENT, BATCH, *_ROWS):
             (out / name).unlink(missing_ok=True)
         for folder in (out / ADAPTER, out / BEST, *_checkpoints(out)):
             shutil.rmtree(folder, ignore_errors=True)
     elif (out / CONFIG).exists() and claim.checkpoint is None:
-        for name in _ROWS:
+        for name in (BATCH, *_ROWS):
             if name not in (OOM, DRAFTS, WINNERS) or claim.changed:
                 (out / name).unlink(missing_ok=True)
     if claim.changed:
@@ -132,15 +137,17 @@ def locked(out: Path) -> Iterator[None]:
 def last_checkpoint(out: Path) -> tuple[Path | None, str]:
     """The newest whole checkpoint of a stage and a note about it; (None, note) where none was written yet.
 
-    Raises RuntimeError where there are checkpoints and all are half written.
+    Raises RuntimeError where there are checkpoints and all are half written, or hold numbers that are not finite.
     """
     broken = []
     for checkpoint in _checkpoints(out):
-        lack = missing(checkpoint)
-        if lack is None:
+        if (lack := missing(checkpoint)) is not None:
+            broken.append(f"{checkpoint.name} is half written, it has no whole {lack}")
+        elif (fault := weights.fault(checkpoint / ADAPTER_WEIGHTS)) is not None:
+            broken.append(f"{checkpoint.name}/{ADAPTER_WEIGHTS} {fault}")
+        else:
             skipped = f" ({', '.join(broken)}: skipped)" if broken else ""
             return checkpoint, f"resuming from {checkpoint.name}{skipped}"
-        broken.append(f"{checkpoint.name} is half written, it has no whole {lack}")
     if broken:
         raise RuntimeError(f"{out}: {'; '.join(broken)}. overwrite=true starts the stage again")
     return None, "resuming: no checkpoint had been written yet, so from the first step"
@@ -191,12 +198,14 @@ def starting_adapter(config: Config) -> Path | None:
 
 
 def adapter_at(path: Path) -> Path:
-    """An adapter's directory: the path itself, a checkpoint, or a stage's or run's directory that holds one."""
+    """An adapter's directory: the path itself, a checkpoint, or a stage's or run's directory that holds one.
+
+    Raises RuntimeError where there is none, or its weights are cut short or not finite.
+    """
     for place in (path, path / ADAPTER, *(path / stage / ADAPTER for stage in reversed(STAGES))):
         if (place / "adapter_config.json").is_file():
-            weights = place / "adapter_model.safetensors"
-            if not weights.is_file() or not weights.stat().st_size:
-                raise RuntimeError(f"{place} is half written: it has no adapter_model.safetensors")
+            if (fault := weights.fault(place / ADAPTER_WEIGHTS)) is not None:
+                raise RuntimeError(f"{place} is half written or broken: its {ADAPTER_WEIGHTS} {fault}")
             return place
     what = "holds no adapter (adapter_config.json)" if path.exists() else "does not exist: train it first"
     raise RuntimeError(f"stage.init_from: {path} {what}")
@@ -226,7 +235,31 @@ def fingerprint(adapter: Path | None) -> str:
     """A hash of an adapter's weights; 'base' where a stage starts from the base model."""
     if adapter is None:
         return "base"
-    return hashlib.sha256((adapter / "adapter_model.safetensors").read_bytes()).hexdigest()[:16]
+    return hashlib.sha256((adapter / ADAPTER_WEIGHTS).read_bytes()).hexdigest()[:16]
+
+
+def same_base(adapter: Path | None, model: str) -> None:
+    """Raise RuntimeError where an adapter was trained on another base than the one that is loaded.
+
+    Args:
+        model: what identifies the base that is loaded (model.fingerprint): a name, @, and a hub's commit or a hash of
+            a directory's weights. Commits say nothing of the weights' sameness: what they tell apart is printed.
+    """
+    if adapter is None:
+        return
+    places = (adapter.parent, adapter.parent.parent)  # a checkpoint, or an adapter beside its environment; best/adapter
+    was = next((w for place in places if (w := read_json(place / ENVIRONMENT).get("model"))), model)
+    (name, _, hash_was), (_, _, hash_now) = was.rpartition("@"), model.rpartition("@")
+    if hash_was == hash_now:
+        return
+    said = f"{adapter} was trained on {was}, and model.name gives {model}"
+    if len(hash_was) != len(hash_now) or len(hash_now) == _COMMIT:
+        print(f"{said}: if their weights differ, it is worth nothing here")
+        return
+    raise RuntimeError(f"{said}: choose model.name={name or was}, or stage.init_from=base")
+
+
+_COMMIT = 40  # characters of a commit's hash
 
 
 def same_origin(out: Path, adapter: Path | None, data: str | None = None) -> None:

@@ -36,6 +36,9 @@ class Tracker:
     def validation(self, step: int, values: Row) -> None:
         self._write_step("validation", step, values)
 
+    def outcome(self, summary: Row) -> None:
+        """Take note of what became of the stage. Called once, at its end."""
+
     def _write_step(self, name: str, step: int, values: Row) -> None:
         self.write(name, {**values, "step": step, "time": round(time.time(), 3)})
 

@@ -11,6 +11,7 @@ from typing import Any
 from qgen.config import Config
 from qgen.problem import Problem, parse
 from qgen.runtime.files import Row, write_whole
+from qgen.runtime.remarks import remarks
 from qgen.runtime.strict import require
 from qgen.runtime.tracking import Tracker
 
@@ -19,6 +20,7 @@ ID = "wandb-id"  # holds the id of the directory's W&B run
 BEST = 20  # problems in the summary
 START_WITHIN = 20  # seconds; WANDB_INIT_TIMEOUT says otherwise
 FINISH_WITHIN = 120  # seconds for what is still to be uploaded; it stays on the disk
+_OUTCOME = ("learned", "kept_step", "steps", "nonfinite_steps", "scaler_skips", "told", "stopped")
 _NO_FIGURES = ("step", "time", "fingerprint", "taken_over")
 
 log = logging.getLogger(__name__)
@@ -103,6 +105,13 @@ class WandbTracker(Tracker):
                 self.shown = told
             with self._forgiven():
                 self._log_samples(told)
+
+    def outcome(self, summary: Row) -> None:
+        """Figures into the run's summary, and an alert for each remark."""
+        with self._forgiven():
+            self.run.summary.update({name: summary.get(name) for name in _OUTCOME if name in summary})
+            for remark in remarks(summary):
+                self.run.alert(title=f"{summary['stage']}: read this before its figures", text=remark)
 
     def finish(self, exit_code: int = 0) -> None:
         """End the W&B run: what it could not upload is told of, not raised."""

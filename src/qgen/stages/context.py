@@ -17,6 +17,7 @@ from qgen.rewards import Rewards, Scores
 from qgen.runtime import ranks
 from qgen.runtime.compiled import Writer
 from qgen.runtime.tracking import Tracker
+from qgen.stages.symptoms import Symptoms
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Context:
     corpus: Corpus
     rewards: Rewards
     tracker: Tracker
+    symptoms: Symptoms
     writer: Writer | None = None  # who writes completions by model.rollout; None: the policy itself
     reference: Any = None  # with Unsloth: what TRL's own class makes of the arguments
 
@@ -50,6 +52,7 @@ class Context:
             "max_grad_norm": stage.max_grad_norm,
             "optim": "adamw_torch",
             "logging_steps": 1,
+            "logging_nan_inf_filter": False,  # it would log a NaN as the mean of the losses before
             "save_strategy": "steps",
             "save_steps": stage.save_steps,
             "save_total_limit": stage.save_total_limit,
@@ -72,7 +75,9 @@ class Context:
         return arguments
 
     def keep(self, mode: str, step: int, columns: dict[str, list], texts: list[str], scores: Scores) -> None:
-        """Write completions with their requests' columns and scores to samples.jsonl."""
+        """Write completions with their requests' columns and scores to samples.jsonl, and look out for what a run that
+        goes wrong shows."""
+        self.symptoms.see(mode, step, texts, scores.total)
         rows = (
             {
                 "mode": mode,

