@@ -177,11 +177,11 @@ def load_base(
     model.config.pad_token_id = model.generation_config.pad_token_id = tokenizer.pad_token_id
     _sound(config, model)
     if not torch.cuda.is_available() and (count := model.num_parameters()) > LARGE:
-        print(f"{config.name}: {count / 1e9:.1f} billion parameters on a CPU: {SLOW}")
+        print(
+            f"{config.name}: {count / 1e9:.1f} billion parameters on a CPU, which is slow: 1.8 billion took 0.8 s a "
+            f"token on two cores. model=smollm2 is for CPUs, and scale=0.01 for a look at this one"
+        )
     return model
-
-
-SLOW = "SLOWWORDS"
 
 
 def _sound(config: ModelConfig, model: PreTrainedModel) -> None:

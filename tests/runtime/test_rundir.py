@@ -199,8 +199,9 @@ def bits(dtype, value):
     kinds = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}
     held = np.zeros(5, kinds[dtype])
     held[3] = value
-    header = json.dumps({"fine": {"dtype": "I64", "shape": [1], "data_offsets": [0, 8]},
-                         "x": {"dtype": dtype, "shape": [5], "data_offsets": [8, 8 + held.nbytes]}}).encode()  # fmt: skip
+    fine = {"dtype": "I64", "shape": [1], "data_offsets": [0, 8]}
+    broken = {"dtype": dtype, "shape": [5], "data_offsets": [8, 8 + held.nbytes]}
+    header = json.dumps({"fine": fine, "x": broken}).encode()
     return len(header).to_bytes(8, "little") + header + b"\xff" * 8 + held.tobytes()
 
 

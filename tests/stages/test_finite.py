@@ -7,7 +7,7 @@ import shutil
 import pytest
 import torch
 from accelerate.optimizer import AcceleratedOptimizer
-from conftest import LETTERS, TINY, composed, letters, qgen
+from conftest import TINY, composed, install, qgen
 from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 
@@ -131,9 +131,9 @@ def test_a_loss_that_is_not_finite_beside_a_gradient_that_is(tmp_path, monkeypat
 
 @pytest.mark.parametrize("stage", ["sft", "grpo"])
 def test_a_learning_rate_without_measure_ends_with_a_message(tmp_path, stage):
-    home = letters(tmp_path)
-    size = [part for part in SIZE if "learning_rate" not in part and "gate" not in part]
-    done = qgen(f"stage={stage}", *size, *TINY, *LETTERS[:1], "stage.learning_rate=1e20", cwd=home)
+    home = tmp_path
+    size = [part for part in SIZE if "learning_rate" not in part]
+    done = qgen(f"stage={stage}", *size, *TINY, "stage.learning_rate=1e20", cwd=home)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "not finite" in done.stderr
@@ -142,10 +142,14 @@ def test_a_learning_rate_without_measure_ends_with_a_message(tmp_path, stage):
 
 
 def test_weights_that_overflow_end_the_stage_at_once(tmp_path, monkeypatch):
-    with pytest.raises(NotFiniteError, match="the weights are not finite after step 2"):
-        train(tmp_path, monkeypatch, "sft", set(), "stage.learning_rate=1e38", "stage.lr_scheduler_type=constant",
-              "stage.weight_decay=1e3")  # fmt: skip
-    assert last_checkpoint(tmp_path / "out")[0] is None
+    def on_optimizer_step(self, args, state, control, model=None, **_):
+        if state.global_step == 3:  # steps done
+            next(p for p in model.parameters() if p.requires_grad).data[0] = math.inf
+
+    monkeypatch.setattr(Poison, "on_optimizer_step", on_optimizer_step)
+    with pytest.raises(NotFiniteError, match=r"the weights are not finite after step 4.*\n.*\n.*from checkpoint-2"):
+        train(tmp_path, monkeypatch, "sft", set())
+    assert not (tmp_path / "out" / "checkpoint-4").exists()
 
 
 def test_float16s_scaler_is_left_to_its_work_and_counted_apart(tmp_path):
@@ -163,7 +167,8 @@ def test_float16s_scaler_is_left_to_its_work_and_counted_apart(tmp_path):
 
     layer = torch.nn.Linear(2, 1)
     optimizer = AcceleratedOptimizer(torch.optim.SGD(layer.parameters(), lr=1.0), scaler=torch.amp.GradScaler("cpu"))
-    optimizer.scaler._scale = torch.tensor(4.0)
+    optimizer.scaler.load_state_dict(optimizer.scaler.state_dict() | {"scale": 4.0})
+    optimizer.scaler.scale(torch.ones(1))
     guard, trainer = finite.Finite(composed(*TINY), tmp_path, "sdpa"), Trainer()
     trainer.model = layer
     guard.equip(trainer)
@@ -175,7 +180,6 @@ def test_float16s_scaler_is_left_to_its_work_and_counted_apart(tmp_path):
         trainer.training_step()
         for parameter in layer.parameters():
             parameter.grad = torch.full_like(parameter, gradient)
-        optimizer.scaler.scale(torch.ones(1))
         optimizer.scaler.unscale_(optimizer.optimizer)
         trainer.norm = torch.tensor(gradient)
         trainer._get_grad_norm()
@@ -263,15 +267,23 @@ def test_a_base_that_is_not_finite_is_refused_by_every_load(tmp_path):
         model.load_plain(wanted, 0)
 
 
-def test_a_stage_that_learns_nothing_says_so_and_may_be_an_error(tmp_path):
-    home = letters(tmp_path)
-    arguments = ("stage=sft", *[a for a in SIZE if "gate" not in a and "rate" not in a], *TINY, *LETTERS)
-    worse = ("stage.learning_rate=1", "stage.lr_scheduler_type=constant")
-    done = qgen(*arguments, *worse, "validation.require_gain=true", cwd=home)
+WANING = """
+seen = []
+def waning(completions, **columns):
+    seen.append(1)
+    return [1 / len(seen)] * len(completions)
+"""
+
+
+def test_a_stage_that_learns_nothing_says_so_and_may_be_an_error(tmp_path, monkeypatch):
+    home = install(tmp_path, "waning", "waning", WANING)
+    monkeypatch.setenv("PYTHONPATH", str(home / "site"))
+    arguments = ("stage=sft", *SIZE, *TINY, "+reward.terms.waning.weight=1")
+    done = qgen(*arguments, "validation.require_gain=true", cwd=home)
     assert done.returncode == 1
     assert "LEARNED NOTHING" in done.stderr
     assert not (home / "outputs/t/sft/summary.json").exists()
-    done = qgen(*arguments, *worse, "resume=true", "validation.require_gain=false", cwd=home)
+    done = qgen(*arguments, "overwrite=true", cwd=home)
     assert done.returncode == 0, done.stderr
     assert "sft LEARNED NOTHING" in done.stdout
     assert "LEARNED NOTHING" in (home / "outputs/t/sft/report.html").read_text()

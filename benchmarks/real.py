@@ -1,0 +1,116 @@
+"""A model that knows mathematics, before and after each stage: python benchmarks/real.py RUNS --out DIR [--show]
+
+RUNS holds run directories named NAME-SEED. What the seeds of one NAME and stage have trained is measured together: each
+model writes n problems for the same held-out requests, and the base model itself solves them (qgen.evaluate's protocol,
+with evaluate.solver). Outputs are kept in DIR/outputs.jsonl, figures in DIR/evaluation.json; --show prints them.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from qgen import data, evaluate
+from qgen.prompts import requests
+from qgen.runtime import rundir
+from qgen.runtime.files import read_json, rows, write_json
+from qgen.tables import difference_table, evaluation_table, plain_table, show, test_table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, nargs="?")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", nargs="*", help="NAME/STAGE, in their order; all where nothing is said")
+    parser.add_argument("--pairs", nargs="*", default=[], help="A:B to compare, each NAME/STAGE or base")
+    parser.add_argument("--n", type=int, default=200, help="problems a model")
+    parser.add_argument("--solver", help="a model that solves them, as evaluate.solver")
+    parser.add_argument("--tokens", type=int, default=256, help="of a problem")
+    parser.add_argument("--batch", type=int, default=200, help="problems written at once")
+    parser.add_argument("--show", action="store_true")
+    given = parser.parse_args()
+    if given.runs:
+        given.out.mkdir(parents=True, exist_ok=True)
+        write_json(given.out / "training.json", {"stages": training(given.runs)})
+        write_json(given.out / "evaluation.json", measured(given))
+    if given.show or given.runs:
+        show(training_table(read_json(given.out / "training.json")["stages"]))
+        if result := read_json(given.out / "evaluation.json"):
+            show(evaluation_table(result), test_table(result), difference_table(result), *result["notes"])
+
+
+def stages(runs: Path) -> dict[str, list[Path]]:
+    """The finished stages of the runs, of all seeds of a NAME/STAGE together."""
+    found: dict[str, list[Path]] = {}
+    for summary in sorted(runs.glob("*/*/summary.json")):
+        home = summary.parent
+        found.setdefault(f"{home.parent.name.rpartition('-')[0]}/{home.name}", []).append(home)
+    return found
+
+
+def training(runs: Path) -> list[dict]:
+    """What became of each stage while it was trained."""
+    kept = ("steps", "kept_step", "learned", "nonfinite_steps", "seconds", "reward", "format_yield", "heldout_loss")
+    told = []
+    for name, homes in stages(runs).items():
+        for home in homes:
+            summary, environment = (read_json(home / file) for file in (rundir.SUMMARY, rundir.ENVIRONMENT))
+            step = [row["seconds"] for row in rows(home / "memory.jsonl") if row["node"] == "step"]
+            told.append({"name": name, "seed": rundir.config_at(home).seed, **{key: summary.get(key) for key in kept},
+                         "told": summary.get("told"), "device": environment.get("device"),
+                         "attention": environment.get("attention"),
+                         "seconds_a_step": float(np.median(step)) if step else None})  # fmt: skip
+    return told
+
+
+def training_table(told: list[dict]):
+    table = plain_table("each stage, by its own validation")
+    for column in ("stage", "seed", "steps", "kept", "not finite", "held-out loss", "reward", "format"):
+        table.add_column(column, justify="left" if column == "stage" else "right")
+    for row in told:
+        pairs = [" → ".join(f"{value:{form}}" for value in row[key])
+                 for key, form in (("heldout_loss", ".3f"), ("reward", ".2f"), ("format_yield", ".0%"))]  # fmt: skip
+        cells = (row["seed"], row["steps"], row["kept_step"], row["nonfinite_steps"], *pairs)
+        table.add_row(row["name"], *map(str, cells))
+    return table
+
+
+def measured(given: argparse.Namespace) -> dict:
+    """The protocol's figures, models of several seeds pooled."""
+    from qgen.metrics.written import Written
+    from qgen.model import load_plain
+
+    homes = {name: found for name, found in stages(given.runs).items() if not given.only or name in given.only}
+    homes = {name: homes[name] for name in given.only or homes if name in homes}
+    first = next(iter(homes.values()))[0]
+    run = rundir.config_at(first)
+    groups = {"base": [evaluate.Writer("base", first, run, None)]} | {
+        name: [evaluate.Writer(f"{name}-{i}", home, rundir.config_at(home), rundir.adapter_at(home))
+               for i, home in enumerate(found)]
+        for name, found in homes.items()
+    }  # fmt: skip
+    writers = [writer for group in groups.values() for writer in group]
+    corpus = data.load(run.data)
+    config = evaluate.EvaluateConfig(run=str(first), n=given.n, batch_size=given.batch)
+    config.evaluate.solver = given.solver
+    sampling = run.sampling
+    sampling.max_new_tokens, sampling.batch_size = given.tokens, given.batch
+    asked = requests(run.prompt, corpus.heldout, given.n, run.data.split_seed, config.task)
+    loaded = load_plain(run.model, run.seed)
+    blocks = evaluate._blocks(writers, loaded, asked, sampling, [0], given.out / "outputs.jsonl")
+    ids = {prompt: i for i, prompt in enumerate(dict.fromkeys(json.dumps(r["prompt"]) for r in asked))}
+    prompts = np.array([ids[json.dumps(r["prompt"])] for r in asked])
+    written = [
+        Written(name, "model", asked * len(group), np.tile(prompts, len(group)),
+                [text for writer in group for text in blocks[writer.name][0]["texts"]])
+        for name, group in groups.items()
+    ]  # fmt: skip
+    pairs = [tuple(pair.split(":")) for pair in given.pairs]
+    pairs = [pair for pair in pairs if set(pair) <= set(groups)]
+    return {"n": given.n, "seeds": [0], "prompts": len(ids), "max_new_tokens": given.tokens, "solver": given.solver,
+            **evaluate._measure(config, run, corpus, loaded, written, pairs)}  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
