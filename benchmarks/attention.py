@@ -53,9 +53,6 @@ def main() -> None:
     }
     policy, tokenizer = load(config.model, None, 0)
     corpus = data.load(config.data)
-    for length in LENGTHS:
-        batch = rows_of(corpus, config, tokenizer, length)
-        found[f"step_{length}"] = beside(lambda batch=batch: step(policy, batch))
     writer = Writer(policy, rollout.ends(policy, tokenizer), tokenizer.pad_token_id)
     writer.decoder.refresh()
     writer.ends = ()  # to the last token, so that both write as many
@@ -65,6 +62,9 @@ def main() -> None:
         part = (ids * (1 + rows // len(ids)))[:rows]
         sampling = SamplingConfig(max_new_tokens=given.tokens)
         found[f"token_{rows}"] = beside(lambda part=part, s=sampling: written(writer, part, s), 3, writer.release)
+    for length in LENGTHS:
+        batch = rows_of(corpus, config, tokenizer, length)
+        found[f"step_{length}"] = beside(lambda batch=batch: step(policy, batch))
     print(text := json.dumps(found, indent=1))
     if given.out:
         given.out.parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ def written(writer: Writer, ids: list[list[int]], sampling: SamplingConfig) -> t
     return seconds, all(abs(value) < float("inf") for w in found for value in w.logprobs)
 
 
-def beside(work: Callable, times: int = 8, anew: Callable = lambda: None) -> dict[str, dict]:
+def beside(work: Callable, times: int = 6, anew: Callable = lambda: None) -> dict[str, dict]:
     """A work with cuDNN's attention on and off, in turns.
 
     Args:

@@ -4,6 +4,7 @@ Each is converted once into a directory of safetensors in the cache, which every
 be cut into pieces, a package each; they are joined and the whole is checked against its sha256 before it is believed.
 """
 
+import functools
 import hashlib
 import importlib.util
 import os
@@ -23,6 +24,7 @@ from transformers.integrations.ggml import GGUF_CONFIG_MAPPING
 
 CONVERSION = 3  # its version: another makes the cache's directories anew
 SUFFIX = ".gguf"
+READABLE = sorted(set(GGUF_CONFIG_MAPPING) - {"general", "tokenizer"})  # architectures; these two are other sections
 
 
 @dataclass(frozen=True)
@@ -91,13 +93,19 @@ def directory(name: str) -> Path:
     file = Path(name)
     if not file.is_file():
         raise RuntimeError(f"model.name={name}: there is no such file")
-    with file.open("rb") as opened:
-        sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
-    target = cache() / f"{file.stem}-{sha256[:12]}-{CONVERSION}"
+    stat = file.stat()
+    target = cache() / f"{file.stem}-{_sha256(file.resolve(), stat.st_size, stat.st_mtime_ns)[:12]}-{CONVERSION}"
     with _once(target) as wanted:
         if wanted:
             _convert(file, target, torch.bfloat16)
     return target
+
+
+@functools.cache
+def _sha256(file: Path, size: int, changed: int) -> str:
+    """A file's hash, worked out once while its size and time stay what they are."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def missing(model: Packaged) -> list[str]:
@@ -168,41 +176,76 @@ def _joined(model: Packaged) -> Iterator[Path]:
 
 def _convert(file: Path, target: Path, dtype: torch.dtype, end: str | None = None, pad: str | None = None) -> None:
     """Write a GGUF file's model and tokenizer as transformers has them. The weights are no longer quantized."""
-    _room(_parameters(file) * dtype.itemsize, f"{target.name} in {str(dtype).removeprefix('torch.')}")
+    header = _header(file)
+    _room(header.parameters * dtype.itemsize, f"{target.name} in {str(dtype).removeprefix('torch.')}")
     print(f"converting {file.name}, once, into {target}")
     fresh = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
     try:
         try:
             with redirect_stderr(StringIO()):  # a progress bar that no setting turns off
-                model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=dtype)
+                model, told = AutoModelForCausalLM.from_pretrained(
+                    file.parent, gguf_file=file.name, dtype=dtype, output_loading_info=True
+                )
             tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-        except (ValueError, KeyError, NotImplementedError) as error:
-            raise RuntimeError(f"{file}: transformers cannot read it ({str(error).splitlines()[0]})") from error
+        except Exception as error:  # a field that is missing or wrong is noticed wherever it is first used
+            raise RuntimeError(f"{file}: transformers cannot read it ({_said(error)})") from error
+        if lacking := sorted(told["missing_keys"]):  # which transformers makes up at random
+            raise RuntimeError(
+                f"{file} holds a part of a model: {lacking[0]} is the first of {len(lacking)} tensors that it lacks. A "
+                f"file that was split (-00001-of-…) must be merged before, with llama.cpp's llama-gguf-split --merge"
+            )
         del model.config.quantization_config  # save_pretrained refuses what is marked so
         model.hf_quantizer = None
         model.save_pretrained(fresh)
-        tokenizer.eos_token, tokenizer.pad_token = end or tokenizer.eos_token, pad or tokenizer.pad_token
+        tokenizer.eos_token = end or header.end or tokenizer.eos_token  # transformers' own is, of a llama, bos
+        tokenizer.pad_token = pad or header.pad or tokenizer.pad_token
         tokenizer.clean_up_tokenization_spaces = False  # it would eat the space before a comma in LaTeX
         tokenizer.save_pretrained(fresh)
+        fresh.chmod(0o755)  # a cache may serve several users
         os.replace(fresh, target)  # a reader sees all of it or nothing
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _parameters(file: Path) -> int:
-    """How many numbers a GGUF file holds. Raises RuntimeError where it is not whole, or of an unknown architecture."""
+@dataclass(frozen=True)
+class _Header:
+    """Of a GGUF file: how many numbers it holds, and the tokens that it says end a turn and pad."""
+
+    parameters: int
+    end: str | None
+    pad: str | None
+
+
+def _header(file: Path) -> _Header:
+    """Raises RuntimeError where the file is not whole, or of an unknown architecture."""
     try:
         reader = GGUFReader(file)
         architecture = reader.fields["general.architecture"].contents()
         count = sum(int(tensor.n_elements) for tensor in reader.tensors)
+        end, pad = (_token(reader, kind) for kind in ("eos", "padding"))
     except Exception as error:  # the reader checks nothing: what a file that is cut short raises depends on where
-        raise RuntimeError(f"{file} is not a whole GGUF file ({str(error).splitlines()[0]})") from error
-    if architecture not in GGUF_CONFIG_MAPPING:
+        raise RuntimeError(f"{file} is not a whole GGUF file ({_said(error)})") from error
+    if _letters(architecture) not in map(_letters, READABLE):
         raise RuntimeError(
             f"{file} is of the architecture {architecture}, which transformers cannot read from GGUF (it reads "
-            f"{', '.join(sorted(GGUF_CONFIG_MAPPING))})"
+            f"{', '.join(READABLE)})"
         )
-    return count
+    return _Header(count, end, pad)
+
+
+def _token(reader: GGUFReader, kind: str) -> str | None:
+    number = reader.fields.get(f"tokenizer.ggml.{kind}_token_id")
+    return None if number is None else reader.fields["tokenizer.ggml.tokens"].contents(number.contents())
+
+
+def _letters(architecture: str) -> str:
+    """What transformers' qwen2_moe and gpt_oss have in common with the files' qwen2moe and gpt-oss."""
+    return "".join(filter(str.isalnum, architecture))
+
+
+def _said(error: Exception) -> str:
+    """An error's first line; what it is, where it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _room(needed: int, what: str) -> None:

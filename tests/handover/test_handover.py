@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from conftest import composed
-from tokenizers import pre_tokenizers
+from tokenizers import Regex, normalizers, pre_tokenizers
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from qgen import model
@@ -87,12 +87,70 @@ def test_digits_cut_one_by_one_are_llama_cpps_smollm(source, whole, tmp_path):
         assert server.tokenize(text) != source.tokenizer(text)["input_ids"]
 
 
+def cut_as_qwen(tokenizer):
+    """A tokenizer, cutting text up as Qwen's does before it merges (transformers adds the NFC as it reads it)."""
+    cut = pre_tokenizers.Split(Regex(vocabulary.PRE["qwen2"][0]["pattern"]["Regex"]), "isolated")
+    steps = [cut, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(steps)
+    return tokenizer
+
+
+def tiny_qwen(source, folder, tokenizer, **shape):
+    """A Qwen2 of random weights, among them biases, which would begin at 0, and scores that tell positions apart."""
+    shape = dict(source.run.model.architecture, model_type="qwen2", vocab_size=len(tokenizer), **shape)
+    torch.manual_seed(0)
+    base = AutoModelForCausalLM.from_config(AutoConfig.for_model(**shape))
+    with torch.no_grad():
+        for name, value in base.named_parameters():
+            if name.endswith("bias"):
+                value.normal_()
+            elif "q_proj" in name or "k_proj" in name:
+                value.mul_(20)
+    base.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_qwen2_is_read_by_transformers_and_by_llama_cpp(source, tmp_path, tied):
+    tokenizer = model.load_tokenizer(source.model)
+    if tied:  # a smaller vocabulary is enough
+        tokenizer = tokenizer.train_new_from_iterator((render(p) for p in source.corpus.train), 1000)
+    tiny_qwen(source, tmp_path, cut_as_qwen(tokenizer), tie_word_embeddings=tied)
+    file = tmp_path / "model.gguf"
+    by = gguf.write(tmp_path, file, Precision.f32, "tiny", None)
+    proof = readback.prove(file, Precision.f32, source, merged.load(tmp_path, source))
+    assert proof.agreement.max_abs == 0
+    assert proof.greedy[0] == proof.greedy[1] > 0
+    assert proof.llamacpp[0] == proof.llamacpp[1]
+    assert proof.by == "llama.cpp"  # transformers takes a qwen2's tokenizer for Qwen's, whatever the file says
+    assert proof.tokens > 10_000
+    assert "NFC" in by
+
+
+def test_of_normal_forms_nfc_alone_is_left_to_the_text(source):
+    tokenizer = model.load_tokenizer(source.model)
+    for step, nfc in ((normalizers.Sequence([]), False), (normalizers.NFC(), True)):
+        tokenizer.backend_tokenizer.normalizer = step
+        assert vocabulary.read(tokenizer, 10).nfc is nfc
+    tokenizer.backend_tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
+    with pytest.raises(ValueError, match=r"normalises text \(NFC, Lowercase\)"):
+        vocabulary.read(tokenizer, 10)
+
+
+def test_a_qwen2_that_looks_back_a_window_alone_is_not_written_from_here(source, tmp_path, monkeypatch):
+    monkeypatch.delenv("LLAMA_CPP", raising=False)
+    tokenizer = cut_as_qwen(model.load_tokenizer(source.model))
+    tiny_qwen(source, tmp_path, tokenizer, use_sliding_window=True, sliding_window=64, max_window_layers=1)
+    with pytest.raises(RuntimeError, match="looks back 64 tokens only"):
+        gguf.write(tmp_path, tmp_path / "model.gguf", Precision.f16, "tiny", None)
+
+
 def test_what_cannot_be_written_from_here_names_the_converter(source, tmp_path, monkeypatch):
     monkeypatch.delenv("LLAMA_CPP", raising=False)
     shape = dict(source.run.model.architecture, model_type="qwen3", head_dim=8, vocab_size=len(source.tokenizer))
     AutoModelForCausalLM.from_config(AutoConfig.for_model(**shape)).save_pretrained(tmp_path)
     source.tokenizer.save_pretrained(tmp_path)
-    with pytest.raises(RuntimeError, match=r"architecture is qwen3, not llama.*convert_hf_to_gguf\.py.*LLAMA_CPP"):
+    with pytest.raises(RuntimeError, match=r"is qwen3, not llama or qwen2.*convert_hf_to_gguf\.py.*LLAMA_CPP"):
         gguf.write(tmp_path, tmp_path / "model.gguf", Precision.f16, "tiny", None)
     monkeypatch.setenv("LLAMA_CPP", str(tmp_path))
     with pytest.raises(RuntimeError, match=r"holds no convert_hf_to_gguf\.py"):

@@ -18,10 +18,10 @@ from qgen.runtime.finite import NotFiniteError
 from qgen.runtime.rundir import Claim, last_checkpoint
 from qgen.stages import run as stages
 
-SIZE = ("stage.per_device_train_batch_size=2", "stage.gradient_accumulation_steps=4", "stage.num_prompts=16",
-        "stage.max_steps=8", "stage.save_steps=2", "stage.learning_rate=1e-2", "validation.every=0",
-        "reward.gate=null")  # fmt: skip
-STAGES = pytest.mark.parametrize("stage", ["sft", "grpo", "distill"])
+SIZE = ("stage.per_device_train_batch_size=${by_stage:1,4,1}", "stage.gradient_accumulation_steps=2",
+        "stage.num_prompts=16", "stage.max_steps=8", "stage.save_steps=2", "stage.learning_rate=1e-2",
+        "validation.every=0", "reward.gate=null")  # fmt: skip
+STAGES = pytest.mark.parametrize("stage", ["sft", "grpo", pytest.param("distill", marks=pytest.mark.slow)])
 
 
 class Poison(TrainerCallback):
@@ -76,7 +76,7 @@ def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(tmp_path, monk
     assert written[0]["first_in"] == "the gradient of model.layers.1.self_attn.v_proj.lora_B"
     kept = torch.load(out / "nonfinite.pt")
     assert kept["step"] == 3
-    assert len(kept["batches"]) == 4
+    assert len(kept["batches"]) == 2
     assert all(tensor.numel() for batch in kept["batches"] for tensor in batch.values())
     summary = json.loads((out / "summary.json").read_text())
     assert summary["nonfinite_steps"] == 2
@@ -126,7 +126,7 @@ def test_a_loss_that_is_not_finite_beside_a_gradient_that_is(tmp_path, monkeypat
     out, poison = train(tmp_path, monkeypatch, "sft", set())
     assert all(torch.equal(a, b) for a, b in zip(poison.weights[2], poison.weights[3], strict=True))
     assert [row[1] is None for row in figures(out)] == [False, False, True, *[False] * 5]
-    assert rows(out / "nonfinite.jsonl")[0]["losses"] == [None] * 4
+    assert rows(out / "nonfinite.jsonl")[0]["losses"] == [None] * 2
 
 
 @pytest.mark.parametrize("stage", ["sft", "grpo"])
@@ -236,6 +236,7 @@ def test_every_command_refuses_an_adapter_that_is_not_finite(pipeline, tmp_path)
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_an_adapter_that_does_not_fit_is_refused_by_name(pipeline, tmp_path):
     shutil.copytree(pipeline[0], tmp_path / "home")
     home = tmp_path / "home"

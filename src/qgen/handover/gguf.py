@@ -1,8 +1,8 @@
 """Format gguf: a merged model in one file, written from here or, where it is of another kind, by llama.cpp's converter.
 
-The layout is that of llama.cpp's convert_hf_to_gguf.py (conversion/llama.py, conversion/base.py), whose tensors are the
-same to the bit. It is asked second, because it takes the embedded model's tokenizer, a BPE with byte_fallback, for
-SentencePiece's, and leaves its merges out.
+The layout is that of llama.cpp's convert_hf_to_gguf.py (conversion/llama.py, conversion/qwen.py, conversion/base.py),
+whose tensors of a llama are the same to the bit. It is asked second, because it takes the embedded model's tokenizer, a
+BPE with byte_fallback, for SentencePiece's, and leaves its merges out.
 """
 
 import os
@@ -22,6 +22,7 @@ from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrained
 from qgen.handover import Precision, vocabulary
 
 CONVERTER = "convert_hf_to_gguf.py"
+ARCHITECTURES = {"llama": gguf.MODEL_ARCH.LLAMA, "qwen2": gguf.MODEL_ARCH.QWEN2}  # transformers' name is llama.cpp's
 _TYPES = {
     Precision.f32: (gguf.GGMLQuantizationType.F32, gguf.LlamaFileType.ALL_F32),
     Precision.f16: (gguf.GGMLQuantizationType.F16, gguf.LlamaFileType.MOSTLY_F16),
@@ -47,7 +48,7 @@ def write(merged: Path, target: Path, precision: Precision, name: str, licence: 
             ) from error
         _convert(script, merged, target, precision)
         return f"llama.cpp's {CONVERTER}"
-    writer = gguf.GGUFWriter(target, "llama", use_temp_file=True)
+    writer = gguf.GGUFWriter(target, config.model_type, use_temp_file=True)
     _describe(writer, config, precision, name, licence)
     _tokens(writer, known, tokenizer)
     for tensor, values, kind in _tensors(merged, config, _TYPES[precision][0]):
@@ -56,7 +57,8 @@ def write(merged: Path, target: Path, precision: Precision, name: str, licence: 
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    return f"the package gguf {metadata.version('gguf')}"
+    nfc = " (without its tokenizer's NFC, which llama.cpp leaves to who writes the text)" if known.nfc else ""
+    return f"the package gguf {metadata.version('gguf')}{nfc}"
 
 
 def converter() -> Path | None:
@@ -80,12 +82,14 @@ def _convert(script: Path, merged: Path, target: Path, precision: Precision) -> 
 
 def _known(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> vocabulary.Vocabulary:
     """The vocabulary of a model that can be written from here. Raises ValueError, saying why, for another."""
-    if config.model_type != "llama":
-        raise ValueError(f"the model's architecture is {config.model_type}, not llama")
+    if config.model_type not in ARCHITECTURES:
+        raise ValueError(f"the model's architecture is {config.model_type}, not {' or '.join(ARCHITECTURES)}")
     if (rope := config.rope_parameters["rope_type"]) != "default":
         raise ValueError(f"its rotary embedding is scaled ({rope})")
-    if config.attention_bias or config.mlp_bias:
+    if config.model_type == "llama" and (config.attention_bias or config.mlp_bias):  # a qwen2 has q's, k's and v's
         raise ValueError("its projections have biases")
+    if getattr(config, "sliding_window", None):  # which llama.cpp's qwen2 does not have
+        raise ValueError(f"its attention looks back {config.sliding_window} tokens only")
     return vocabulary.read(tokenizer, config.vocab_size)
 
 
@@ -107,10 +111,11 @@ def _describe(
     writer.add_head_count_kv(config.num_key_value_heads)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
-    writer.add_rope_dimension_count(config.head_dim)
-    if config.head_dim * config.num_attention_heads != config.hidden_size:
-        writer.add_key_length(config.head_dim)
-        writer.add_value_length(config.head_dim)
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    writer.add_rope_dimension_count(width)
+    if width * config.num_attention_heads != config.hidden_size:
+        writer.add_key_length(width)
+        writer.add_value_length(width)
 
 
 def _tokens(writer: gguf.GGUFWriter, known: vocabulary.Vocabulary, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -131,8 +136,10 @@ def _tensors(
     merged: Path, config: PretrainedConfig, kind: gguf.GGMLQuantizationType
 ) -> Iterator[tuple[str, np.ndarray, gguf.GGMLQuantizationType]]:
     """Name, float32 values and type of each tensor, one at a time."""
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)
+    names = gguf.get_tensor_name_map(ARCHITECTURES[config.model_type], config.num_hidden_layers)
     heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
+    if config.model_type != "llama":
+        heads = {}  # llama.cpp rotates the others' halves as transformers does ("neox")
     for path in sorted(merged.glob("*.safetensors")):
         with safe_open(path, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118 (it is no dict)
@@ -142,11 +149,11 @@ def _tensors(
                 vector, odd = values.ndim == 1, values.shape[-1] % gguf.GGML_QUANT_SIZES[kind][0]
                 fitting = gguf.GGMLQuantizationType.F16 if odd else kind
                 own = gguf.GGMLQuantizationType.F32 if vector else fitting
-                yield names.get_name(name, (".weight",)), values.numpy(), own
+                yield names.get_name(name, (".weight", ".bias")), values.numpy(), own
 
 
 def _interleaved(weight: torch.Tensor, heads: int) -> torch.Tensor:
     """A projection with the two halves of each head, which are rotated together, made neighbours: llama.cpp rotates
-    pairs of neighbours where transformers rotates halves. Of shape (heads x width, hidden), as it was."""
+    a llama's pairs of neighbours where transformers rotates halves. Of shape (heads x width, hidden), as it was."""
     halves = weight.reshape(heads, 2, weight.shape[0] // heads // 2, *weight.shape[1:])
     return halves.transpose(1, 2).reshape(weight.shape)

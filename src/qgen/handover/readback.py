@@ -120,8 +120,12 @@ def _same_text(
     decode: Callable[[list[int]], str],
     who: str,
 ) -> None:
-    """Raise RuntimeError where a text's tokens are not the tokenizer's, or do not give the text again."""
-    for text in texts:
+    """Raise RuntimeError where a text's tokens are not the tokenizer's, or do not give the text again.
+
+    Texts are compared in the tokenizer's normal form, where it has one: llama.cpp does not make it.
+    """
+    normalizer = tokenizer.backend_tokenizer.normalizer
+    for text in texts if normalizer is None else map(normalizer.normalize_str, texts):
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
         if encode(text) != ids or decode(ids) != text:
             raise RuntimeError(f"{who} reads another text out of the GGUF file than was written: {text[:80]!r}")

@@ -7,9 +7,16 @@ from gguf import TokenType
 from transformers import PreTrainedTokenizerBase
 
 _BYTES = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
+_QWEN = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 PRE = {  # how llama.cpp names what it cuts text up by, before merges are applied
     "gpt-2": [_BYTES],
     "smollm": [{"type": "Digits", "individual_digits": True}, _BYTES],
+    "qwen2": [
+        {"type": "Split", "pattern": {"Regex": _QWEN}, "behavior": "Isolated", "invert": False},
+        _BYTES | {"use_regex": False},
+    ],
 }
 
 
@@ -19,6 +26,7 @@ class Vocabulary:
     kinds: list[TokenType]
     merges: list[str]
     pre: str
+    nfc: bool  # the tokenizer brings text into this form first, and llama.cpp does not: the same where text is in it
 
 
 def read(tokenizer: PreTrainedTokenizerBase, size: int) -> Vocabulary:
@@ -30,8 +38,10 @@ def read(tokenizer: PreTrainedTokenizerBase, size: int) -> Vocabulary:
     bpe = whole["model"]
     if bpe["type"] != "BPE" or bpe.get("ignore_merges") or bpe.get("dropout"):
         raise ValueError("its tokenizer is not plain BPE")
-    if (whole["normalizer"] or {}).get("normalizers", whole["normalizer"]):
-        raise ValueError("its tokenizer normalises text")
+    normalizer = whole["normalizer"] or {"normalizers": []}
+    steps = normalizer.get("normalizers", [normalizer])
+    if steps not in ([], [{"type": "NFC"}]):
+        raise ValueError(f"its tokenizer normalises text ({', '.join(step['type'] for step in steps)})")
     by_id = {i: token for token, i in tokenizer.get_vocab().items()}
     added = tokenizer.added_tokens_decoder
     tokens, kinds = [], []
@@ -41,7 +51,8 @@ def read(tokenizer: PreTrainedTokenizerBase, size: int) -> Vocabulary:
             kind = TokenType.CONTROL if added[i].special else TokenType.USER_DEFINED
         tokens.append(by_id.get(i, f"[PAD{i}]"))
         kinds.append(kind)
-    return Vocabulary(tokens, kinds, [" ".join(pair) for pair in bpe["merges"]], _pre(whole["pre_tokenizer"]))
+    merges = [" ".join(pair) for pair in bpe["merges"]]
+    return Vocabulary(tokens, kinds, merges, _pre(whole["pre_tokenizer"]), bool(steps))
 
 
 def _pre(given: dict) -> str:
