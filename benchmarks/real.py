@@ -2,7 +2,8 @@
 
 RUNS holds run directories named NAME-SEED. What the seeds of one NAME and stage have trained is measured together: each
 model writes n problems for the same held-out requests, and the base model itself solves them (qgen.evaluate's protocol,
-with evaluate.solver). Outputs are kept in DIR/outputs.jsonl, figures in DIR/evaluation.json; --show prints them.
+with evaluate.solver). Outputs are kept in DIR/outputs.jsonl, figures in DIR/evaluation.json; --show prints them, and
+what was found by reading outputs (DIR/read/NAME.jsonl, a verdict a line, made by hand).
 """
 
 import argparse
@@ -36,6 +37,8 @@ def main() -> None:
         write_json(given.out / "evaluation.json", measured(given))
     if given.show or given.runs:
         show(training_table(read_json(given.out / "training.json")["stages"]))
+        if read := sorted((given.out / "read").glob("*.jsonl")):
+            show(reading_table(read))
         if result := read_json(given.out / "evaluation.json"):
             show(evaluation_table(result), test_table(result), difference_table(result), *result["notes"])
 
@@ -67,12 +70,27 @@ def training(runs: Path) -> list[dict]:
 def training_table(told: list[dict]):
     table = plain_table("each stage, by its own validation")
     for column in ("stage", "seed", "steps", "kept", "not finite", "held-out loss", "reward", "format"):
-        table.add_column(column, justify="left" if column == "stage" else "right")
+        table.add_column(column, justify="left" if column == "stage" else "right", no_wrap=True)
+    table.padding = (0, 1, 0, 0)
     for row in told:
-        pairs = [" → ".join(f"{value:{form}}" for value in row[key])
-                 for key, form in (("heldout_loss", ".3f"), ("reward", ".2f"), ("format_yield", ".0%"))]  # fmt: skip
+        forms = {"heldout_loss": ".2f", "reward": ".2f", "format_yield": ".0%"}
+        pairs = ["→".join(f"{value:{form}}" for value in row[key]) for key, form in forms.items()]
         cells = (row["seed"], row["steps"], row["kept_step"], row["nonfinite_steps"], *pairs)
         table.add_row(row["name"], *map(str, cells))
+    return table
+
+
+def reading_table(files: list[Path]):
+    """What was found of each model's problems by reading them: counts."""
+    columns = {"form": "in form", "well_posed": "well posed", "right": "right", "on_topic": "on topic",
+               "level_ok": "at level", "chestnut": "known"}  # fmt: skip
+    table = plain_table("read and worked out one by one: how many are ...")
+    for column in ("", "read", *columns.values()):
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+    table.padding = (0, 1, 0, 0)
+    for file in files:
+        found = rows(file)
+        table.add_row(file.stem, *map(str, (len(found), *(sum(bool(r[key]) for r in found) for key in columns))))
     return table
 
 

@@ -229,7 +229,7 @@ def test_every_command_refuses_an_adapter_that_is_not_finite(pipeline, tmp_path)
     home = tmp_path / "home"
     run = broken(home, "nan", with_nan)
     for module, *arguments in COMMANDS:
-        done = qgen(*(a.format(run=run) for a in arguments), cwd=home, module=module)
+        done = qgen(*(a.replace("{run}", str(run)) for a in arguments), cwd=home, module=module)
         assert done.returncode == 1, done.stdout
         assert "adapter_model.safetensors holds numbers that are not finite, first in base_model." in done.stderr
         assert str(run) in done.stderr
@@ -245,7 +245,7 @@ def test_an_adapter_that_does_not_fit_is_refused_by_name(pipeline, tmp_path):
     wide = broken(home, "wide", lambda tensors: {k: torch.ones(64, 64) for k in tensors})
     for run, said in ((foo, "has no place for foo"), (half, "the file lacks base_model."), (wide, "size mismatch")):
         for module, *arguments in (COMMANDS[0], COMMANDS[1], COMMANDS[3], COMMANDS[4]):
-            done = qgen(*(a.format(run=run) for a in arguments), cwd=home, module=module)
+            done = qgen(*(a.replace("{run}", str(run)) for a in arguments), cwd=home, module=module)
             assert done.returncode == 1, (run, module, done.stdout)
             assert "does not fit the model" in done.stderr
             assert said in done.stderr
