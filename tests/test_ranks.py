@@ -62,6 +62,22 @@ from qgen.train import main
 main()
 """
 )
+POISONED = """
+import math
+
+from qgen.runtime import ranks
+from qgen.stages import sft
+from qgen.train import main
+
+compute = sft.SFTTrainer.compute_loss
+
+def poisoned(self, *args, **more):
+    loss = compute(self, *args, **more)
+    return loss * math.nan if self.state.global_step == 1 and ranks.rank() == 1 else loss
+
+sft.SFTTrainer.compute_loss = poisoned
+main()
+"""
 ALONE = (
     SHARDED
     + """
@@ -184,6 +200,24 @@ def test_sharded_weights_learn_what_whole_ones_do(tmp_path):
     assert again.returncode == 0, again.stderr
     assert "resuming from checkpoint-4" in again.stdout
     assert [row["step"] for row in steps(out / "metrics.jsonl")] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.slow
+def test_nan_on_one_rank_is_a_step_that_no_rank_takes(tmp_path):
+    more = (*TINY, *SFT, "stage.gradient_accumulation_steps=2", "validation.keep_best=false")
+    (tmp_path / "poisoned.py").write_text(POISONED)
+    done = ranked("poisoned.py", *more, "run_name=whole", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = sharded(SHARDED + POISONED, *more, "run_name=sharded", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    whole, out = (tmp_path / "outputs" / name / "sft" for name in ("whole", "sharded"))
+    for folder in (whole, out):
+        assert [row["nonfinite_steps"] for row in steps(folder / "metrics.jsonl")] == [0, 1, 1, 1]
+        (row,) = rows(folder / "nonfinite.jsonl")
+        assert (row["step"], row["rank"], row["grad_norm"]) == (2, 0, None)
+        assert (folder / "nonfinite.pt").exists()
+    a, b = (load_file(folder / "adapter" / "adapter_model.safetensors") for folder in (whole, out))
+    assert_close(b, a, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.slow

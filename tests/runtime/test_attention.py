@@ -100,6 +100,28 @@ def test_releases_with_the_bug_are_refused():
     attention.refuse_broken_unsloth()  # not installed here
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_gradients_of_the_failing_shape_are_finite_once_it_is_settled():
+    before = attention.cudnn_gradient_is_finite()
+    said = attention.settle()
+    assert torch.backends.cuda.cudnn_sdp_enabled() == (before is not False)
+    assert ("switched off" in said) == (before is False)
+    for length in (64, 192, 320, 704):
+        query, key, value = (0.1 * torch.randn(1, 1, length, 64, device="cuda", dtype=torch.bfloat16) for _ in "qkv")
+        query[..., 0], key[..., 0] = 1.0, -960.0
+        inputs = [tensor.requires_grad_() for tensor in (query, key, value)]
+        mask = torch.ones(length, length, dtype=torch.bool, device="cuda").tril()[None, None]
+        scaled_dot_product_attention(*inputs, attn_mask=mask).sum().backward()
+        assert all(tensor.grad.isfinite().all() for tensor in inputs)
+
+
+def test_without_a_gpu_nothing_is_switched():
+    if not torch.cuda.is_available():
+        assert attention.settle() == ""
+        assert torch.backends.cuda.cudnn_sdp_enabled()
+
+
 def test_the_backend_is_said():
     for name in ("sdpa", "eager"):
         config = composed("model=tiny", f"model.attn_implementation={name}").model
