@@ -17,11 +17,19 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException, ValidationError
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    InterpolationKeyError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+)
 
 from qgen import repeat
 from qgen.compose import CONF, keys, naming, nearest, register, resolve
 from qgen.config import Config
+from qgen.runtime import orphans, redact
+from qgen.visible import clean
 
 log = logging.getLogger("qgen")
 
@@ -58,10 +66,12 @@ def entry(task: Callable[[Any, Path, dict], Any], name: str = "config", schema: 
             return None
 
     def main() -> None:
+        orphans.follow()
         register(schema)
         logging.raiseExceptions = False  # a log that cannot be written must not hide why
         os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra raises what it finds wrong, instead of printing it
         try:
+            redact.refuse(redact.overrides(given()))
             chosen = name
             if schema is Config:
                 chosen = repeat.take_flag() or name
@@ -73,7 +83,7 @@ def entry(task: Callable[[Any, Path, dict], Any], name: str = "config", schema: 
         except Exception as error:
             failed.append(explain(error, schema))
         for message in failed:
-            print(f"qgen: {message}", file=sys.stderr)
+            print(f"qgen: {clean(message)}", file=sys.stderr)
         sys.exit(1 if failed else 0)
 
     return main
@@ -92,11 +102,15 @@ def add(overrides: list[str]) -> None:
 
 
 def explain(error: BaseException, schema: type = Config) -> str:
-    """One message for a person: what is wrong, and what to do about it."""
+    """One message for a person: what is wrong, and what to do about it, without passwords."""
+    return redact.text(_explain(error, schema))
+
+
+def _explain(error: BaseException, schema: type) -> str:
     text = str(error).strip() or type(error).__name__
     if _disk_full(error):
         return f"no space is left on the disk ({text.splitlines()[0]}): free some; {_again(schema)}"
-    if isinstance(error, HydraException | OmegaConfBaseException):
+    if isinstance(error, HydraException | OmegaConfBaseException) or "full_key: " in text:  # OmegaConf keeps some types
         return _explain_config(error, schema)
     known = isinstance(error, RuntimeError | ValueError | ImportError | NotImplementedError)
     where = _log_file()
@@ -115,7 +129,13 @@ def _explain_config(error: BaseException, schema: type) -> str:
         chain.append(chain[-1].__cause__)
     message = "\n".join(str(e).strip() for e in chain)
     if isinstance(error, OverrideParseException):
-        return f"{error.override}: this override cannot be read ({str(chain[-1]).splitlines()[0]})"
+        return f"{error.override}: this override cannot be read ({str(chain[-1]).splitlines()[0]}); {_QUOTING}"
+    if (ambiguous := re.search(r"Ambiguous value for argument '(.+)'\n", message)) and "=" in ambiguous[1]:
+        key, value = ambiguous[1].split("=", 1)
+        return (
+            f"{ambiguous[1]}: several values are a sweep, which -m starts; one value with a comma in it is quoted, "
+            f"\"{key}='{value}'\", and a list is {key}=[{value}]"
+        )
     if isinstance(error, MissingConfigException) and error.options:
         group, _, choice = (error.missing_cfg_file or "").rpartition("/")
         options = ", ".join(error.options)
@@ -123,8 +143,15 @@ def _explain_config(error: BaseException, schema: type) -> str:
     if told := re.search(r"ValueError raised while resolving interpolation: (.+)", message):
         return told[1]
     full = re.search(r"full_key: (\S+)", message)
-    if isinstance(chain[-1], ValidationError) and full:
+    lost = re.search(r"Interpolation key '(\S+)' not found", message)
+    if isinstance(chain[-1], InterpolationKeyError) and full and lost:
+        return f"{full[1]}: ${{{lost[1]}}} is no key{nearest(lost[1], keys(schema))}"
+    if isinstance(chain[-1], MissingMandatoryValue) and full:
+        return f"{full[1]} has no value: set {full[1]}=VALUE"
+    if full and not isinstance(chain[-1], ConfigAttributeError | ConfigKeyError):
         return f"{full[1]}: {str(chain[-1]).splitlines()[0]}"
+    if there := re.search(r"An item is already at '(\S+)'", message):
+        return f"{there[1]} is there already: set it without the +"
     named = re.search(r"Could not (?:override|append to config\.|delete from config\.) '([\w./-]+)'", message)
     if full or named:
         name = full[1] if full else named[1]
@@ -133,6 +160,8 @@ def _explain_config(error: BaseException, schema: type) -> str:
         return f"{name}: there is no such key{nearest(name, keys(schema))}"
     return message.splitlines()[0]
 
+
+_QUOTING = "a value with signs of its own is quoted: \"KEY='VALUE'\""
 
 # safetensors' words for it, then torch.save's
 _FULL = ("No space left", "PytorchStreamWriter", "inline_container", "iostream error")

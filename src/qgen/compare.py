@@ -3,11 +3,10 @@
 import subprocess
 from pathlib import Path
 
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from qgen.runtime import rundir
+from qgen.runtime import redact, rundir
 from qgen.runtime.files import read_json, rows, steps
 from qgen.tables import plain_table
 
@@ -27,7 +26,7 @@ def compare(before: Path, after: Path) -> list[Table | Text]:
     environments = [read_json(home / rundir.ENVIRONMENT) for home in (before, after)]
     flat = [_flat(environment) for environment in environments]
     ran = {
-        k: tuple(str(f.get(k, "absent")) for f in flat)
+        k: tuple(redact.text(str(f.get(k, "absent"))) for f in flat)
         for k in sorted(flat[0] | flat[1])
         if flat[0].get(k) != flat[1].get(k)
     }
@@ -77,7 +76,7 @@ def _table(title: str, values: dict[str, tuple[str, str]]) -> Table:
     for column in ("", "first", "second"):
         table.add_column(column, overflow="fold")
     for key, pair in values.items():
-        table.add_row(*map(escape, (key, *pair)))
+        table.add_row(key, *pair)
     return table
 
 

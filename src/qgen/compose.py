@@ -22,7 +22,9 @@ from hydra.errors import HydraException
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from qgen import ranges
 from qgen.config import STAGES, Config
+from qgen.runtime import redact
 
 _HERE = Path(__file__).resolve().parent
 _UNNAMED = ("resume", "overwrite", "sweep.jobs", "sweep.retry")  # keys that do not make another job
@@ -50,6 +52,7 @@ def register(schema: type = Config) -> None:
     ConfigStore.instance().store(name="schema", node=schema)
     OmegaConf.register_new_resolver("by_stage", by_stage, replace=True)
     OmegaConf.register_new_resolver("folder", folder, replace=True)
+    OmegaConf.register_new_resolver("home", ranges.home, replace=True)  # Hydra makes the directory before it runs a job
 
 
 def naming(arguments: list[str]) -> list[str]:
@@ -86,6 +89,7 @@ def resolve(cfg: DictConfig) -> Any:
     for key in _unknown(cfg):
         raise ValueError(f"{key}: there is no such key{nearest(key, keys(OmegaConf.get_type(cfg)))}")
     config = OmegaConf.to_object(cfg)
+    redact.refuse(redact.leaves(OmegaConf.to_container(cfg, resolve=True)))
     if isinstance(config, Config):
         config.shorten()
     config.check()

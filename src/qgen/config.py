@@ -209,10 +209,11 @@ class RewardConfig:
 @dataclass
 class TrackerConfig:
     name: Tracker = MISSING
-    project: str = "qgen"
-    entity: str | None = None  # the W&B user or team that the runs belong to; None: the default of the API key
-    group: str | None = None  # what W&B puts runs together by; None: run_name, which is the sweep or the pipeline
-    mode: TrackerMode = TrackerMode.online  # of wandb
+    # of wandb; None: what the environment's WANDB_PROJECT, _ENTITY, _RUN_GROUP or _MODE says, or else
+    project: str | None = None  # qgen
+    entity: str | None = None  # the W&B user or team that the runs belong to: the default of the API key
+    group: str | None = None  # what W&B puts runs together by: run_name, which is the sweep or the pipeline
+    mode: TrackerMode | None = None  # online
     required: bool = True  # False: a tracker that cannot start is reported, and the run goes on
 
 
@@ -311,6 +312,7 @@ class Config:
 
     def shorten(self) -> None:
         """Apply `scale`, once: a config that is read back from a run's directory holds the scaled numbers."""
+        ranges.check(self)  # what is to be scaled, and by what
         if self.scale != 1:
             for part, names in _SCALED.items():
                 for name in names:
@@ -320,6 +322,7 @@ class Config:
     def check(self) -> None:
         """Raise ValueError, naming the key, where a value is out of range or two contradict each other."""
         ranges.check(self)
+        ranges.home(self.output_dir, self.run_name)
         if not self.strict:
             raise ValueError("strict=false permits nothing: qgen substitutes neither a model nor data nor scores")
         if self.resume and self.overwrite:

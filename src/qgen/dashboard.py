@@ -1,6 +1,7 @@
 """A W&B workspace for qgen's runs: python -m qgen.dashboard project=qgen [entity=NAME] [--dry-run]"""
 
 import json
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from qgen.cli import entry
 from qgen.runtime.strict import require
 
 AXIS = "train/global_step"
+PROJECT = "qgen"
 
 # section -> title of a panel -> what it plots over AXIS; NAME/* is every metric under NAME.
 SECTIONS: dict[str, dict[str, list[str]]] = {
@@ -52,13 +54,13 @@ TABLES = ["best_problems", "samples"]  # the section Samples
 class DashboardConfig:
     """Where the workspace goes."""
 
-    project: str = "qgen"
-    entity: str | None = None  # user or team; None: the default of the API key
+    project: str | None = None  # None: WANDB_PROJECT, or else qgen
+    entity: str | None = None  # user or team; None: WANDB_ENTITY, or else the default of the API key
     name: str = "qgen"  # title of the workspace
     dry_run: bool = False  # print the specification instead of saving it
 
     def check(self) -> None:
-        if not self.project:
+        if self.project == "":
             raise ValueError("project says which W&B project the workspace belongs to")
 
 
@@ -72,7 +74,7 @@ def dashboard(config: DashboardConfig, out: Path, plain: dict) -> None:
 
     try:
         wandb.setup(wandb.Settings(quiet=True, show_info=False))  # it neither chats nor asks for a key
-        config.entity = config.entity or wandb.Api(timeout=20).default_entity
+        config.entity = config.entity or os.environ.get("WANDB_ENTITY") or wandb.Api(timeout=20).default_entity
         print(f"the dashboard is {workspace(config).save().url}")
     except Exception as error:
         raise RuntimeError(
@@ -100,7 +102,7 @@ def workspace(config: DashboardConfig) -> Any:
     layout = ws.SectionLayoutSettings(columns=1, rows=2)
     return ws.Workspace(
         entity=config.entity or "",
-        project=config.project,
+        project=config.project or os.environ.get("WANDB_PROJECT") or PROJECT,
         name=config.name,
         sections=[*sections, ws.Section(name="Samples", panels=tables, is_open=True, layout_settings=layout)],
         settings=ws.WorkspaceSettings(x_axis=AXIS, smoothing_type="none"),

@@ -24,6 +24,7 @@ from qgen.config import Config, ModelConfig, SamplingConfig, SolverConfig, Writi
 from qgen.prompts import requests, spread
 from qgen.runtime import rundir
 from qgen.runtime.files import append, rows, write_json
+from qgen.runtime.origin import origin
 from qgen.runtime.quiet import quiet
 from qgen.tables import control_table, difference_table, evaluation_table, show, test_table, variation_table
 
@@ -95,7 +96,7 @@ def evaluate(config: EvaluateConfig, out: Path, plain: dict) -> None:
     sampling.max_new_tokens = config.max_new_tokens or sampling.max_new_tokens
     from qgen import data, variations
 
-    corpus = data.load(run.data)
+    corpus = data.load(run.data, run.prompt)
     for writer in writers:
         _same_problems(writer, run, corpus)
         writer.config.model.rollout = config.model.rollout or writer.config.model.rollout
@@ -168,9 +169,12 @@ def _writers(config: EvaluateConfig) -> tuple[list[Writer], list[tuple[str, str]
 
 
 def _origin(writer: Writer, writers: list[Writer]) -> str:
-    """The writer that a stage started from, as far as it is measured too; else the base."""
-    started = Path(_environment(writer).get("started_from", ""))
-    return next((w.name for w in writers if w.adapter and w.adapter.resolve() == started.resolve()), "base")
+    """The writer that a stage started from, known by its weights, as far as it is measured too; else the base."""
+    started, found = _environment(writer).get("started_from", "base"), origin(writer.home)
+    name = next((w.name for w in writers if w.adapter and found and w.adapter.resolve() == found.resolve()), "base")
+    if name == "base" != started:
+        print(f"{writer.name} was started from {started}, which is not measured here: it is compared with the base")
+    return name
 
 
 def _environment(writer: Writer) -> dict:

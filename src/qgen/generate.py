@@ -111,7 +111,7 @@ def _generate(config: GenerateConfig, home: Path, run: Config) -> None:
     from qgen.problemset import author
     from qgen.problemset.gate import Gate
 
-    began, corpus = time.monotonic(), data.load(run.data)
+    began, corpus = time.monotonic(), data.load(run.data, run.prompt)
     topics = sorted({p.topic for p in corpus.train})
     like = _like(config, topics)
     wanted = Counter({like.topic: config.count}) if like else _wanted(config, topics)

@@ -130,7 +130,7 @@ def load_tokenizer(config: ModelConfig) -> PreTrainedTokenizerBase:
     """The tokenizer, padding on the left, with a pad token that ends no turn where the vocabulary has one."""
     path = weights(config)
     with hub(str(path)):
-        tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left")
+        tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left", trust_remote_code=False)
     if tokenizer.chat_template is None:
         raise RuntimeError(f"model.name={config.name} has no chat template: choose an instruct model")
     without_thinking(tokenizer)
@@ -169,6 +169,7 @@ def load_base(
         with hub(config.name):
             model = AutoModelForCausalLM.from_pretrained(
                 weights(config),
+                trust_remote_code=False,
                 dtype=dtype,
                 attn_implementation=config.attn_implementation,
                 quantization_config=nf4.settings(dtype) if config.load_in_4bit else None,

@@ -184,9 +184,9 @@ def _convert(file: Path, target: Path, dtype: torch.dtype, end: str | None = Non
         try:
             with redirect_stderr(StringIO()):  # a progress bar that no setting turns off
                 model, told = AutoModelForCausalLM.from_pretrained(
-                    file.parent, gguf_file=file.name, dtype=dtype, output_loading_info=True
+                    file.parent, gguf_file=file.name, trust_remote_code=False, dtype=dtype, output_loading_info=True
                 )
-            tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+            tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, trust_remote_code=False)
         except Exception as error:  # a field that is missing or wrong is noticed wherever it is first used
             raise RuntimeError(f"{file}: transformers cannot read it ({_said(error)})") from error
         if lacking := sorted(told["missing_keys"]):  # which transformers makes up at random

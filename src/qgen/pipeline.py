@@ -75,7 +75,7 @@ class QuestionsGenTrainer:
 
 def main() -> None:
     os.environ.setdefault("PYTHONUNBUFFERED", "1")  # stages and pipeline write to one terminal, in order
-    add(["hydra.run.dir=${output_dir}/${run_name}", "hydra.job.name=pipeline"])
+    add(["hydra.run.dir='${home:${output_dir},${run_name}}'", "hydra.job.name=pipeline"])
     entry(pipeline)()
 
 

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from qgen import latex, statement
+from qgen import escapes, latex, statement
 
 LABELS = {
     "en": {"statement": "Problem:", "solution": "Solution:", "answer": "Answer:"},
@@ -52,11 +52,26 @@ def render(problem: Problem, language: str = "en", solution: bool = False) -> st
     return "\n".join(parts)
 
 
+def misread(problem: Problem, language: str = "en", solution: bool = False) -> str | None:
+    """What `parse` makes of what `render` writes, where that is not the problem: the kind of fault, or None.
+
+    A part that holds a line such as "Answer: 6" is read as two.
+    """
+    read = parse(render(problem, language, solution))
+    if isinstance(read, Fault):
+        return read.kind
+    parts = ("statement", "answer", "solution") if solution else ("statement", "answer")
+    same = all(getattr(read, part) == getattr(problem, part).strip() for part in parts)
+    return None if same and (solution or not read.solution) else "other parts"
+
+
 @lru_cache(maxsize=8192)  # every reward term parses the same completions
 def parse(text: str) -> Problem | Fault:
     """Read a problem from text, or say what is wrong with it. Never raises, whatever the text."""
     if len(text) > 20_000:
         return Fault("too long", f"{len(text)} characters")
+    if odd := escapes.foreign(text):  # before strip, which takes a form feed for a blank
+        return Fault("control character", f"the text holds {odd}")
     found = [(m["label"], m.start(), m.end()) for m in _LABEL.finditer(text)]
     names = [_PART[label.lower().rstrip(" \t:：")] for label, _, _ in found]
     if "statement" not in names:
@@ -77,10 +92,13 @@ def parse(text: str) -> Problem | Fault:
 
 def fault(problem: Problem) -> Fault | None:
     """The first thing that is wrong with a problem's statement, answer or solution, or None."""
+    for part in (problem.statement, problem.answer, problem.solution):
+        if odd := escapes.foreign(part):
+            return Fault("control character", f"the text holds {odd}")
     low, high = STATEMENT_CHARS
     if not low <= len(problem.statement) <= high:
         return Fault("length", f"a statement of {len(problem.statement)} characters, outside {low} to {high}")
-    if not problem.answer or problem.answer.lower().strip(".") in ("none", "n/a", "unknown", "?"):
+    if not problem.answer or problem.answer.lower().strip(".") in ("none", "null", "nan", "n/a", "unknown", "?"):
         return Fault("no answer", "the answer is empty")
     if "\n" in problem.answer or len(problem.answer) > ANSWER_CHARS:
         return Fault("runs on", "the answer is longer than a line")

@@ -71,6 +71,27 @@ def of_task(prompt: PromptConfig, problem: Problem, task: Task, turn: int) -> di
     return variation(prompt, problem, kinds[turn % len(kinds)])
 
 
+def epochs(
+    prompt: PromptConfig, problems: list[Problem], task: Task, seed: int, count: int
+) -> tuple[list[dict[str, Any]], list[int]]:
+    """Rows of a task, and the order in which `count` of them are asked: one seeded order of all problems after another.
+    What the epochs have in common is one row, so that a long run takes little more memory than a short one."""
+    turns = {Task.problem: 1, Task.both: 2 * len(Kind)}.get(task, len(Kind))  # after which `of_task` begins again
+    rows: list[dict[str, Any]] = []
+    known: dict[tuple[int, int], int] = {}  # where the row of a problem's turn is
+    order: list[int] = []
+    for epoch in range(-(-count // len(problems))):
+        shuffled = list(range(len(problems)))
+        random.Random(f"{seed}/{epoch}").shuffle(shuffled)
+        for number in shuffled[: count - len(order)]:
+            turn = len(order) % turns
+            if (number, turn) not in known:
+                known[number, turn] = len(rows)
+                rows.append(of_task(prompt, problems[number], task, turn))
+            order.append(known[number, turn])
+    return rows, order
+
+
 def spread(problems: list[Problem], count: int, seed: int) -> list[Problem]:
     """`count` of the problems, as evenly as can be from each topic and level, in an order that is the seed's; some of
     them again where there are fewer."""

@@ -10,6 +10,7 @@ from qgen.compose import CONF
 from qgen.config import to_yaml
 from qgen.runtime import rundir
 from qgen.runtime.files import read_json
+from qgen.runtime.origin import origin
 
 FLAG = "--from"
 home: Path | None = None  # the directory that this process repeats
@@ -58,8 +59,9 @@ def _origin() -> str:
     if "started_from" not in environment:
         raise RuntimeError(f"{home} has no whole {rundir.ENVIRONMENT}: it cannot be told what it was started from")
     started = environment["started_from"]
-    if started != "base" and environment.get("started_from_hash") != rundir.fingerprint(
-        rundir.adapter_at(Path(started))
-    ):
-        raise RuntimeError(f"{home} was started from {started}, which holds another adapter now")
-    return started
+    if started == "base":
+        return started
+    if (found := origin(home)) is not None:
+        return str(found)
+    rundir.adapter_at(Path(started))  # which says where there is none
+    raise RuntimeError(f"{home} was started from {started}, which holds another adapter now")

@@ -1,15 +1,17 @@
 """What the terminal shows: plain tables, readable at 80 columns and in a log file."""
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console
-from rich.markup import escape
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from qgen.runtime.remarks import remarks
+from qgen.visible import clean
 
 if TYPE_CHECKING:
     from qgen.data import Corpus
@@ -17,13 +19,32 @@ if TYPE_CHECKING:
     from qgen.rewards.check import Separation
 
 
+class Terminal(Console):
+    """A console to which no text can do anything: brackets and colons stand for themselves, controls for their number.
+
+    What is to be dim or bold is a Text that says so.
+    """
+
+    def __init__(self, **options: object):
+        super().__init__(highlight=False, markup=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: object) -> Text:
+        """As rich does, before it measures how wide the text is."""
+        return super().render_str(clean(text), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """As rich does, with what a Text may still hold made visible; rich's own control sequences are left to it."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=clean(segment.text))
+
+
 def show(*things: object) -> None:
     """Print to standard output, 80 columns wide where that is not a terminal."""
-    console = Console(highlight=False)
+    console = Terminal()
     if not console.is_terminal:
-        console = Console(highlight=False, width=80)
+        console = Terminal(width=80)
     for thing in things:
-        console.print(thing, markup=not isinstance(thing, str))  # a path may hold brackets
+        console.print(thing)
 
 
 def corpus_table(corpus: "Corpus") -> Table:
@@ -35,7 +56,7 @@ def corpus_table(corpus: "Corpus") -> Table:
     levels = Counter((p.topic, p.level) for p in corpus.train)
     for topic in sorted(train | held):
         counts = [levels[topic, n] for n in range(1, 6)]
-        table.add_row(escape(topic), *map(str, (held[topic], train[topic], *counts)))
+        table.add_row(topic, *map(str, (held[topic], train[topic], *counts)))
     total = [sum(levels[topic, n] for topic in train) for n in range(1, 6)]
     table.add_row("all", *map(str, (len(corpus.heldout), len(corpus.train), *total)), style="bold")
     return table
@@ -69,18 +90,23 @@ def sweep_table(sweep: "Sweep") -> Table:
     """A sweep's settings: means over seeds, and how each differs from the first, seed by seed."""
     shown = [m for m in sweep.metrics if m.name in _OF_A_SWEEP]
     table = plain_table(f"{sweep.name}, {sweep.kind}: means of {len(sweep.seeds)} seeds")
-    table.add_column(escape(", ".join(axis.brief for axis in sweep.axes)), overflow="fold")
+    table.add_column(", ".join(axis.brief for axis in sweep.axes), overflow="fold")
     for metric in shown:
         table.add_column("\n".join(f"{metric.label} {metric.arrow}".rsplit(" ", 2)), justify="right")
     for setting in sweep.settings:
         cells = [setting.cell(metric.name) for metric in shown]
-        changes = [f"\n[dim]{c.change}[/dim]{_larger(c.verdict)}" if c.difference else "" for c in cells]
-        table.add_row(escape(setting.label), *(f"{c.text}{change}" for c, change in zip(cells, changes, strict=True)))
+        texts = [_below(c.text, c.change, _larger(c.verdict)) if c.difference else c.text for c in cells]
+        table.add_row(setting.label, *texts)
     table.caption, table.caption_justify = "below, the change against the first; * larger than chance", "left"
     return table
 
 
 _OF_A_SWEEP = ("reward", "format_yield", "heldout_loss", "diversity", "loss", "seconds")
+
+
+def _below(value: str, note: str, mark: str = "") -> Text:
+    """A cell of two lines, the second one dim."""
+    return Text.assemble(f"{value}\n", (note, "dim"), mark)
 
 
 def _larger(verdict: str) -> str:
@@ -89,12 +115,12 @@ def _larger(verdict: str) -> str:
 
 def samples(summary: dict) -> Text:
     """Problems that a stage wrote at its last validation, as they were written."""
-    texts = "\n\n".join(
-        f"[bold]{i}.[/bold] {escape(text.strip())}" for i, text in enumerate(summary["samples"], start=1)
+    shown = Text(f"\nwritten by {summary['stage']} for held-out requests, those that parse first:\n\n")
+    texts = (
+        Text.assemble((f"{i}.", "bold"), f" {clean(text.strip())}")
+        for i, text in enumerate(summary["samples"], start=1)
     )
-    return Text.from_markup(
-        f"\nwritten by {summary['stage']} for held-out requests, those that parse first:\n\n{texts}\n"
-    )
+    return shown.append_text(Text("\n\n").join(texts)).append("\n")
 
 
 def separation_table(rows: list["Separation"], count: int, goal: float) -> Table:
@@ -124,12 +150,12 @@ def evaluation_table(result: dict) -> Table:
     rows = [row for row in result["rows"] if row["kind"] != "control"]
     times = f"{len(result['seeds'])} x " if len(result["seeds"]) > 1 else ""
     table = plain_table(f"{times}{result['n']} outputs a model, unfiltered, to {result['prompts']} held-out prompts")
-    for column in ("", *(escape(row["name"]) for row in rows)):
+    for column in ("", *(row["name"] for row in rows)):
         table.add_column(column, justify="right" if column else "left")
     for metric in result["metrics"]:
         found = [row["values"][metric["name"]] for row in rows]
         if any(found):
-            cells = [f"{_number(v[0], metric)}\n[dim]{_range(v[1:], metric)}[/dim]" if v else "–" for v in found]
+            cells = [_below(_number(v[0], metric), _range(v[1:], metric)) if v else "–" for v in found]
             table.add_row(_label(metric), *cells)
     return _marked(table, result)
 
@@ -169,13 +195,13 @@ def control_table(result: dict) -> Table:
 def difference_table(result: dict) -> Table:
     """What differs by more than chance, a column a pair of models."""
     table = plain_table("differences, with 95 % intervals, shares in points; * where larger than chance")
-    for column in ("", *(escape(f"{pair['after']} − {pair['before']}") for pair in result["differences"])):
+    for column in ("", *(f"{pair['after']} − {pair['before']}" for pair in result["differences"])):
         table.add_column(column, justify="right" if column else "left")
     for metric in result["metrics"]:
         found = [pair["values"][metric["name"]] for pair in result["differences"]]
         if any(found):
             cells = [
-                "–" if v is None else f"{_number(v[0], metric, '+')}{_star(v)}\n[dim]{_range(v[1:], metric, '+')}[/dim]"
+                "–" if v is None else _below(f"{_number(v[0], metric, '+')}{_star(v)}", _range(v[1:], metric, "+"))
                 for v in found
             ]
             table.add_row(_label(metric), *cells)
@@ -220,7 +246,7 @@ def made_table(rows: list[dict], wanted: int, tally: str) -> Table:
         near, words = row["nearest"]["similarity"], " ".join(row["statement"].split())
         words = words if len(words) <= 110 else words[:109] + "…"
         cells = [str(number), row["topic"], str(row["level"]), f"{row['reward']:.2f}", f"{near:.2f}", words]
-        table.add_row(*(Text(cell) for cell in cells))
+        table.add_row(*cells)
     return table
 
 
@@ -246,8 +272,8 @@ def variation_table(result: dict) -> Table:
                 continue
             value, low, high = found["yield"]
             spread = "" if found["diversity"] is None else " d{:.2f}".format(found["diversity"][0]).replace("0.", ".")
-            cells.append(f"{value:.0%}{spread}\n[dim]{100 * low:.0f}–{100 * high:.0f}%[/dim]")
-        table.add_row(escape(row["name"]), *cells, style="bold" if row["kind"] == "real" else "")
+            cells.append(_below(f"{value:.0%}{spread}", f"{100 * low:.0f}–{100 * high:.0f}%"))
+        table.add_row(row["name"], *cells, style="bold" if row["kind"] == "real" else "")
     return table
 
 

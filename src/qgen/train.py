@@ -15,7 +15,7 @@ from qgen.choices import Backend
 from qgen.cli import entry
 from qgen.compare import figures
 from qgen.config import Config
-from qgen.runtime import oom, ranks, rundir
+from qgen.runtime import oom, orphans, ranks, rundir
 from qgen.runtime.quiet import quiet
 from qgen.runtime.strict import require
 from qgen.sweep.jobs import Job, consider, stages_of
@@ -38,7 +38,8 @@ def train(config: Config, out: Path, plain: dict) -> float | None:
 
 
 def _train(config: Config, out: Path, plain: dict) -> None:
-    from qgen import data, rewards  # imports scikit-learn: a mistyped key need not wait for it
+    from qgen import data, rewards, scripts  # imports scikit-learn: a mistyped key need not wait for it
+    from qgen.data import apart
 
     with ranks.quiet_but_first(), rundir.locked(out) if ranks.first() else nullcontext():
         claimed = rundir.claim(config, out)
@@ -48,6 +49,10 @@ def _train(config: Config, out: Path, plain: dict) -> None:
         adapter = rundir.starting_adapter(config)
         if claimed.complete:
             rundir.same_origin(out, adapter)
+            if ranks.first() and not rundir.reported(out, [out]):  # a kill fell between the summary and the report
+                from qgen.page import leave  # imports scikit-learn
+
+                show(leave([out], out))
             return
         if "WORLD_SIZE" not in os.environ:  # one process, one GPU: the Trainer would silently spread over all
             os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
@@ -57,8 +62,10 @@ def _train(config: Config, out: Path, plain: dict) -> None:
 
             unsloth.enter(out)
         rewards.check(config.reward)
-        corpus = data.load(config.data)
+        corpus = data.load(config.data, config.prompt)
         show(corpus_table(corpus))
+        scripts.check(corpus.train, config.prompt.language)
+        apart.check(config, corpus, adapter)
         if rundir.started(out) and not config.overwrite:
             rundir.same_origin(out, adapter, data.fingerprint(corpus.train))
         quiet()
@@ -86,11 +93,11 @@ def in_process(module: str, config: Config, out: Path) -> float | None:
 
 
 def child(command: list[str], what: str) -> None:
-    """Run a command in a process of its own, so that memory and patched libraries end with it.
+    """Run a command in a process of its own, so that memory and patched libraries end with it, and it with this one.
 
     Raises RuntimeError where it fails; it has said why itself.
     """
-    process = subprocess.Popen(command)
+    process = subprocess.Popen(command, env=orphans.adopted())
     try:
         code = process.wait()
     except KeyboardInterrupt:  # the process has had it too, and stops in its own time; a second one does not wait

@@ -49,6 +49,8 @@ def fields(stage: str) -> frozenset[str]:
 def check(stage: str, passed: dict[str, Any]) -> None:
     """Raise ValueError for a key of stage.trl that TRL does not have, or that qgen has a key of its own for."""
     for key in passed:
+        if key == "trust_remote_code":
+            raise ValueError(f"stage.trl.{key}: qgen runs no code that comes with a model, so leave it out")
         if key in OWN:
             raise ValueError(f"stage.trl.{key} is set by qgen: use {OWN[key]}")
         if key not in fields(stage):

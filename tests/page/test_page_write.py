@@ -138,7 +138,7 @@ def test_an_earlier_step_that_was_kept_and_an_early_end_are_told(tmp_path):
     write_json(home / "summary.json", summary | {"kept_step": 10, "stopped": "the reward fell for 3 validations"})
     found = page(home)
     assert "sft kept the adapter of step 10" in found.says("summary")
-    assert "sft stopped early: the reward fell for 3 validations" in found.says("summary")
+    assert "sft ended early: the reward fell for 3 validations" in found.says("summary")
     assert "0% → 90%" in found.says("summary")
     assert "validation, step 10" in found.says("problems")
     assert "validation, step 20" not in found.says("problems")

@@ -7,7 +7,7 @@ import pytest
 from conftest import composed
 from safetensors.numpy import save
 
-from qgen.runtime import rundir
+from qgen.runtime import rundir, saved
 
 
 def config(tmp_path, *overrides):
@@ -23,7 +23,7 @@ def checkpoint(out, step):
     folder.mkdir(parents=True)
     for name in FILES:
         (folder / name).write_bytes(WEIGHTS)
-    (folder / rundir.STATE).write_text(json.dumps({"sizes": dict.fromkeys(FILES, len(WEIGHTS))}))
+    (folder / saved.STATE).write_text(json.dumps({"sizes": dict.fromkeys(FILES, len(WEIGHTS))}))
     return folder
 
 
@@ -130,13 +130,13 @@ def test_what_a_stage_started_from_may_not_change(tmp_path):
         rundir.same_origin(out, start)
 
 
-@pytest.mark.parametrize("name", [*FILES, rundir.STATE])
+@pytest.mark.parametrize("name", [*FILES, saved.STATE])
 @pytest.mark.parametrize("content", [None, "", "some"])
 def test_a_half_written_checkpoint_is_skipped_for_a_whole_one(tmp_path, name, content):
     whole = checkpoint(tmp_path, 10)
     broken = checkpoint(tmp_path, 20) / name
     broken.unlink() if content is None else broken.write_text(content)
-    found, note = rundir.last_checkpoint(tmp_path)
+    found, note = saved.last_checkpoint(tmp_path)
     assert found == whole
     assert "checkpoint-20 is half written" in note
     assert name in note
@@ -145,11 +145,11 @@ def test_a_half_written_checkpoint_is_skipped_for_a_whole_one(tmp_path, name, co
 def test_only_half_written_checkpoints_end_the_resume(tmp_path):
     (checkpoint(tmp_path, 10) / "optimizer.pt").write_text("some")
     with pytest.raises(RuntimeError, match=r"half written.*optimizer\.pt.*overwrite=true"):
-        rundir.last_checkpoint(tmp_path)
+        saved.last_checkpoint(tmp_path)
 
 
 def test_no_checkpoint_yet(tmp_path):
-    assert rundir.last_checkpoint(tmp_path)[0] is None
+    assert saved.last_checkpoint(tmp_path)[0] is None
 
 
 def adapter(out):
@@ -218,8 +218,8 @@ def test_weights_that_are_not_finite_are_read_by_nobody(tmp_path, dtype, value):
     whole, broken = checkpoint(tmp_path, 10), checkpoint(tmp_path, 20)
     size = (broken / "adapter_model.safetensors").write_bytes(bits(dtype, value))
     sizes = dict.fromkeys(FILES, len(WEIGHTS)) | {"adapter_model.safetensors": size}
-    (broken / rundir.STATE).write_text(json.dumps({"sizes": sizes}))
-    found, note = rundir.last_checkpoint(tmp_path)
+    (broken / saved.STATE).write_text(json.dumps({"sizes": sizes}))
+    found, note = saved.last_checkpoint(tmp_path)
     assert found == whole
     assert "checkpoint-20/adapter_model.safetensors holds numbers that are not finite, first in x: skipped" in note
 

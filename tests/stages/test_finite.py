@@ -15,7 +15,8 @@ from qgen import data
 from qgen.runtime import finite
 from qgen.runtime.files import rows, steps
 from qgen.runtime.finite import NotFiniteError
-from qgen.runtime.rundir import Claim, last_checkpoint
+from qgen.runtime.rundir import Claim
+from qgen.runtime.saved import last_checkpoint
 from qgen.stages import run as stages
 
 SIZE = ("stage.per_device_train_batch_size=${by_stage:1,4,1}", "stage.gradient_accumulation_steps=2",

@@ -36,6 +36,7 @@ def load(config: ModelConfig, weights: str, dtype: "torch.dtype", adapter: Path 
     with hub(config.name):
         base, _ = FastLanguageModel.from_pretrained(
             weights,
+            trust_remote_code=False,
             max_seq_length=config.max_length,
             dtype=dtype,
             load_in_4bit=config.load_in_4bit,

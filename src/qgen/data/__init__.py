@@ -5,26 +5,30 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 
 from qgen.choices import Source
-from qgen.config import DataConfig
+from qgen.config import DataConfig, PromptConfig
 from qgen.data import champ, jsonl, openmath
 from qgen.data.curate import Corpus, curate
-from qgen.problem import Problem
+from qgen.problem import Fault, Problem
 
 __all__ = ["Corpus", "fingerprint", "load"]
 
-SOURCES: dict[Source, Callable[[DataConfig], Iterable[Problem]]] = {
+SOURCES: dict[Source, Callable[[DataConfig], Iterable[Problem | Fault]]] = {
     Source.champ: champ.read,
     Source.jsonl: jsonl.read,
     Source.openmath: openmath.read,
 }
 
 
-def load(config: DataConfig) -> Corpus:
+def load(config: DataConfig, prompt: PromptConfig | None = None) -> Corpus:
     """Read and curate the problems that a config names.
+
+    Args:
+        prompt: how they will be written, so that those that would be read back as another text are dropped; None: in
+            English, without solutions.
 
     Raises RuntimeError where they cannot be read, or where too few are left to split.
     """
-    corpus = curate(islice(SOURCES[config.source](config), config.limit), config)
+    corpus = curate(islice(SOURCES[config.source](config), config.limit), config, prompt)
     if not corpus.train or not corpus.heldout:
         raise RuntimeError(
             f"data={config.source.value}: {len(corpus.train)} problems to train on and {len(corpus.heldout)} held out "

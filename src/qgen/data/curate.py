@@ -6,10 +6,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from qgen.config import DataConfig
+from qgen.config import DataConfig, PromptConfig
 from qgen.data.quality import quality
 from qgen.metrics.similarity import mask, near_duplicates
-from qgen.problem import Problem, fault
+from qgen.problem import Fault, Problem, fault, misread
+
+NAMED = 3  # rows of a reason, at most
 
 
 @dataclass(frozen=True)
@@ -20,19 +22,38 @@ class Corpus:
     heldout: list[Problem]
     read: int
     dropped: Counter = field(default_factory=Counter)  # reason -> problems
+    rows: dict[str, list[str]] = field(default_factory=dict)  # reason -> its first rows, where a row itself is broken
 
     def reasons(self) -> str:
-        return ", ".join(f"{count} {reason}" for reason, count in self.dropped.most_common()) or "none dropped"
+        """How many were dropped for what, and the first rows that are broken themselves."""
+        said = []
+        for reason, count in self.dropped.most_common():
+            named = self.rows.get(reason, [])
+            first = ", ".join(named) + (", ..." if count > len(named) else "")
+            said.append(f"{count} {reason}" + (f" ({first})" if named else ""))
+        return ", ".join(said) or "none dropped"
 
 
-def curate(problems: Iterable[Problem], config: DataConfig) -> Corpus:
-    """Drop, score and split problems as `config` says; the same input and config give the same split."""
+def curate(problems: Iterable[Problem | Fault], config: DataConfig, prompt: PromptConfig | None = None) -> Corpus:
+    """Drop, score and split problems as `config` says; the same input and config give the same split.
+
+    Args:
+        problems: what a source read, and a Fault in the place of each row that it could not read.
+        prompt: how the problems will be written; None: in English, without solutions.
+    """
     kept, dropped, seen, total = [], Counter(), set(), 0
+    rows: dict[str, list[str]] = defaultdict(list)
+    written = (prompt.language.value, prompt.solution) if prompt else ()
     for problem in problems:
         total += 1
-        wrong = fault(problem)
-        if wrong is not None:
+        if isinstance(problem, Fault):
+            dropped[problem.kind] += 1
+            rows[problem.kind].append(problem.detail)
+        elif (wrong := fault(problem)) is not None:
             dropped[f"malformed: {wrong.kind}"] += 1
+        elif kind := misread(problem, *written):
+            dropped[reason := f"read back as another text: {kind}"] += 1
+            rows[reason].append(problem.id)
         elif (key := re.sub(r"\W+", "", problem.statement.lower())) in seen:
             dropped["duplicate"] += 1
         else:
@@ -47,7 +68,7 @@ def curate(problems: Iterable[Problem], config: DataConfig) -> Corpus:
     kept = levelled(kept)
     dropped["near-duplicate"] += len(good) - len(kept)
     train, heldout = split(kept, config.heldout, config.split_seed)
-    return Corpus(train, heldout, total, +dropped)
+    return Corpus(train, heldout, total, +dropped, {reason: names[:NAMED] for reason, names in rows.items()})
 
 
 def levelled(problems: list[Problem]) -> list[Problem]:

@@ -1,84 +1,75 @@
-"""Problems from a JSONL file of your own; `data.fields` says which column holds what."""
+"""Problems from a file of your own (data/files.py); `data.fields` says which column holds what.
 
-import json
+| column | accepted |
+| --- | --- |
+| statement | a string |
+| answer | a string, an integer, or a float of one spelling: 239.0 is read as 239; not NaN, 1e+20, true or null |
+| solution, topic, source, licence | a string; null, or no such column, is the same as empty |
+| level | an integer from 1 to 5, 3.0, "3" or "Level 3"; null or empty: worked out from the solution's length |
+| points | a string or a list of strings; null or empty: read off the text |
+| id | as an answer, and no row's before it; null or empty: FILE:LINE. data.fields.id=NONE where ids repeat |
+
+A list of one stands for what is in it. A row that holds anything else is left out and counted, with its line; what
+JSON's escapes made of LaTeX's single backslashes is restored, or the row left out (qgen/escapes.py).
+"""
+
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from qgen.config import DataConfig
-from qgen.data import topics
-from qgen.problem import Problem
+from qgen.data import columns, topics
+from qgen.data.files import rows
+from qgen.problem import Fault, Problem
 
-NEEDED = ("statement", "answer")
 
+def read(config: DataConfig) -> Iterator[Problem | Fault]:
+    """Problems of data.path, and a Fault for each row that holds what it may not.
 
-def read(config: DataConfig) -> Iterator[Problem]:
-    """Problems of data.path. Raises RuntimeError naming the file and line where one cannot be read."""
+    Raises RuntimeError naming the file and line where there is no JSON or no such column.
+    """
+    ids: set[str] = set()
     fields = {"id": "id", "source": "source", "licence": "licence"} | config.fields
     for number, row in rows(config.path):
         where = f"{config.path}:{number}"
-        for name in NEEDED:
-            if not isinstance(row.get(fields.get(name, name)), str | int | float):
+        for name in columns.NEEDED:
+            if fields.get(name, name) not in row:
                 raise RuntimeError(
                     f"{where}: no {fields.get(name, name)!r} ({name}); it has {', '.join(map(repr, row))}. "
                     f"data.fields.{name}=COLUMN names another column"
                 )
-        yield problem(row, fields, where, Path(config.path).name)
-
-
-def rows(path: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line numbers and objects of a JSONL file. Raises RuntimeError naming what is wrong and where."""
-    file = Path(path)
-    if not file.is_file():
-        raise RuntimeError(f"{path}: no such file")
-    with file.open("rb") as lines:
-        number = 0
-        for number, raw in enumerate(lines, start=1):
-            try:
-                line = raw.decode("utf-8").strip()
-                row = json.loads(line) if line else None
-            except UnicodeDecodeError as error:
-                raise RuntimeError(f"{path}:{number}: not UTF-8 (byte {error.start} of the line)") from error
-            except json.JSONDecodeError as error:
-                cut = "" if raw.endswith(b"\n") else "; the file seems to be truncated"
-                raise RuntimeError(f"{path}:{number}: not JSON ({error.msg} at column {error.colno}){cut}") from error
-            if row is None:
-                continue
-            if not isinstance(row, dict):
-                raise RuntimeError(f"{path}:{number}: not a JSON object but {type(row).__name__}")
-            yield number, row
-        if number == 0:
-            raise RuntimeError(f"{path}: the file is empty")
+        file = Path(config.path).name
+        try:
+            found = problem(row, fields, where, file)
+        except columns.ColumnError as error:
+            yield Fault(str(error), f"{file}:{number}")
+            continue
+        yield Fault("repeated id", f"{file}:{number}") if found.id in ids else found
+        ids.add(found.id)
 
 
 def problem(row: dict[str, Any], fields: dict[str, str], where: str, source: str) -> Problem:
-    """One row as a Problem; what the row does not say of topic and knowledge points is read off its text."""
+    """One row as a Problem; what the row does not say of topic and knowledge points is read off its text.
+
+    Raises ColumnError where a column holds what it may not.
+    """
+
+    def value(name: str) -> Any:
+        return row.get(fields.get(name, name))
 
     def text(name: str) -> str:
-        value = row.get(fields.get(name, name))
-        return "" if value is None else str(value).strip()
+        return columns.text(name, value(name))
 
-    everything = f"{text('statement')} {text('solution')}"
-    points = row.get(fields.get("points", "points")) or topics.knowledge_points(everything)
+    statement, solution = text("statement"), text("solution")
+    everything = f"{statement} {solution}"
     return Problem(
-        statement=text("statement"),
-        answer=text("answer"),
-        solution=text("solution"),
+        statement=statement,
+        answer=columns.short("answer", value("answer")),
+        solution=solution,
         topic=text("topic") or topics.topic(everything),
-        level=_level(text("level"), where),
-        points=tuple(map(str, points)) if isinstance(points, list | tuple) else (str(points),),
+        level=columns.level("level", value("level")),
+        points=columns.names("points", value("points")) or topics.knowledge_points(everything),
         source=text("source") or source,
         licence=text("licence"),
-        id=text("id") or where,
+        id=columns.short("id", value("id")) or where,
     )
-
-
-def _level(text: str, where: str) -> int | None:
-    digits = text.lower().removeprefix("level").strip()
-    if not digits:
-        return None
-    try:
-        level = round(float(digits))
-    except (ValueError, OverflowError):
-        raise RuntimeError(f"{where}: level {text!r} is not a number from 1 to 5") from None
-    return min(5, max(1, level))

@@ -1,15 +1,17 @@
 """What a training set is mixed of: problems, variations of problems, and general chat, by the shares of data.mix."""
 
 import random
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from qgen import escapes
 from qgen.choices import Kind
 from qgen.config import DataConfig, PromptConfig
-from qgen.data import jsonl, recompute
+from qgen.data import columns, jsonl, recompute
 from qgen.data.curate import Corpus
 from qgen.metrics.similarity import SimilarityIndex
-from qgen.problem import LABELS, Problem, parse
+from qgen.problem import LABELS, Problem, misread, parse
 from qgen.prompts import lesson, reply, vary
 from qgen.runtime.strict import hub
 
@@ -44,28 +46,36 @@ def variations(
     """Rows {original, statement, answer, kind} of a JSONL file, or those that were made; `original` is a problem as
     `problem.render` writes it, and `kind`, if there is one, a name of choices.Kind."""
     rows, hidden = [], SimilarityIndex(p.statement for p in heldout)
-    dropped = 0
+    dropped, refused = 0, defaultdict(list)
     for number, row in made or jsonl.rows(path):
-        original = parse(str(row.get("original", "")))
+        if any(row.get(name) in (None, "") for name in columns.NEEDED):
+            raise RuntimeError(f"{path}:{number}: 'statement' and 'answer' are both needed")
+        try:
+            original = parse(columns.text("original", row.get("original")))
+            varied = jsonl.problem(row, {}, f"{path}:{number}", Path(path).name)
+        except columns.ColumnError as error:
+            raise RuntimeError(f"{path}:{number}: {error}; mend or remove the line") from None
         if not isinstance(original, Problem):
             example = f"{LABELS['en']['statement']} ... {LABELS['en']['answer']} ..."
             raise RuntimeError(
                 f"{path}:{number}: 'original' is not a problem ({original.kind}); write it as {example!r}"
             )
-        varied = jsonl.problem(row, {}, f"{path}:{number}", Path(path).name)
-        if not varied.statement or not varied.answer:
-            raise RuntimeError(f"{path}:{number}: 'statement' and 'answer' are both needed")
         if hidden.nearest([original.statement, varied.statement])[0].max() >= near_duplicate - 1e-6:
             dropped += 1
             continue
         asked = Problem(original.statement, original.answer, topic=varied.topic, level=varied.level or 3)
         kind = row.get("kind")
-        if kind and kind not in Kind.__members__:
+        if kind and str(kind) not in Kind.__members__:
             raise RuntimeError(f"{path}:{number}: kind {kind!r} is none of {', '.join(Kind.__members__)}")
         asked_kind = Kind[kind] if kind else None
+        if wrong := misread(varied, prompt.language.value, prompt.solution):
+            refused[wrong].append(number)
+            continue
         rows.append({"prompt": vary(prompt, asked, asked_kind), "completion": reply(prompt, varied)})
     if dropped:
         print(f"{path}: {dropped} variations of held-out problems left out")
+    for wrong, numbers in refused.items():
+        print(f"{path}: {len(numbers)} left out that would be read back as another text: {wrong} (line {numbers[0]})")
     return rows
 
 
@@ -91,6 +101,8 @@ def _conversation(row: dict[str, Any], where: str) -> Row:
         content = turn.get("content") or turn.get("value") if isinstance(turn, dict) else None
         if not isinstance(role, str) or not isinstance(content, str):
             raise RuntimeError(f"{where}: a turn needs 'role' and 'content' (or 'from' and 'value'), both strings")
+        if odd := escapes.foreign(content.replace("\t", " ").replace("\r", "\n")):  # a program may be indented by tabs
+            raise RuntimeError(f"{where}: a turn holds {odd}; mend or remove the line")
         messages.append({"role": _ROLES.get(role, role), "content": content})
     if len(messages) < 2 or messages[-1]["role"] != "assistant":
         raise RuntimeError(f"{where}: 'messages' (or 'conversations') must end with an assistant's answer to somebody")

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from qgen.config import DataConfig
-from qgen.data import topics
-from qgen.problem import Problem
+from qgen.data import columns, topics
+from qgen.problem import Fault, Problem
 from qgen.runtime.strict import hub
 
 NAME = "unsloth/OpenMathReasoning-mini"
@@ -13,8 +13,9 @@ SPLIT = "cot"
 LICENCE = "CC-BY-4.0"
 
 
-def read(config: DataConfig) -> Iterator[Problem]:
-    """Problems with an extracted answer, out of the hub, or out of data.path in the hub's layout.
+def read(config: DataConfig) -> Iterator[Problem | Fault]:
+    """Problems with an extracted answer, out of the hub, or out of data.path in the hub's layout; a Fault for each row
+    that holds what it may not (as in data/jsonl.py).
 
     Raises RuntimeError naming HF_ENDPOINT where the hub cannot be reached.
     """
@@ -24,16 +25,24 @@ def read(config: DataConfig) -> Iterator[Problem]:
         rows = datasets.load_dataset(config.path or NAME, split=SPLIT)
     for number, row in enumerate(rows):
         if row.get("problem_type", "has_answer_extracted") == "has_answer_extracted":
-            yield problem(row, number)
+            try:
+                yield problem(row, number)
+            except columns.ColumnError as error:
+                yield Fault(str(error), f"{SPLIT}/{number}")
 
 
 def problem(row: dict[str, Any], number: int) -> Problem:
-    """One row as a Problem. The level is read off the pass rate of Qwen2.5-Math-72B, where the row has one."""
-    solution = row["generated_solution"].split("</think>")[-1].strip()
-    everything = f"{row['problem']} {solution}"
+    """One row as a Problem. The level is read off the pass rate of Qwen2.5-Math-72B, where the row has one.
+
+    Raises ColumnError where a column holds what it may not.
+    """
+    statement = columns.text("statement", row["problem"])
+    thought = row["generated_solution"]
+    solution = columns.text("solution", thought.split("</think>")[-1] if isinstance(thought, str) else thought)
+    everything = f"{statement} {solution}"
     return Problem(
-        statement=row["problem"].strip(),
-        answer=str(row["expected_answer"]).strip(),
+        statement=statement,
+        answer=columns.short("answer", row["expected_answer"]),
         solution=solution,
         topic=topics.topic(everything),
         level=level(row.get("pass_rate_72b_tir")),
@@ -45,9 +54,9 @@ def problem(row: dict[str, Any], number: int) -> Problem:
 
 
 def level(pass_rate: str | float | None) -> int | None:
-    """1 where nearly every attempt succeeds to 5 where at most one in five does; None where nobody tried."""
+    """1 where nearly every attempt succeeds to 5 where at most one in five does; None where nobody knows."""
     try:
         rate = float(pass_rate)
     except (TypeError, ValueError):  # "n/a" in the source
         return None
-    return 1 + min(4, int(5 * (1.0 - rate)))
+    return 1 + min(4, int(5 * (1.0 - rate))) if 0 <= rate <= 1 else None

@@ -1,19 +1,20 @@
 """Where the model and the data come from: whether they can be had, without loading any weights."""
 
 import os
-import urllib.error
-import urllib.request
 from pathlib import Path
 
+import httpx
 from huggingface_hub import constants, try_to_load_from_cache
 from transformers import AutoConfig, PretrainedConfig, PreTrainedTokenizerBase
 
-from qgen import data, packaged
+from qgen import data, packaged, scripts
 from qgen.choices import Source
 from qgen.config import Config, ModelConfig
 from qgen.data import Corpus, openmath
 from qgen.diagnosis import Finding
 from qgen.model import is_missing, load_tokenizer, weights
+from qgen.runtime import redact
+from qgen.runtime.strict import hub
 
 # As Qwen's own config.json have them, so that a plan can be made where the hub is out of reach
 PUBLISHED = {
@@ -51,7 +52,8 @@ def shape(
         vocabulary = {} if tokenizer is None else {"vocab_size": len(tokenizer)}
         return AutoConfig.for_model(**{**vocabulary, **config.architecture}), "model.architecture"
     if _local(config.name) or (reachable and config.name not in packaged.MODELS):
-        return AutoConfig.from_pretrained(weights(config)), "its config.json"
+        with hub(config.name):
+            return AutoConfig.from_pretrained(weights(config), trust_remote_code=False), "its config.json"
     known = PUBLISHED.get(config.name.rpartition("/")[2])
     return (AutoConfig.for_model(**QWEN3, **known), "the published shape") if known else (None, "")
 
@@ -68,7 +70,8 @@ def corpus(config: Config, reachable: bool) -> tuple[Corpus | None, Finding]:
     if source is Source.openmath and not config.data.path and not reachable:
         return None, Finding("data", "not read: the hub is out of reach")
     try:
-        found = data.load(config.data)
+        found = data.load(config.data, config.prompt)
+        scripts.check(found.train, config.prompt.language)
     except (RuntimeError, ImportError) as error:
         return None, Finding("data", str(error), "see the message", fatal=True)
     step = config.stage.per_device_train_batch_size * config.stage.gradient_accumulation_steps
@@ -94,16 +97,16 @@ def _ask(what: str, path: str, timeout: float) -> Finding:
     mirror = "set HF_ENDPOINT to a mirror that you can reach, or name a local directory"
     if constants.HF_HUB_OFFLINE:
         return Finding("hub", f"{what} is not here, and HF_HUB_OFFLINE is set", "unset HF_HUB_OFFLINE", fatal=True)
-    request = urllib.request.Request(f"{endpoint.rstrip('/')}/{path}", method="HEAD")
-    if token := os.environ.get("HF_TOKEN"):
-        request.add_header("Authorization", f"Bearer {token}")
-    try:
-        with urllib.request.urlopen(request, timeout=timeout):
-            return Finding("hub", f"{what} is at {endpoint}")
-    except urllib.error.HTTPError as error:
-        if error.code in (401, 403):
-            return Finding("hub", f"{what}: {endpoint} refuses it ({error.code})", "set HF_TOKEN", fatal=True)
-        return Finding("hub", f"{what}: {endpoint} answers {error.code}", "check the name, or HF_ENDPOINT", fatal=True)
-    except OSError as error:
-        why = getattr(error, "reason", error)
-        return Finding("hub", f"{what}: {endpoint} cannot be reached ({why})", mirror, fatal=True)
+    headers = {"Authorization": f"Bearer {token}"} if (token := os.environ.get("HF_TOKEN")) else {}
+    shown = redact.text(endpoint)
+    try:  # with httpx, as huggingface_hub asks: it takes an endpoint with a password
+        url = f"{endpoint.rstrip('/')}/{path}"
+        code = httpx.head(url, headers=headers, timeout=timeout, follow_redirects=True).status_code
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        why = redact.text(str(error)) or type(error).__name__
+        return Finding("hub", f"{what}: {shown} cannot be reached ({why})", mirror, fatal=True)
+    if code in (401, 403):
+        return Finding("hub", f"{what}: {shown} refuses it ({code})", "set HF_TOKEN", fatal=True)
+    if code >= 400:
+        return Finding("hub", f"{what}: {shown} answers {code}", "check the name, or HF_ENDPOINT", fatal=True)
+    return Finding("hub", f"{what} is at {shown}")

@@ -1,6 +1,7 @@
 """The model card: what the model is, what it was made of, how well it writes, and under which licences."""
 
 from collections import Counter
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,13 @@ from huggingface_hub import ModelCard, ModelCardData, try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 
 from qgen import __version__, packaged
+from qgen.data.apart import lineage
 from qgen.handover import Format
 from qgen.handover.source import Source
+from qgen.markdown import line
 from qgen.runtime import rundir
 from qgen.runtime.files import Row, read_json
+from qgen.runtime.origin import started_from
 
 _LIBRARY = {Format.adapter: "peft", Format.merged: "transformers", Format.gguf: "gguf", Format.ollama: "gguf"}
 
@@ -26,7 +30,7 @@ def text(source: Source, format: Format, proof: list[str]) -> str:
     parts = [
         f"# {source.name}",
         f"A model that writes competition mathematics problems: {_base_words(source)}, trained by qgen {__version__} "
-        f"({' → '.join(config.stage.name for config, _ in _stages(source))}).",
+        f"({_course(source)}).",
         "## How to ask it",
         _prompting(source, format),
         "## Data",
@@ -102,8 +106,8 @@ def _prompting(source: Source, format: Format) -> str:
     return (
         f"It was trained on one form of request, through the tokenizer's chat template, and samples at temperature "
         f"{s.temperature:g}, top_p {s.top_p:g}, up to {s.max_new_tokens} tokens:\n\n````text\n{text}\n````\n\n"
-        f"Topics that it knows: {', '.join(sorted({p.topic for p in source.corpus.train}))}. Levels run from 1 to 5."
-        + base.get(format, "")
+        f"Topics that it knows: {line(', '.join(sorted({p.topic for p in source.corpus.train})))}. "
+        f"Levels run from 1 to 5." + base.get(format, "")
     )
 
 
@@ -111,13 +115,13 @@ def _data(source: Source) -> str:
     corpus = source.corpus
     train, held = (Counter((p.source, p.licence) for p in part) for part in (corpus.train, corpus.heldout))
     rows = [
-        f"| {name or 'not named'} | {terms or 'not named'} | {train[name, terms]} | {held[name, terms]} |"
+        f"| {line(name) or 'not named'} | {line(terms) or 'not named'} | {train[name, terms]} | {held[name, terms]} |"
         for name, terms in sorted(train | held)
     ]
     return "\n".join(
         [
             "| source | licence | trained on | held out |", "| --- | --- | ---: | ---: |", *rows, "",
-            f"{corpus.read} problems were read; dropped: {corpus.reasons()}. Training rows hash to "
+            f"{corpus.read} problems were read; dropped: {line(corpus.reasons())}. Training rows hash to "
             f"`{source.environment.get('data')}`, those held out to `{source.environment.get('heldout')}`.",
         ]
     )  # fmt: skip
@@ -217,12 +221,18 @@ def _licences(source: Source) -> str:
     return f"The base model's: {base}. The training problems': {', '.join(terms)}. Both apply to what you do with this."
 
 
+def _homes(source: Source) -> list[Path]:
+    """The directories of the finished stages that led to this one, the last first, as far back as they are here."""
+    return list(takewhile(lambda home: (home / rundir.SUMMARY).is_file(), lineage(source.adapter)))
+
+
 def _stages(source: Source) -> list[tuple[Any, Row]]:
-    """Config and summary of the stages that led to this one, the first first."""
-    homes = [source.home]
-    while (started := read_json(homes[0] / rundir.ENVIRONMENT).get("started_from", "base")) != "base":
-        before = homes[0].parent / Path(started).parent.name
-        if before in homes or not (before / rundir.SUMMARY).is_file():
-            break
-        homes.insert(0, before)
-    return [(rundir.config_at(home), read_json(home / rundir.SUMMARY)) for home in homes]
+    """Their configs and summaries, the first first."""
+    return [(rundir.config_at(home), read_json(home / rundir.SUMMARY)) for home in reversed(_homes(source))]
+
+
+def _course(source: Source) -> str:
+    """What it was trained from, stage by stage."""
+    started = started_from(_homes(source)[-1])
+    before = [] if started == "base" else [f"{started}, which is not known here"]
+    return " → ".join([*before, *(config.stage.name for config, _ in _stages(source))])

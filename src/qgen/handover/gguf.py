@@ -36,7 +36,8 @@ def write(merged: Path, target: Path, precision: Precision, name: str, licence: 
     Raises RuntimeError where the model is of a kind that is not known here and llama.cpp's converter is not installed
     or fails.
     """
-    config, tokenizer = AutoConfig.from_pretrained(merged), AutoTokenizer.from_pretrained(merged)
+    config = AutoConfig.from_pretrained(merged, trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(merged, trust_remote_code=False)
     script = converter()
     try:
         known = _known(config, tokenizer)

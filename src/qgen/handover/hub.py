@@ -9,6 +9,7 @@ import httpx
 from huggingface_hub import HfApi
 
 from qgen.handover import Format
+from qgen.runtime import redact
 
 SUFFIX = {Format.adapter: "-adapter", Format.merged: "", Format.gguf: "-GGUF"}  # of the repository's name
 
@@ -27,7 +28,7 @@ def push(out: Path, formats: list[Format], repo: str) -> list[str]:
         with _strict(f"{len(pushed)} of {len(formats)} were pushed, all are in {out}, and the same command goes on"):
             address = api.create_repo(name, private=True, exist_ok=True)
             api.upload_folder(repo_id=name, folder_path=out / format.value, commit_message="qgen.export")
-        pushed.append(str(address))
+        pushed.append(redact.text(str(address)))  # HF_ENDPOINT's
     return pushed
 
 
@@ -40,8 +41,8 @@ def _strict(kept: str) -> Iterator[None]:
     try:
         yield
     except (OSError, httpx.HTTPError) as error:  # huggingface_hub's own are OSErrors
-        endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
-        said = (str(error).strip().splitlines() or [""])[0][:200]
+        endpoint = redact.text(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
+        said = redact.text((str(error).strip().splitlines() or [""])[0])[:200]
         raise RuntimeError(
             f"push=true: the hub at {endpoint} could not be written to ({type(error).__name__}: {said}); {kept}. Set "
             f"HF_TOKEN to a token that may write, HF_ENDPOINT to a hub that you can reach, and unset HF_HUB_OFFLINE"

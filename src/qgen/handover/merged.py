@@ -41,11 +41,12 @@ def load(path: Path, source: Source) -> tuple[PreTrainedModel, PreTrainedTokeniz
     """A merged model as anyone would load it, in the precision that it was written in."""
     found = AutoModelForCausalLM.from_pretrained(
         path,
+        trust_remote_code=False,
         dtype=model.resolve_dtype(source.model.dtype),
         attn_implementation=source.model.attn_implementation,
         device_map={"": torch.cuda.current_device()} if torch.cuda.is_available() else None,
     )
-    return found.eval(), AutoTokenizer.from_pretrained(path)
+    return found.eval(), AutoTokenizer.from_pretrained(path, trust_remote_code=False)
 
 
 def check(agreement: Agreement, tolerance: Tolerance, what: str) -> None:

@@ -60,7 +60,9 @@ def prove(path: Path, precision: Precision, source: Source, merged: Loaded) -> P
     if reader.fields["tokenizer.chat_template"].contents() != tokenizer.chat_template:
         raise RuntimeError(f"{path.name} holds another chat template than the tokenizer's. It was not kept")
     with redirect_stderr(StringIO()):  # a progress bar that no setting turns off
-        written = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=model.dtype)
+        written = AutoModelForCausalLM.from_pretrained(
+            path.parent, gguf_file=path.name, trust_remote_code=False, dtype=model.dtype
+        )
     written = written.to(model.device).eval()
     agreement = compare(logits(model, tokenizer, source.rows), logits(written, tokenizer, source.rows))
     tolerance = TOLERANCE[precision]
@@ -74,7 +76,7 @@ def prove(path: Path, precision: Precision, source: Source, merged: Loaded) -> P
     texts = _texts(source)
     simple = reader.fields["tokenizer.ggml.pre"].contents() == "gpt-2"  # which transformers takes any file's for
     if simple:
-        read = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+        read = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name, trust_remote_code=False)
         _same_text(texts, tokenizer, lambda text: read(text)["input_ids"], _decoder(read), "transformers")
     theirs = None
     if llamacpp.installed():

@@ -68,7 +68,7 @@ class Source:
 def read(home: Path) -> Source:
     """A finished stage. Raises RuntimeError where its data are no longer what it was trained on."""
     run = rundir.config_at(home)
-    environment, corpus = read_json(home / rundir.ENVIRONMENT), data.load(run.data)
+    environment, corpus = read_json(home / rundir.ENVIRONMENT), data.load(run.data, run.prompt)
     for part, problems in (("data", corpus.train), ("heldout", corpus.heldout)):
         if environment.get(part) != data.fingerprint(problems):
             raise RuntimeError(

@@ -43,8 +43,8 @@ def minilm(home: Path) -> Embed:
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    tokenizer, model = AutoTokenizer.from_pretrained(home), AutoModel.from_pretrained(home).eval()
-
+    tokenizer = AutoTokenizer.from_pretrained(home, trust_remote_code=False)
+    model = AutoModel.from_pretrained(home, trust_remote_code=False).eval()
     known: dict[str, np.ndarray] = {}
 
     def learn(texts: list[str]) -> None:

@@ -25,6 +25,7 @@ from difflib import SequenceMatcher
 import numpy as np
 
 from qgen import latex
+from qgen.answers import plain
 from qgen.choices import Kind
 from qgen.metrics.copies import JACCARD, Copies
 from qgen.metrics.difficulty import DifficultyModel
@@ -93,13 +94,13 @@ class Judge:
         self, old: Problem, new: Problem, kind: Kind, near: float, shape: float, known: float, harder: float | None
     ) -> str | None:
         before, after = (_numerals(p.statement) for p in (old, new))
-        same = before == after and _plain(old.answer) == _plain(new.answer)
+        same = before == after and plain(old.answer) == plain(new.answer)
         if kind is Kind.parameter:
             if before == after:
                 return "copy"
             if shape < MASKED:
                 return "unrelated" if near < self.related else "more than numbers"
-            return "stale answer" if _plain(old.answer) == _plain(new.answer) else None
+            return "stale answer" if plain(old.answer) == plain(new.answer) else None
         own = Copies([old.statement], mask).degree([new.statement])[0]
         if max(known, own) >= JACCARD:
             return "copy"
@@ -168,7 +169,3 @@ def _numerals(statement: str) -> Counter[str]:
 
 def _jaccard(a: set[str], b: set[str]) -> float:
     return len(a & b) / len(a | b) if a | b else 1.0
-
-
-def _plain(answer: str) -> str:
-    return "".join(answer.split()).strip("$.").lower()

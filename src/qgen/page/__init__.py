@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from qgen import __version__
 from qgen.data import Corpus
-from qgen.page import evaluation, findings, mathematics, settings
+from qgen.page import evaluation, findings, settings
 from qgen.page.charts import short
 from qgen.page.curves import groups
 from qgen.page.gallery import gallery
@@ -25,6 +25,7 @@ from qgen.page.runs import Corpora, read
 from qgen.page.summary import summarise
 from qgen.page.sweep import compare
 from qgen.runtime.files import write_whole
+from qgen.visible import shown
 
 log = logging.getLogger(__name__)
 
@@ -89,19 +90,12 @@ def _templates() -> Environment:
         loader=PackageLoader("qgen", "page"),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=_shown,
+        finalize=shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["short"] = short
     return environment
-
-
-def _shown(value: object) -> object:
-    """What a template writes for a value: controls and marks that turn text around become visible, everywhere."""
-    if value is None:
-        return ""
-    return value if isinstance(value, Markup) else mathematics.clean(str(value))
 
 
 def _file(name: str) -> str:

@@ -14,6 +14,7 @@ from latex2mathml.converter import convert_to_element
 from markupsafe import Markup, escape
 
 from qgen.latex import MATH
+from qgen.visible import clean
 
 MAX_FORMULA = 1000  # characters of LaTeX; the longest of MATH's 25,142 formulas has 548
 MAX_MARKUP = 8000  # characters of MathML for one text
@@ -35,15 +36,6 @@ _HARMLESS = re.compile(r"[a-z0-9 .%+-]*")
 _LENGTH = re.compile(r"[+-]?(\d*\.?\d+)(em|ex|mu|mm|cm|pt|px|in|pc)")
 _IN_EM = {"em": 1, "ex": 0.5, "mu": 1 / 18, "mm": 0.24, "cm": 2.4, "pt": 0.083, "px": 0.0625, "in": 6, "pc": 1}
 _VARIABLE = re.compile("[a-zA-Z\u03b1-\u03c9\u03d5]")  # set in italics
-# What a page shows wrongly or not at all: controls, lone surrogates, marks that turn the direction of what follows
-_UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff\ud800-\udfff]"
-)
-
-
-def clean(text: str) -> str:
-    """Text in which what cannot be shown stands as its number."""
-    return _UNPRINTABLE.sub(lambda found: f"⟨{ord(found.group()):04X}⟩", text.replace("\r\n", "\n"))
 
 
 def render(text: str) -> Markup:

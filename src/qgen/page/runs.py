@@ -209,10 +209,11 @@ class Corpora:
         """The corpus that a stage trained on, or None and why it cannot be had."""
         if self.given is not None:
             return self.given, ""
-        key = repr(stage.plain.get("data"))
+        key = repr([stage.plain.get(part) for part in ("data", "prompt")])
         if key not in self._read:
             try:
-                self._read[key] = data.load(rundir.config_at(stage.home).data), ""
+                run = rundir.config_at(stage.home)
+                self._read[key] = data.load(run.data, run.prompt), ""
             except (
                 Exception
             ) as error:  # a file that moved, a package that is missing, an older config: no page the less

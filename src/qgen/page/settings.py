@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from qgen.compose import composed
 from qgen.config import STAGES, to_yaml
 from qgen.page.runs import Stage
+from qgen.runtime import redact
 from qgen.runtime.rundir import differences
 
 _PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "hydra-core", "numpy", "scikit-learn",
@@ -44,7 +45,7 @@ def environment(stages: list[Stage]) -> list[Setting]:
         for key, value in stage.environment.items():
             parts = value.items() if isinstance(value, dict) else [(None, value)]
             for name, part in parts:
-                text = "none" if part is None else str(part)
+                text = "none" if part is None else redact.text(str(part))
                 found.setdefault(f"{key}: {name}" if name else key, {})[stage.label] = "", text
     all_rows = [_setting(key, values, stages) for key, values in found.items()]
     return [row for row in all_rows if not row.key.startswith("packages: ") or row.differs or row.key[10:] in _PACKAGES]

@@ -14,7 +14,8 @@ from qgen.metrics.topics import TopicModel
 from qgen.metrics.variations import Judge
 from qgen.problem import Fault, Problem, parse
 from qgen.problemset import tex
-from qgen.rewards.format import Format, script
+from qgen.rewards.format import Format
+from qgen.scripts import LEAST, scripts, shares
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,9 @@ class Gate:
         self.known = [*corpus.train, *corpus.heldout]
         self.original, self.kind, self.estimator = original, kind, levels(corpus.train)
         statements = [p.statement for p in self.known]
-        self.near, self.format, self.language = SimilarityIndex(statements), Format(corpus.train), language
-        self.foreign = language is Language.zh and "CJK" not in self.format.scripts
+        self.near, self.language = SimilarityIndex(statements), language
+        self.format = Format(corpus.train, language=language)
+        self.foreign = language is Language.zh and shares(corpus.train)[language] < LEAST
         self.view, self.repeat = (str, 1 - 1e-6) if original else (mask, REPEAT)
         self._passed = SimilarityIndex([self.view(s) for s in statements], start=False)
         self.topics = None if original or self.foreign else TopicModel(corpus.train)
@@ -74,7 +76,7 @@ class Gate:
         if isinstance(problem, Fault) or not finished:
             kind = problem.kind if isinstance(problem, Fault) else "cut off"
             return Verdict(f"no problem: {kind}", {"problem": kind})
-        if self.language is Language.zh and "CJK" not in {script(c) for c in problem.statement}:
+        if self.language is Language.zh and "CJK" not in scripts(problem.statement):
             return Verdict("in another language", {"problem": "not Chinese"}, problem)
         if strange := None if self.foreign else self.format.fault(problem):
             return Verdict("reads like no problem", {"problem": strange}, problem)

@@ -4,22 +4,24 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from qgen.page.mathematics import clean, render
+from qgen.markdown import block, line
+from qgen.page.mathematics import render
 from qgen.problemset import tex
+from qgen.visible import shown
 
 Row = dict[str, Any]
 
 
 def markdown(title: str, rows: list[Row]) -> str:
     """Problems in their order, each with its answer, its nearest known problem and its certificate's number."""
-    parts = [f"# {title}\n"]
+    parts = [f"# {line(title)}\n"]
     for number, row in enumerate(rows, start=1):
-        solution = f"{_marked(row['solution'])}\n\n" if row["solution"] else ""
+        solution = f"{block(row['solution'])}\n\n" if row["solution"] else ""
         level = "" if row["difficulty"] is None else f", estimated level {row['difficulty']:.1f}"
         parts.append(
-            f"## {number}. {row['topic']}, level {row['level']}\n\n{_marked(row['statement'])}\n\n"
-            f"**Answer:** {_marked(row['answer'])}\n\n{solution}Reward {row['reward']:.2f}{level}. "
-            f"Nearest known problem: {attribution(row['nearest'])}. Certificate {row['certificate']['id']}.\n"
+            f"## {number}. {line(row['topic'])}, level {row['level']}\n\n{block(row['statement'])}\n\n"
+            f"**Answer:** {line(row['answer'])}\n\n{solution}Reward {row['reward']:.2f}{level}. "
+            f"Nearest known problem: {line(attribution(row['nearest']))}. Certificate {row['certificate']['id']}.\n"
         )
     return "\n".join(parts)
 
@@ -40,8 +42,8 @@ def html(paper: Any, rows: list[Row], language: str, topics: dict[str, str]) -> 
         topics: their names in the paper's language, as far as they have others than the rows'.
     """
     environment = Environment(
-        loader=PackageLoader("qgen", "problemset"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, keep_trailing_newline=True,
+        loader=PackageLoader("qgen", "problemset"), autoescape=True, undefined=StrictUndefined, finalize=shown,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     problems = [
         {
@@ -69,11 +71,6 @@ def latex(paper: Any, rows: list[Row], language: str) -> str:
 
 def _item(text: str) -> str:
     return f"{{}}{text}" if text.startswith("[") else text  # or \item would take it for its label
-
-
-def _marked(text: str) -> str:
-    """Text whose mathematics Markdown leaves alone, and which holds no HTML."""
-    return clean(text).replace("&", "&amp;").replace("<", "&lt;")
 
 
 _WORDS = {

@@ -84,7 +84,7 @@ def ranked(made: list[Made], gate: Gate, writer: Writer, corpus: Corpus) -> list
     """What is handed out of each problem, the best by the run's own reward first."""
     run = writer.run
     base = Base(writer.model, writer.tokenizer, run.prompt, run.sampling.batch_size, writer.copy)
-    rewards = Rewards(run.reward, corpus.train, base, run.judge)
+    rewards = Rewards(run.reward, corpus.train, base, run.judge, run.prompt.language)
     asked = {"topic": [m.request.topic for m in made], "level": [m.request.level for m in made]}
     scores = rewards.score(["ask"] * len(made), [m.completion for m in made], **asked)
     problems = [m.verdict.problem for m in made]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from qgen.choices import Normalize
+from qgen.choices import Language, Normalize
 from qgen.config import RewardConfig, TeacherConfig
 from qgen.problem import Problem
 from qgen.rewards import (  # noqa: F401 (they register)
@@ -69,6 +69,7 @@ class Rewards:
         corpus: the training problems, which terms may compare with or be fitted to.
         base: the frozen base model, for the terms that ask it.
         judge: the settings of a teacher behind an API, for the term that asks it.
+        language: that problems are asked for in.
     """
 
     def __init__(
@@ -77,12 +78,13 @@ class Rewards:
         corpus: list[Problem],
         base: "Base | None" = None,
         judge: TeacherConfig | None = None,
+        language: Language = Language.en,
     ):
         check(config)
         self.config = config
         self.weights = {name: enabled.weight for name, enabled in config.terms.items()}
         self.solver = base.solver(config.solver, corpus) if base and config.solver else None
-        offered = {"corpus": corpus, "base": base, "solver": self.solver, "teacher": judge}
+        offered = {"corpus": corpus, "base": base, "solver": self.solver, "teacher": judge, "language": language}
         self.terms = {name: build(name, enabled.params, **offered) for name, enabled in config.terms.items()}
         self.zscore = ZScore(config.window) if config.normalize is Normalize.zscore else None
         self.sink: Sink | None = None

@@ -13,6 +13,7 @@ from threading import Thread
 
 from pebble import ProcessPool
 
+from qgen.answers import measured, parts, plain, unmarked
 from qgen.rewards.registry import JudgeError
 
 _BOXED = re.compile(r"\\boxed\s*\{")
@@ -106,29 +107,69 @@ def _end_with_parent() -> None:
 
 
 def _count(key: str, answers: list[str]) -> tuple[int, int, str]:
-    from math_verify import parse
-
-    written = Counter(map(_plain, answers))
-    meaning = {}
-    for text in {_plain(key), *written}:
-        try:
-            meaning[text] = parse(f"${text.strip('$')}$", parsing_timeout=None)
-        except Exception:  # as in _same
-            meaning[text] = []
+    written, same = Counter(map(plain, answers)), _Same()
     agree, kinds = 0, Counter()
     for answer, count in written.items():
-        if _same(_plain(key), answer, meaning):
+        if same(plain(key), answer):
             agree += count
         else:
-            kinds[next((kind for kind in kinds if _same(kind, answer, meaning)), answer)] += count
+            kinds[next((kind for kind in kinds if same(kind, answer)), answer)] += count
     other, runner = next(iter(kinds.most_common(1)), ("", 0))
     return agree, runner, other
 
 
-def _same(key: str, answer: str, meaning: dict[str, list]) -> bool:
-    if key == answer:
+class _Same:
+    """Whether two answers in plain form mean the same: as they are written, as sets of solutions, or by algebra.
+
+    Values are the same only in the same unit, which one of the answers may leave out.
+    """
+
+    def __init__(self):
+        from latex2sympy2_extended import NormalizationConfig
+        from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse
+
+        letters = NormalizationConfig(malformed_operators=True, nits=True)  # it takes the t of 2t for a unit: not here
+        targets = [LatexExtractionConfig(normalization_config=letters), ExprExtractionConfig()]
+        self._parse = lambda text: parse(f"${text}$", extraction_config=targets, parsing_timeout=None)
+        self._known: dict[str, list] = {}
+
+    def __call__(self, key: str, answer: str) -> bool:
+        if unmarked(key) == unmarked(answer):
+            return True
+        ours, theirs = parts(key), parts(answer)
+        if len(ours) > 1 and len(theirs) > 1:
+            return len(ours) == len(theirs) and self._matched(ours, theirs)
+        (one, unit), (other, another) = measured(key), measured(answer)
+        if unit and another and unit != another:
+            return False
+        if self._equal(one, other):
+            return True
+        if {unit, another} != {"%", ""}:  # where one says percent, 50% is 50, and 0.5 too
+            return False
+        return self._equal(*(f"({value})/100" if name else value for value, name in (measured(key), measured(answer))))
+
+    def _matched(self, ours: list[str], theirs: list[str]) -> bool:
+        left = list(theirs)
+        for part in ours:
+            found = next((other for other in left if self(part, other)), None)
+            if found is None:
+                return False
+            left.remove(found)
         return True
-    one, other = meaning[key], meaning[answer]
+
+    def _equal(self, one: str, other: str) -> bool:
+        return one == other or _alike(self._meaning(one), self._meaning(other))
+
+    def _meaning(self, text: str) -> list:
+        if text not in self._known:
+            try:  # math-verify adds numbers with a space between them
+                self._known[text] = [] if re.search(r"\d \d", text) else self._parse(text)
+            except Exception:  # as in _alike
+                self._known[text] = []
+        return self._known[text]
+
+
+def _alike(one: list, other: list) -> bool:
     if not one or not other:
         return False
     from sympy import Float
@@ -149,14 +190,8 @@ def _same(key: str, answer: str, meaning: dict[str, list]) -> bool:
 
 def _literally(key: str, answers: list[str]) -> tuple[int, int, str]:
     """The count where algebra took too long: only answers that are written alike are the same."""
-    plain = [_plain(answer) for answer in answers]
-    agree = plain.count(_plain(key))
-    others = [answer for answer in plain if answer != _plain(key)]
+    written = [plain(answer) for answer in answers]
+    agree = written.count(plain(key))
+    others = [answer for answer in written if answer != plain(key)]
     other = max(set(others), key=others.count, default="")
     return agree, others.count(other), other
-
-
-def _plain(answer: str) -> str:
-    """An answer without spaces, dollars and a full stop; words in lower case, as 'No' is 'no'."""
-    bare = "".join(answer.split()).strip("$.")
-    return bare.lower() if bare.isalpha() else bare

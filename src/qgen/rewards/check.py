@@ -111,11 +111,12 @@ def _auroc(good: np.ndarray, bad: np.ndarray) -> float:
 
 def run(config: Config, out: Path, plain: dict) -> None:
     """Print the table and keep it; raise RuntimeError where a control that must be told from real problems is not."""
-    from qgen import data
+    from qgen import data, scripts
     from qgen.runtime.quiet import quiet
 
     check(config.reward)
-    corpus = data.load(config.data)
+    corpus = data.load(config.data, config.prompt)
+    scripts.check(corpus.train, config.prompt.language)
     base = None
     if config.reward.solver or "natural" in config.reward.terms:
         quiet()
@@ -128,7 +129,7 @@ def run(config: Config, out: Path, plain: dict) -> None:
     notes: list[str] = []
 
     def build(problems: list[Problem]) -> Rewards:
-        rewards = Rewards(config.reward, problems, base, config.judge)
+        rewards = Rewards(config.reward, problems, base, config.judge, config.prompt.language)
         notes[:] = rewards.notes()
         return rewards
 
@@ -143,7 +144,7 @@ def main() -> None:
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
     given = (i for i, a in enumerate(sys.argv) if i and not a.startswith("-"))
     first = next(given, len(sys.argv))
-    sys.argv[first:first] = ["hydra.run.dir=${output_dir}/${run_name}/check", "hydra.job.name=check"]
+    sys.argv[first:first] = ["hydra.run.dir='${home:${output_dir},${run_name}}/check'", "hydra.job.name=check"]
     entry(run)()
 
 

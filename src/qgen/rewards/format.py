@@ -1,17 +1,17 @@
 """format: is the completion a problem at all? The gate of the shipped reward groups."""
 
-import unicodedata
 from collections import Counter
-from functools import cache
 from typing import Any
 
 import numpy as np
 from scipy.stats import binom
 
-from qgen import latex
+from qgen.answers import plain
+from qgen.choices import Language
 from qgen.metrics.prose import Prose
 from qgen.problem import Problem
 from qgen.rewards.registry import Completion, parsed, term
+from qgen.scripts import SCRIPTS, scripts
 
 
 @term("format")
@@ -21,8 +21,8 @@ class Format:
     - It is a problem where `problem.parse` says so: one question, an answer, LaTeX that compiles, no leak of the
       answer, no loops, a whole statement.
     - It reads like one where its length lies in the band of real statements and its words stand in an order
-      (metrics/prose.py), of letters that real statements are written in. 99 % of the real statements keep to each
-      limit, which leaves other authors some room beyond.
+      (metrics/prose.py), of letters that real statements, or others in the language that was asked for, are written in.
+      99 % of the real statements keep to each limit, which leaves other authors some room beyond.
     - Its answer is its own unless different problems of the batch, and of those remembered, have that answer so much
       more often than real problems that chance would do it once in 10,000 times (binomial test): who answers 0
       whatever is asked answers nothing.
@@ -30,35 +30,36 @@ class Format:
     Args:
         corpus: the training problems.
         memory: how many of the problems written last are remembered.
+        language: that problems are asked for in.
     """
 
     CHANCE = 1e-4
     USUAL = 0.02  # any answer may be that frequent
     LEAST = 4  # problems with one answer, before chance is asked
 
-    def __init__(self, corpus: list[Problem], memory: int = 200):
+    def __init__(self, corpus: list[Problem], memory: int = 200, language: Language = Language.en):
         self.prose = Prose(corpus)
         lengths = [len(p.statement) for p in corpus]
         self.band = (0.8 * float(np.quantile(lengths, 0.01)), 1.25 * float(np.quantile(lengths, 0.99)))
-        self.share = {a: n / len(corpus) for a, n in Counter(_plain(p.answer) for p in corpus).items()}
-        self.scripts = {script(c) for p in corpus for c in latex.prose(p.statement, "") if c.isalpha()}
+        self.share = {a: n / len(corpus) for a, n in Counter(plain(p.answer) for p in corpus).items()}
+        self.scripts = SCRIPTS[language].union(*(scripts(p.statement) for p in corpus))
         self.limit = memory
         self.memory: dict[str, str] = {}  # statement -> answer, the oldest first
 
     def __call__(self, completions: list[Completion], **_) -> list[float]:
         problems = [p if isinstance(p, Problem) and self.fault(p) is None else None for p in parsed(completions)]
-        written = self.memory | {p.statement: _plain(p.answer) for p in problems if p}
+        written = self.memory | {p.statement: plain(p.answer) for p in problems if p}
         counts = Counter(written.values())
         always = {a for a, n in counts.items() if n >= self.LEAST and self._chance(a, n, len(written)) < self.CHANCE}
-        return [float(p is not None and _plain(p.answer) not in always) for p in problems]
+        return [float(p is not None and plain(p.answer) not in always) for p in problems]
 
     def fault(self, problem: Problem) -> str | None:
         """Why a parsed problem does not read like one, or None."""
         low, high = self.band
         if not low <= len(problem.statement) <= high:
             return f"{len(problem.statement)} characters, outside of the {low:.0f} to {high:.0f} of real problems"
-        strange = {script(c) for c in latex.prose(problem.statement, "") if c.isalpha()} - self.scripts
-        return f"letters that are {', '.join(strange)}" if strange else self.prose.fault(problem.statement)
+        strange = scripts(problem.statement) - self.scripts
+        return f"letters that are {', '.join(sorted(strange))}" if strange else self.prose.fault(problem.statement)
 
     def _chance(self, answer: str, count: int, of: int) -> float:
         """The probability that real problems would have an answer as often."""
@@ -69,7 +70,7 @@ class Format:
         for problem in parsed(completions):
             if isinstance(problem, Problem) and self.fault(problem) is None:
                 self.memory.pop(problem.statement, None)
-                self.memory[problem.statement] = _plain(problem.answer)
+                self.memory[problem.statement] = plain(problem.answer)
         self.memory = dict(list(self.memory.items())[max(0, len(self.memory) - self.limit) :])
 
     def state_dict(self) -> dict[str, Any]:
@@ -77,14 +78,3 @@ class Format:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.memory = dict(state["memory"])
-
-
-@cache
-def script(letter: str) -> str:
-    """The script that a letter belongs to, by the first word of its Unicode name: LATIN, CYRILLIC, CJK, ..."""
-    return unicodedata.name(letter, "UNKNOWN").split(" ")[0].split("-")[0]
-
-
-def _plain(answer: str) -> str:
-    """An answer without what does not distinguish it: dollars, spaces, case, a full stop."""
-    return "".join(answer.split()).strip("$.").lower()

@@ -11,6 +11,7 @@ instances are called the same way:
     base      the frozen base model (rewards/base.py)
     solver    what the base makes of problems (rewards/solver.py); None where reward.solver is null
     teacher   the settings of the teacher behind an API; None under another teacher than teacher=api
+    language  that problems are asked for in (prompt.language)
 
 Besides `prompts`, `completions` and the columns of the dataset, a call gets `batch_size`: how many completions there
 are, those included that the gate refused and the term never sees.
@@ -67,6 +68,9 @@ def find(name: str, params: dict[str, Any]) -> Callable:
     if unknown := set(params) - set(takes):
         listed = ", ".join(takes) or "no parameters"
         raise ValueError(f"reward.terms.{name}.params: no {', '.join(sorted(unknown))}; {name} takes {listed}")
+    called = TERMS[name].__call__ if inspect.isclass(TERMS[name]) else TERMS[name]
+    if inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called):
+        raise ValueError(f"reward term {name!r}: {_ASYNC}")
     return TERMS[name]
 
 
@@ -74,7 +78,7 @@ def build(name: str, params: dict[str, Any], **offered: Any) -> Term:
     """The term NAME, ready to be called.
 
     Args:
-        offered: `corpus`, `base`, `solver` and `teacher`, of which a class gets those that its constructor names.
+        offered: what stands at the head of this file, of which a class gets what its constructor names.
     """
     factory = find(name, params)
     if not inspect.isclass(factory):
@@ -90,15 +94,26 @@ def call(name: str, function: Term, completions: list[Completion], **columns: An
     """The values of a term, checked. Raises JudgeError, naming it, where it breaks or gives anything else than a
     number from 0 to 1 or None a completion."""
     try:
-        values = list(function(completions=completions, **columns))
+        given = function(completions=completions, **columns)
+        if inspect.iscoroutine(given):
+            given.close()
+            raise TypeError(_ASYNC)
+        values = [_bare(value) for value in given]
     except Exception as error:
         raise JudgeError(f"reward term {name!r} broke: {type(error).__name__}: {error}") from error
     if len(values) != len(completions):
         raise JudgeError(f"reward term {name!r} gave {len(values)} values for {len(completions)} completions")
     for value in values:
-        if value is not None and not (isinstance(value, Real) and 0.0 <= value <= 1.0):  # nor nan
+        if value is not None and not isinstance(value, Real):
+            raise JudgeError(f"reward term {name!r} gave {value!r}, which is no number")
+        if value is not None and not 0.0 <= value <= 1.0:  # nor nan
             raise JudgeError(f"reward term {name!r} gave {value!r}, which is not between 0 and 1")
     return [None if value is None else float(value) for value in values]
+
+
+def _bare(value: Any) -> Any:
+    """The number in a tensor or an array without dimensions; anything else as it is."""
+    return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
 
 
 def text(completion: Completion) -> str:
@@ -111,7 +126,8 @@ def parsed(completions: list[Completion]) -> list[Problem | Fault]:
     return [parse(text(completion)) for completion in completions]
 
 
-_OFFERED = ("corpus", "base", "solver", "teacher")
+_ASYNC = "async terms are not supported: make it a plain function that returns its values"
+_OFFERED = ("corpus", "base", "solver", "teacher", "language")
 _REMEDIES = {
     "base": "pass Rewards a Base",
     "solver": "set reward.solver, as reward=verified does",

@@ -9,7 +9,7 @@ from transformers import TrainerCallback
 
 from qgen.runtime import ranks
 from qgen.runtime.files import write_whole
-from qgen.runtime.rundir import STATE
+from qgen.runtime.saved import STATE, inventory
 
 
 class StateCallback(TrainerCallback):
@@ -23,8 +23,7 @@ class StateCallback(TrainerCallback):
         if not state.is_world_process_zero:
             return
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file() and path.name != STATE}
-        write_state(folder, {**self.state(), "sizes": sizes})
+        write_state(folder, {**self.state(), **inventory(folder)})
 
 
 def write_state(checkpoint: Path, state: dict[str, Any]) -> None:

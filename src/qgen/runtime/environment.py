@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from qgen import __version__
+from qgen.runtime import redact
 
 # of the environment, those that change what torch computes or where data come from
 _VARIABLES = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "PYTORCH_ALLOC_CONF", "CUBLAS_WORKSPACE_CONFIG",
@@ -31,7 +32,7 @@ def environment(**hashes: str) -> dict:
         "cores": len(os.sched_getaffinity(0)),
         "threads": torch.get_num_threads(),
         "ranks": int(os.environ.get("WORLD_SIZE", "1")),
-        "variables": {name: value for name in _VARIABLES if (value := os.environ.get(name))},
+        "variables": {name: redact.text(value) for name in _VARIABLES if (value := os.environ.get(name))},
         **hashes,
     }
 

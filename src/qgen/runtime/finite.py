@@ -19,7 +19,8 @@ from transformers import Trainer, TrainerCallback
 from qgen.config import Config
 from qgen.runtime import ranks
 from qgen.runtime.files import append
-from qgen.runtime.rundir import BATCH, NOT_FINITE, last_checkpoint
+from qgen.runtime.rundir import BATCH, NOT_FINITE
+from qgen.runtime.saved import last_checkpoint
 
 
 class NotFiniteError(RuntimeError):

@@ -14,6 +14,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from qgen.config import Config
+from qgen.runtime import orphans
 from qgen.runtime.files import append, rows
 from qgen.runtime.rundir import OOM, Claim
 
@@ -28,7 +29,7 @@ class Again(Exception):  # noqa: N818, as it is no error
         print(f"{self}; {AGAIN}", flush=True)
         sys.stderr.flush()
         command = [word for word in sys.orig_argv if word.partition("=")[0] not in ("resume", "overwrite")]
-        os.execv(sys.executable, [*command, "overwrite=false", "resume=true"])
+        os.execve(sys.executable, [*command, "overwrite=false", "resume=true"], orphans.kept())
 
 
 def adjusted(config: Config, out: Path, claim: Claim) -> Config:

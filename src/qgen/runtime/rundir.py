@@ -17,24 +17,25 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from qgen.config import STAGES, Config, from_yaml, to_yaml
-from qgen.runtime import ranks, weights
+from qgen.runtime import ranks, redact, weights
 from qgen.runtime.files import Row, read_json, rows, write_rows, write_whole
+from qgen.runtime.saved import ADAPTER_WEIGHTS, checkpoints, last_checkpoint, step_of
 
 CONFIG = "config.yaml"
-SUMMARY = "summary.json"  # written last: a stage that has one is complete
+SUMMARY = "summary.json"  # a stage that has one is complete
+REPORT = "report.html"  # of a stage or of a pipeline's stages, written after their summaries
 ENVIRONMENT = "environment.json"
 ADAPTER = "adapter"
 BEST = "best"  # holds the adapter of the best validation so far
-STATE = "qgen_state.json"  # written last into a checkpoint, with the sizes of the other files
+SAMPLES = "samples.jsonl"  # every completion that counted, with its scores
 WINNERS = "winners.jsonl"  # what distillation trains on
 DRAFTS = "drafts.jsonl"  # the student's problems that a teacher was asked about
 VERDICTS = "verdicts.jsonl"  # what it made of them
 OOM = "oom.jsonl"  # what a stage that ran out of memory set, and went on with
 NOT_FINITE = "nonfinite.jsonl"  # the steps whose loss or gradient was not finite
 BATCH = "nonfinite.pt"  # what the first of them was computed from
-ADAPTER_WEIGHTS = "adapter_model.safetensors"
-_ROWS = ("metrics.jsonl", "validation.jsonl", "memory.jsonl", "samples.jsonl", OOM, NOT_FINITE, VERDICTS, DRAFTS,
-         WINNERS)  # fmt: skip
+_TEACHERS = (VERDICTS, DRAFTS, WINNERS)
+_ROWS = ("metrics.jsonl", "validation.jsonl", "memory.jsonl", SAMPLES, OOM, NOT_FINITE, *_TEACHERS)
 # keys, or their beginnings, that change no figure
 _NOT_COMPARED = ("resume", "overwrite", "sweep.", "tracker.", "runtime.oom.", "runtime.nonfinite.",
                  "validation.require_gain",
@@ -82,30 +83,58 @@ def claim(config: Config, out: Path) -> Claim:
 def started(out: Path) -> bool:
     """Whether a directory holds a run that wrote more than its config."""
     left = (SUMMARY, ADAPTER, *_ROWS)
-    return (out / CONFIG).exists() and (any((out / name).exists() for name in left) or bool(_checkpoints(out)))
+    return (out / CONFIG).exists() and (any((out / name).exists() for name in left) or bool(checkpoints(out)))
+
+
+def reported(out: Path, homes: list[Path]) -> bool:
+    """Whether the report in a directory was written after the stages that it is about had ended."""
+    ended = [(home / SUMMARY).stat().st_mtime for home in homes if (home / SUMMARY).exists()]
+    return (out / REPORT).exists() and (out / REPORT).stat().st_mtime >= max(ended, default=0.0)
 
 
 def begin(config: Config, out: Path, claim: Claim) -> None:
     """Make the directory this run's: write config.yaml, and clear what is not gone on from.
 
-    That is everything where overwrite says so; where a resumed run had no checkpoint yet, the rows that it wrote,
-    but for a teacher's under the same config. Called once everything that the stage needs has been loaded, so that
-    a mistake costs nothing that was written.
+    That is everything where overwrite says so; where a resumed run had no checkpoint yet, what it wrote, but for a
+    teacher's work under the same config; else what it wrote after its checkpoint and writes anew. Called once
+    everything that the stage needs has been loaded, so that a mistake costs nothing that was written.
+
+    A kill may come in between. The summary goes first, so that what is left does not pass for complete, and the
+    checkpoints before the rows, so that nobody goes on from one without them.
     """
-    if config.overwrite and (out / CONFIG).exists():
-        for name in (ENVIRONMENT, BATCH, *_ROWS):
-            (out / name).unlink(missing_ok=True)
-        for folder in (out / ADAPTER, out / BEST, *_checkpoints(out)):
-            shutil.rmtree(folder, ignore_errors=True)
-    elif (out / CONFIG).exists() and claim.checkpoint is None:
-        for name in (BATCH, *_ROWS):
-            if name not in (OOM, DRAFTS, WINNERS) or claim.changed:
-                (out / name).unlink(missing_ok=True)
+    (out / SUMMARY).unlink(missing_ok=True)
+    if (out / CONFIG).exists():
+        for checkpoint in reversed(checkpoints(out)):
+            if claim.checkpoint is None or step_of(checkpoint) > step_of(claim.checkpoint):  # none of those is whole
+                shutil.rmtree(checkpoint, ignore_errors=True)
+        if config.overwrite:
+            for folder in (out / ADAPTER, out / BEST):
+                shutil.rmtree(folder, ignore_errors=True)
+        if config.overwrite or claim.checkpoint is None:
+            for name in (BATCH, *((ENVIRONMENT, *_ROWS) if config.overwrite else _ROWS)):
+                if config.overwrite or claim.changed or name not in (OOM, SAMPLES, *_TEACHERS):
+                    (out / name).unlink(missing_ok=True)
+        after = step_of(claim.checkpoint) if claim.checkpoint else -1
+        prune(out / SAMPLES, lambda row: _stays(row, after, out))
+        prune(out / NOT_FINITE, lambda row: row["step"] <= after)
     if claim.changed:
         (out / OOM).unlink(missing_ok=True)
-    (out / SUMMARY).unlink(missing_ok=True)
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / CONFIG, to_yaml(config))
+
+
+def _stays(row: Row, step: int, out: Path) -> bool:
+    """Whether completions are not written anew by a run that goes on after a step; -1: from its start."""
+    if row["mode"] in ("draft", "teacher"):  # written with these files, and not again while they are there
+        return (out / (DRAFTS if row["mode"] == "draft" else WINNERS)).exists()
+    return row["step"] < step + (row["mode"] != "train")  # training counts the steps before, validation those done
+
+
+def prune(path: Path, stays: Callable[[Row], bool]) -> None:
+    """Leave only some rows in a JSONL file."""
+    found = rows(path)
+    if (kept := [row for row in found if stays(row)]) != found:
+        write_rows(path, kept)
 
 
 def once(path: Path, make: Callable[[], list[Row]]) -> list[Row]:
@@ -119,11 +148,14 @@ def once(path: Path, make: Callable[[], list[Row]]) -> list[Row]:
     return rows(path)
 
 
+_LET_GO = 3.0  # seconds that a process which ends with its killed parent (orphans.py) may take to
+
+
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
     """Hold a directory against other processes. Raises RuntimeError where one has it."""
     out.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(out / ".lock", timeout=0)
+    lock = FileLock(out / ".lock", timeout=_LET_GO)
     try:
         lock.acquire()
     except Timeout as error:
@@ -132,48 +164,6 @@ def locked(out: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def last_checkpoint(out: Path) -> tuple[Path | None, str]:
-    """The newest whole checkpoint of a stage and a note about it; (None, note) where none was written yet.
-
-    Raises RuntimeError where there are checkpoints and all are half written, or hold numbers that are not finite.
-    """
-    broken = []
-    for checkpoint in _checkpoints(out):
-        if (lack := missing(checkpoint)) is not None:
-            broken.append(f"{checkpoint.name} is half written, it has no whole {lack}")
-        elif (fault := weights.fault(checkpoint / ADAPTER_WEIGHTS)) is not None:
-            broken.append(f"{checkpoint.name}/{ADAPTER_WEIGHTS} {fault}")
-        else:
-            skipped = f" ({', '.join(broken)}: skipped)" if broken else ""
-            return checkpoint, f"resuming from {checkpoint.name}{skipped}"
-    if broken:
-        raise RuntimeError(f"{out}: {'; '.join(broken)}. overwrite=true starts the stage again")
-    return None, "resuming: no checkpoint had been written yet, so from the first step"
-
-
-def missing(checkpoint: Path) -> str | None:
-    """The first file that a checkpoint lacks or holds in part; None where it is whole."""
-    try:
-        sizes = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))["sizes"]
-    except (OSError, ValueError, KeyError):
-        return STATE
-    for name, size in sizes.items():
-        path = checkpoint / name
-        if not path.is_file() or path.stat().st_size != size:
-            return name
-    return None
-
-
-def step_of(checkpoint: Path) -> int:
-    return int(checkpoint.name.removeprefix("checkpoint-"))
-
-
-def _checkpoints(out: Path) -> list[Path]:
-    """Checkpoints of a stage, the newest first."""
-    found = [path for path in out.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdigit()]
-    return sorted(found, key=step_of, reverse=True)
 
 
 def starting_adapter(config: Config) -> Path | None:
@@ -278,10 +268,11 @@ def same_origin(out: Path, adapter: Path | None, data: str | None = None) -> Non
 
 
 def differences(before: str, after: str) -> dict[str, tuple[str, str]]:
-    """The keys in which two configs (YAML) differ, with both values; 'absent' where one has no such key."""
+    """The keys in which two configs (YAML) differ, with both values, without passwords; 'absent' where one has no such
+    key."""
     old, new = (_flat(OmegaConf.to_container(OmegaConf.create(text))) for text in (before, after))
     return {
-        key: (str(old.get(key, "absent")), str(new.get(key, "absent")))
+        key: tuple(redact.value(key, side[key]) if key in side else "absent" for side in (old, new))
         for key in sorted(old | new)
         if old.get(key) != new.get(key) and not key.startswith(_NOT_COMPARED)
     }

@@ -8,7 +8,7 @@ from typing import Any
 
 from qgen import choices
 from qgen.config import Config
-from qgen.runtime import ranks
+from qgen.runtime import ranks, redact
 from qgen.runtime.files import Row, append
 
 
@@ -68,7 +68,7 @@ def tracking(config: Config, out: Path, values: dict[str, Any]) -> Iterator[Trac
     try:
         tracker = WandbTracker(config, out, values)
     except Exception as error:
-        said = f"tracker=wandb could not start: {' '.join(str(error).split())[:300]}"
+        said = f"tracker=wandb could not start: {redact.text(' '.join(str(error).split()))[:300]}"
         if config.tracker.required:
             raise RuntimeError(
                 f"{said}\nit needs a network and WANDB_API_KEY (and WANDB_BASE_URL for a server of your own); "

@@ -10,6 +10,7 @@ from typing import Any
 
 from qgen.config import Config
 from qgen.problem import Problem, parse
+from qgen.runtime import redact
 from qgen.runtime.files import Row, write_whole
 from qgen.runtime.remarks import remarks
 from qgen.runtime.strict import require
@@ -19,6 +20,7 @@ AXIS = "train/global_step"
 ID = "wandb-id"  # holds the id of the directory's W&B run
 BEST = 20  # problems in the summary
 START_WITHIN = 20  # seconds; WANDB_INIT_TIMEOUT says otherwise
+PROJECT = "qgen"
 FINISH_WITHIN = 120  # seconds for what is still to be uploaded; it stays on the disk
 _OUTCOME = ("learned", "kept_step", "steps", "nonfinite_steps", "scaler_skips", "told", "stopped")
 _NO_FIGURES = ("step", "time", "fingerprint", "taken_over")
@@ -35,6 +37,7 @@ class WandbTracker(Tracker):
     table `samples`; the thousands that GRPO trains on stay in samples.jsonl. At the end the problems of the last
     validation with the highest reward become the table `best_problems`.
 
+    What the config leaves open is as W&B's own environment variables say, and only then as qgen would have it.
     A run's id is made once and kept in its directory, so that a resumed stage goes on in its run. What W&B refuses
     after it has started is logged, the first time, and costs nothing else.
     """
@@ -45,18 +48,20 @@ class WandbTracker(Tracker):
         self.wandb = wandb = require("wandb", "pip install wandb")
         # without `show_info` it neither chats nor asks for a key, and its errors are still seen
         wandb.setup(wandb.Settings(quiet=True, show_info=False, show_warnings=False))
+        tracker, given = config.tracker, os.environ.get
+        mode = tracker.mode.value if tracker.mode else given("WANDB_MODE") or "online"
         kept = out / ID
         known = kept.read_text(encoding="utf-8").strip() if config.resume and kept.is_file() else ""
         self.run = wandb.init(
-            entity=config.tracker.entity,
-            project=config.tracker.project,
-            group=(config.tracker.group or config.run_name)[:128],  # as long as W&B takes
-            name="/".join(out.resolve().parts[-2:])[-128:],
-            job_type=config.stage.name,
+            entity=tracker.entity,  # None: W&B reads the environment itself
+            project=tracker.project or given("WANDB_PROJECT") or PROJECT,
+            group=(tracker.group or given("WANDB_RUN_GROUP") or config.run_name)[:128],  # as long as W&B takes
+            name=given("WANDB_NAME") or "/".join(out.resolve().parts[-2:])[-128:],
+            job_type=given("WANDB_JOB_TYPE") or config.stage.name,
             id=known or secrets.token_hex(4),
-            resume="allow" if config.tracker.mode.value == "online" else None,
-            mode=config.tracker.mode.value,
-            dir=str(out),
+            resume="allow" if mode == "online" else None,
+            mode=mode,
+            dir=given("WANDB_DIR") or str(out),
             config=values,
             reinit="create_new",  # else a run that somebody left open would be returned instead
             settings=wandb.Settings(
@@ -74,7 +79,7 @@ class WandbTracker(Tracker):
             self.run.define_metric(AXIS)
             self.run.define_metric("*", step_metric=AXIS)
             if self.run.url:
-                print(f"tracker: {self.run.url}")
+                print(f"tracker: {redact.text(self.run.url)}")
 
     def environment(self, values: Row) -> None:
         write_whole(self.out / ID, f"{self.run.id}\n")
@@ -122,7 +127,7 @@ class WandbTracker(Tracker):
             self.run.finish(exit_code=exit_code)
         except Exception as error:
             log.exception("W&B could not finish its run")
-            why = str(error) or type(error).__name__
+            why = redact.text(str(error)) or type(error).__name__
             print(f"W&B has not got all of this run ({why}): wandb sync {self.run.settings.sync_dir} sends the rest")
 
     def _log(self, section: str, step: int | None, values: Row) -> None:

@@ -1,7 +1,6 @@
 """Group relative policy optimisation (DeepSeekMath, arXiv:2402.03300) under the rewards of the registry."""
 
 import os
-import random
 from collections.abc import Callable
 from itertools import chain
 
@@ -9,25 +8,23 @@ from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
 from qgen.choices import Rollout
-from qgen.prompts import of_task
+from qgen.prompts import epochs
 from qgen.rewards import Scores, text
 from qgen.runtime import ranks
 from qgen.stages.context import Context
+from qgen.stages.guard import steps_per_rollout
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is what qgen's version pin is for
 
 
-def requests(context: Context, count: int) -> list[dict]:
+def requests(context: Context, count: int) -> Dataset:
     """Rows of stage.task on the training problems: one seeded order of all of them after another.
 
     TRL's sampler, left to shuffle, starts a resumed run with the first epoch's order whatever the epoch.
     """
-    config, rows = context.config, []
-    for epoch in range(-(-count // len(context.corpus.train))):
-        order = list(context.corpus.train)
-        random.Random(f"{config.seed}/{epoch}").shuffle(order)
-        rows += [of_task(config.prompt, p, config.stage.task, len(rows) + i) for i, p in enumerate(order)]
-    return rows[:count]
+    config = context.config
+    rows, order = epochs(config.prompt, context.corpus.train, config.stage.task, config.seed, count)
+    return Dataset.from_list(rows).select(order)
 
 
 def tokens(context: Context, prompts: list) -> list[list[int]]:
@@ -64,7 +61,7 @@ def build(context: Context) -> GRPOTrainer:
     chunk = max(1, prompts * stage.steps_per_generation // stage.gradient_accumulation_steps)
     rows = requests(context, -(-prompts * stage.max_steps // chunk) * chunk)
     vllm = config.model.rollout is Rollout.vllm
-    longest = max(map(len, tokens(context, [row["prompt"] for row in rows]))) if vllm else 0
+    longest = max(map(len, tokens(context, list({str(p): p for p in rows["prompt"]}.values())))) if vllm else 0
     arguments = context.arguments(
         GRPOConfig,
         num_generations=stage.num_generations,
@@ -78,6 +75,13 @@ def build(context: Context) -> GRPOTrainer:
         reward_weights=rewards.trl_weights(),
         multi_objective_aggregation=rewards.aggregation(),
     )
+
+    if over := arguments.save_steps % (lasts := steps_per_rollout(arguments)):
+        arguments.save_steps += lasts - over  # a resume from in between would write other completions
+        print(
+            f"grpo: a checkpoint every {arguments.save_steps} steps instead of stage.save_steps={stage.save_steps}: "
+            f"what is written at once is trained on for {lasts} steps"
+        )
 
     def keep(prompts: list, written: list, scores: Scores, columns: dict) -> None:
         context.keep("train", columns["trainer_state"].global_step, columns, [text(c) for c in written], scores)
@@ -93,7 +97,7 @@ def build(context: Context) -> GRPOTrainer:
         model=context.model,
         reward_funcs=rewards.functions(),
         args=arguments,
-        train_dataset=Dataset.from_list(rows),
+        train_dataset=rows,
         processing_class=context.tokenizer,
     )
     if stage.rollout_batch_size:

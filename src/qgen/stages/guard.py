@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import math
 import os
 import random
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from qgen.rewards import Rewards
 from qgen.runtime import ranks
 from qgen.runtime.memory import clean
-from qgen.runtime.rundir import STATE
+from qgen.runtime.saved import STATE
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +43,8 @@ class Guard(TrainerCallback):
     memory, the count of tokens and the file of samples. The adapter and the optimizer need no copy: until the
     optimizer's own phase they are as the last completed step left them."""
 
-    def __init__(self, rewards: Rewards, samples: Path):
-        self.rewards, self.samples = rewards, samples
+    def __init__(self, rewards: Rewards, samples: Path, tokens: Callable[[], int]):
+        self.rewards, self.samples, self.tokens = rewards, samples, tokens
         self.kept: dict[str, Any] | None = None
 
     def on_train_begin(self, args, state, control, **_):
@@ -56,7 +57,8 @@ class Guard(TrainerCallback):
             "torch": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
             "rewards": copy.deepcopy(self.rewards.state_dict()),
-            "tokens": state.num_input_tokens_seen,
+            "seen": state.num_input_tokens_seen,
+            "tokens": self.tokens(),
             "samples": self.samples.stat().st_size if self.samples.exists() else 0,
         }
 
@@ -78,7 +80,7 @@ class Guard(TrainerCallback):
         clean()
         step = trainer.state.global_step
         whole = (Path(trainer.args.output_dir) / f"checkpoint-{step}" / STATE).exists()
-        if self.kept is None or not step or whole or _ahead(trainer.args):
+        if self.kept is None or not step or whole or step % steps_per_rollout(trainer.args):
             return
         random.setstate(self.kept["python"])
         np.random.set_state(self.kept["numpy"])
@@ -86,15 +88,17 @@ class Guard(TrainerCallback):
         if self.kept["cuda"]:
             torch.cuda.set_rng_state_all(self.kept["cuda"])
         self.rewards.load_state_dict(self.kept["rewards"])
-        trainer.state.num_input_tokens_seen = self.kept["tokens"]
+        trainer.state.num_input_tokens_seen = self.kept["seen"]
+        trainer._total_train_tokens = self.kept["tokens"]
         if self.samples.exists():
             os.truncate(self.samples, self.kept["samples"])  # the step is written anew
         trainer._save_checkpoint(trainer.model, trial=None)
         trainer.callback_handler.on_save(trainer.args, trainer.state, trainer.control)
 
 
-def _ahead(args: TrainingArguments) -> bool:
-    """Whether completions are written for more than the step at hand, so that a checkpoint in between would lose some:
-    the stage goes on from one on disk instead."""
-    steps = getattr(args, "steps_per_generation", None) or args.gradient_accumulation_steps
-    return steps > args.gradient_accumulation_steps or getattr(args, "num_iterations", 1) > 1
+def steps_per_rollout(args: TrainingArguments) -> int:
+    """Steps after which all completions that were written have been used, so that a checkpoint loses none; 1 of a
+    trainer that writes none, or new ones for each step."""
+    batches = getattr(args, "steps_per_generation", None) or args.gradient_accumulation_steps
+    batches *= getattr(args, "num_iterations", 1)
+    return math.lcm(batches, args.gradient_accumulation_steps) // args.gradient_accumulation_steps

@@ -1,7 +1,6 @@
 """teacher=local: distillation of another model's next-token distributions on what the student writes itself
 (generalised knowledge distillation, arXiv:2306.13649), by TRL's DistillationTrainer."""
 
-from datasets import Dataset
 from trl import DistillationConfig, DistillationTrainer
 
 from qgen.runtime import ranks
@@ -45,7 +44,7 @@ def build(context: Context) -> Trainer:
         model=context.model,
         teacher_model=teacher,
         args=arguments,
-        train_dataset=Dataset.from_list(grpo.requests(context, step * stage.max_steps)),
+        train_dataset=grpo.requests(context, step * stage.max_steps),
         processing_class=context.tokenizer,
     )
     trainer.context = context

@@ -24,10 +24,11 @@ from qgen.runtime.finite import Finite
 from qgen.runtime.memory import MemoryMonitor
 from qgen.runtime.progress import ProgressBar
 from qgen.runtime.remarks import learned_nothing
+from qgen.runtime.saved import step_of
 from qgen.runtime.tracking import Tracker, tracking
 from qgen.stages import distill, grpo, sft
 from qgen.stages.context import Context
-from qgen.stages.guard import Guard
+from qgen.stages.guard import Guard, steps_per_rollout
 from qgen.stages.symptoms import Symptoms
 from qgen.stages.validation import Validation
 
@@ -63,7 +64,7 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
         attention.refuse_broken_unsloth()
     state = read_state(checkpoint) if checkpoint is not None else {}
     stopped = None if claim.changed else state.get("stopped")  # another config may go on
-    finished = checkpoint is not None and (rundir.step_of(checkpoint) >= config.stage.max_steps or bool(stopped))
+    finished = checkpoint is not None and (step_of(checkpoint) >= config.stage.max_steps or bool(stopped))
     if checkpoint is not None and not finished:
         shards.same_kind(checkpoint)
     memory.cap(config.runtime.memory.cap)
@@ -78,7 +79,7 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
     writer, chosen = rollout.choose(config.model, at_once, model, tokenizer, resident=steady)
     print(f"rollout: {chosen}")
     base = Base(model, tokenizer, config.prompt, config.sampling.batch_size, writer)
-    rewards = Rewards(config.reward, corpus.train, base, config.judge)
+    rewards = Rewards(config.reward, corpus.train, base, config.judge, config.prompt.language)
     for note in rewards.notes():
         print(note)
     hashes = {
@@ -95,7 +96,7 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
         context = Context(config, out, model, tokenizer, corpus, rewards, tracker, symptoms, writer)
         validation = Validation(context, adapter, checkpoint)
         validation.measure = monitor.follow("validation", validation.measure)
-        guard = Guard(rewards, out / "samples.jsonl")
+        guard = Guard(rewards, out / rundir.SAMPLES, lambda: trainer._total_train_tokens)
         finite = Finite(config, out, running, state.get("finite"))
         build = BUILD[config.stage.name]
         early = build is not distill.build and not finished  # which writes files itself
@@ -115,6 +116,7 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
                 "stopped": validation.stopped,
                 "finite": finite.counts,
                 "told": symptoms.told,
+                "tokens": trainer._total_train_tokens,
             }
         )
         if checkpoint is not None:
@@ -126,9 +128,12 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
         def work() -> None:
             nonlocal trainer
             if finished:  # but for the end
-                validation.validate(rundir.step_of(checkpoint))
+                validation.again(step_of(checkpoint))
                 return
             trainer = trainer or build(context)
+            trainer._total_train_tokens = state.get("tokens", 0)  # TRL's own count begins anew
+            if checkpoint and step_of(checkpoint) % steps_per_rollout(trainer.args):
+                print(f"{checkpoint.name} is from the middle of a rollout, the rest of which is written anew")
             with closing(ProgressBar(config.stage.name, lambda: validation.quality)) as bar:
                 _equip(trainer, context, finite, validation, bar, monitor, keep, guard)
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

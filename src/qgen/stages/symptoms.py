@@ -25,12 +25,14 @@ class Symptoms(TrainerCallback):
     def __init__(self, stage: str, told: list[str] | None = None):
         self.stage, self.told = stage, list(told or [])
         self._rows: Counter[str] = Counter()  # steps in a row, a symptom
+        self._seen: Counter[str] = Counter()  # steps in all, a symptom
 
     def see(self, mode: str, step: int, texts: list[str], rewards: list[float]) -> None:
         """Take note of a batch of completions.
 
         Args:
-            mode: train, or validation; others are judged by who asked for them.
+            mode: train, validation, or teacher, whose completions are chosen from; others are judged by who asked for
+                them.
         """
         if mode == "train":
             self._count("loops", all(map(loops, texts)))
@@ -41,12 +43,21 @@ class Symptoms(TrainerCallback):
                 self._tell(f"the validation at step {step}: {_WORDS['loops']}")
             elif step and not any(rewards):
                 self._tell(f"the validation at step {step}: {_WORDS['zero']}")
+        elif mode == "teacher" and not any(rewards):
+            self._tell(f"of what is chosen from, {_WORDS['zero']}")
 
     def on_log(self, args, state, control, logs=None, **_):
         if logs and "completions/clipped_ratio" in logs:
             self._count("cut", logs["completions/clipped_ratio"] >= 1)
 
+    def on_train_end(self, args, state, control, **_):
+        """Tell of what every step of a stage showed that was too short to show it for long."""
+        for symptom, rows in self._rows.items():
+            if rows and rows == self._seen[symptom] and not any(_WORDS[symptom] in said for said in self.told):
+                self._tell(f"every step ({rows}): {_WORDS[symptom]}")
+
     def _count(self, symptom: str, shown: bool) -> None:
+        self._seen[symptom] += 1
         self._rows[symptom] = self._rows[symptom] + 1 if shown else 0
         if self._rows[symptom] == MANY:
             self._tell(f"{MANY} steps in a row: {_WORDS[symptom]}")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from statistics import mean
 
-from qgen.problem import Problem, parse
+from qgen.problem import Problem, misread, parse
 from qgen.prompts import reply
 from qgen.runtime import ranks
 from qgen.runtime.files import Row, write_rows
@@ -64,8 +64,8 @@ def _gated(context: Context, asked: list[Lesson]) -> list[Row]:
     gate = scores.terms[config.reward.gate] if config.reward.gate else [1.0] * len(asked)
     return [
         {"prompt": lesson.prompt, "completion": completion, "task": lesson.task, "reward": reward}
-        for lesson, completion, text, reward, ok in zip(asked, completions, texts, scores.total, gate, strict=True)
-        if ok and isinstance(parse(text), Problem)
+        for lesson, completion, reward, ok in zip(asked, completions, scores.total, gate, strict=True)
+        if ok and not misread(lesson.problem, config.prompt.language.value, config.prompt.solution)
     ]
 
 

@@ -20,7 +20,8 @@ from qgen.runtime import ranks
 from qgen.runtime.files import Row, rows, steps
 from qgen.runtime.finite import NotFiniteError
 from qgen.runtime.rollout import generate
-from qgen.runtime.rundir import ADAPTER, SUMMARY, step_of
+from qgen.runtime.rundir import ADAPTER, SAMPLES, SUMMARY, prune
+from qgen.runtime.saved import step_of
 from qgen.runtime.shards import whole
 from qgen.stages.best import Best
 from qgen.stages.context import Context
@@ -84,6 +85,12 @@ class Validation(TrainerCallback):
             )
         self.take(step, row, began)
 
+    def again(self, step: int) -> None:
+        """Validate at the step that a stage goes on from: what was written there before is written anew."""
+        if ranks.first():
+            prune(self.context.out / SAMPLES, lambda row: (row["mode"], row["step"]) != ("validation", step))
+        self.validate(step)
+
     def take(self, step: int, row: Row, began: float) -> None:
         """Write a row, and keep the adapter if it is the best."""
         config = self.context.config.validation
@@ -128,7 +135,7 @@ class Validation(TrainerCallback):
     def on_train_begin(self, args, state, control, **_):
         if state.global_step:
             if not self.history:  # resumed with another ruler
-                self.validate(state.global_step)
+                self.again(state.global_step)
         elif self.before and self.before.get("fingerprint") == self.fingerprint:
             self.context.tracker.write("samples", *({**row, "step": 0} for row in self.shown))
             self.take(0, {**self.before, "taken_over": True}, time.perf_counter())
@@ -163,5 +170,5 @@ def _of_finished(adapter: Path | None) -> tuple[Row | None, list[Row]]:
         return None, []
     kept = json.loads((adapter.parent / SUMMARY).read_text(encoding="utf-8")).get("kept_step")
     found = [row for row in steps(adapter.parent / "validation.jsonl") if row["step"] == kept]
-    shown = [r for r in rows(adapter.parent / "samples.jsonl") if (r["mode"], r["step"]) == ("validation", kept)]
+    shown = [r for r in rows(adapter.parent / SAMPLES) if (r["mode"], r["step"]) == ("validation", kept)]
     return (found[0], shown) if found else (None, [])

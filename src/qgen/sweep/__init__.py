@@ -4,6 +4,7 @@ Run again, the same command skips what is complete, resumes what is half done an
 """
 
 import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,22 @@ def _told(jobs: list[Job], failed: list[Job], home: Path) -> str:
         lines.append(f"  {names[job.index]}: {job.reason}")
         if job.log.exists():
             lines.append(f"    its log: {job.log}")
+    if split := _split(jobs, failed):
+        lines.append(f"{split} were taken for several values: where a comma is part of one, quote it: \"KEY='A,B'\"")
     return "\n".join([*lines, "the same command skips what is complete and tries these again"])
+
+
+def _split(jobs: list[Job], failed: list[Job]) -> str:
+    """The swept values that failed jobs complain of, which may be pieces of one; nothing where they name none. Groups
+    and numbers are no such pieces."""
+    constant = set.intersection(*(set(job.overrides) for job in jobs))
+    swept = {o: job.reason or "" for job in failed for o in job.overrides if o not in constant}
+    told = []
+    for override, reason in swept.items():
+        key, _, value = override.partition("=")
+        if "." in key and re.search(rf"(?<![\w./-]){re.escape(value)}(?![\w./-])", reason) and not value[:1].isdigit():
+            told.append(override)
+    return ", ".join(told)
 
 
 def _returned(job: Job, metric: str, error: RuntimeError | None) -> JobReturn:

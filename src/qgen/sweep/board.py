@@ -3,12 +3,12 @@
 import time
 from types import TracebackType
 
-from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from qgen.sweep.jobs import COMPLETE, FAILED, Job
+from qgen.tables import Terminal
 
 _EVERY = 1.0  # seconds between two looks at the jobs' files
 _ROWS = 24  # jobs shown at once: those that run or failed, then those that wait, then those that are complete
@@ -20,9 +20,9 @@ class Board:
     def __init__(self, jobs: list[Job]):
         self.jobs = jobs
         self.names = labels(jobs)
-        self.console = Console(highlight=False)
+        self.console = Terminal()
         if not self.console.is_terminal:
-            self.console = Console(highlight=False, width=80, soft_wrap=True)
+            self.console = Terminal(width=80, soft_wrap=True)
         self.live = Live(console=self.console, auto_refresh=False, transient=False)
         self.told: set[int] = set()
         self.looked = 0.0
@@ -49,7 +49,7 @@ class Board:
         for job in self.jobs:
             if job.status and job.index not in self.told:
                 self.told.add(job.index)
-                self.console.print(f"[{len(self.told)}/{len(self.jobs)}] {self.line(job)}", markup=False)
+                self.console.print(f"[{len(self.told)}/{len(self.jobs)}] {self.line(job)}")
                 self.console.file.flush()  # a log is read while the sweep runs
 
     def line(self, job: Job) -> str:
@@ -73,14 +73,14 @@ class Board:
             table.caption = f"and {len(self.jobs) - _ROWS} more"
         return table
 
-    def cells(self, job: Job) -> list[str]:
+    def cells(self, job: Job) -> list[str | Text]:
         now, (metrics, validation) = job.stage(), job.progress()
         state = job.status or ("waiting" if job.began is None else now[0].stage.name if now else "starting")
         style = {COMPLETE: "green", FAILED: "red"}.get(state)
         seconds = job.seconds or (time.monotonic() - job.began if job.began else 0.0)
         return [
-            escape(self.names[job.index]),
-            f"[{style}]{state}[/]" if style else state,
+            self.names[job.index],
+            Text(state, style or ""),
             f"{metrics.get('step', 0)}/{now[0].stage.max_steps}" if now else "",
             _figure(metrics.get("loss")),
             _figure(validation.get("reward")),

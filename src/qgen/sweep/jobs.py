@@ -141,5 +141,5 @@ def consider(job: Job, before: Row | None, retry: bool) -> None:
         except RuntimeError:  # for the job to tell
             complete = False
     job.resume = resume
-    if complete:
+    if complete and rundir.reported(job.out, job.homes):  # else its command writes what a kill has left out
         job.status, job.skipped, job.seconds = COMPLETE, True, (before or {}).get("seconds", 0.0)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from qgen.runtime import orphans
 from qgen.runtime.oom import AGAIN
 from qgen.sweep.jobs import COMPLETE, FAILED, INTERRUPTED, Job
 
@@ -102,7 +103,8 @@ def devices() -> list[str]:
 
 def _start(job: Job, slot: int, at_once: int, places: list[str]) -> Running:
     """Start a job: on a GPU of its own as long as there are enough, else on its share of the cores."""
-    env = os.environ | {"PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1"}  # a crash leaves its stack in the log
+    more = {"PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1"}  # a crash leaves its stack in the log
+    env = orphans.adopted() | more
     if places:
         env["CUDA_VISIBLE_DEVICES"] = places[slot % len(places)]
     elif at_once > 1:

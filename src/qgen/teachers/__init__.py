@@ -1,1 +1,1 @@
-"""Teachers of stage 3 other than the model itself: behind an API (client, ledger, questions, lessons), or local."""
+"""Teachers of stage 3 other than the model itself: behind an API (client and what it imports, lessons), or local."""

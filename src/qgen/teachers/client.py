@@ -4,29 +4,29 @@ import asyncio
 import hashlib
 import json
 import logging
-import os
 import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
 from tqdm import tqdm
 
 from qgen.runtime.strict import require
+from qgen.teachers import completion
 from qgen.teachers.config import TeacherConfig
 from qgen.teachers.ledger import Cost, Ledger
-from qgen.teachers.questions import Question, Reply
+from qgen.teachers.questions import Question, Reply, short
+from qgen.teachers.server import ADDRESS, KEY, MODEL, URL, server
+from qgen.teachers.status import passes, seconds, spoken
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-URL, MODEL, KEY = "QGEN_TEACHER_URL", "QGEN_TEACHER_MODEL", "QGEN_TEACHER_KEY"
-DEFAULT = "deepseek-ai/DeepSeek-R1"  # as vLLM, SGLang and most hosts of open weights name it
 OVERHEAD = 64  # tokens that a chat template may add to a message, or a server to a request
+MINUTE = 60.0  # seconds; the longest pause of its own, and what a server may ask for whatever teacher.time_out is
+SAID = 10.0  # seconds of waiting that a server asks for, from which the user is told
+UNSENT = ("ConnectError", "ConnectTimeout", "PoolTimeout")  # httpx's errors before a request is sent
 
 
 class OutOfBudgetError(RuntimeError):
@@ -34,7 +34,11 @@ class OutOfBudgetError(RuntimeError):
 
 
 class RefusedError(RuntimeError):
-    """The server refuses what it is asked, so that nothing is paid and asking again is no use."""
+    """The server refuses what it is asked, so that asking again is no use; `unpaid` where it surely cost nothing."""
+
+    def __init__(self, why: str, unpaid: bool = True):
+        super().__init__(why)
+        self.unpaid = unpaid
 
 
 class _RetryError(Exception):
@@ -61,16 +65,10 @@ class Client:
         for package in ("openai", "tenacity", "aiolimiter"):
             require(package, "pip install 'qgen[api]'")
         self.config = config
-        self.ledger = Ledger(Path(config.cache))
+        self.server = server()
+        self.ledger = Ledger(Path(config.cache), self.server.url)
         self.budget = Cost(config.budget.tokens, config.budget.money)
         self.asked = 0
-        if not os.environ.get(URL):
-            raise RuntimeError(
-                f"teacher=api needs a server: set {URL} to the base address of an OpenAI-compatible one (it usually "
-                f"ends in /v1), {KEY} to your key where it wants one, and {MODEL} where it is not {DEFAULT}"
-            )
-        self.model = os.environ.get(MODEL) or DEFAULT
-        self.server = {"base_url": os.environ[URL], "api_key": os.environ.get(KEY) or "none"}
         for name in ("openai", "httpx", "httpx2", "httpcore", "httpcore2"):  # their lines name the server
             logging.getLogger(name).setLevel(logging.ERROR)
 
@@ -92,6 +90,7 @@ class Client:
         self.over: BaseException | None = None  # why nothing is asked any more
         self.stopped = asyncio.Event()
         self.under_way = 0  # requests
+        self.told = 0.0  # until when the user knows that the server wants to be left alone, on the loop's clock
         self.settled = asyncio.Condition()
         self.slots = asyncio.Semaphore(self.config.concurrency)
         self.rate = AsyncLimiter(1, 60 / self.config.requests_per_minute)
@@ -114,8 +113,8 @@ class Client:
                 self.bar.set_postfix(spent=f"{self.ledger.spent.money:.2f}", refresh=False)
                 self.bar.update()
 
-        timeout = self.config.time_out
-        async with openai.AsyncOpenAI(**self.server, timeout=timeout, max_retries=0) as self.api:
+        where = {"base_url": self.server.url, "api_key": self.server.key or "none"}
+        async with openai.AsyncOpenAI(**where, timeout=self.config.time_out, max_retries=0) as self.api:
             everything = asyncio.gather(*(one(item) for item in items), return_exceptions=True)
             try:
                 found = await asyncio.shield(everything)
@@ -137,7 +136,7 @@ class Client:
         RuntimeError where all attempts were in vain. None of them names the server.
         """
         request = {
-            "model": self.model,
+            "model": self.server.model,
             "messages": list(question.messages),
             "max_tokens": self.config.max_tokens,
             "temperature": self.config.temperature,
@@ -146,15 +145,20 @@ class Client:
             request["response_format"] = form
         key = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
         async with self.asking[key]:
-            if key not in self.ledger.replies and key not in self.ledger.failed:
+            if self._known(key, question) is None and key not in self.ledger.failed:
                 await self._persist(key, question, request)
-        return question.read(self.ledger.replies[key]) if key in self.ledger.replies else None
+        return self._known(key, question)
+
+    def _known(self, key: str, question: Question) -> Reply | None:
+        """The reply that the file holds; None where it holds none, or one of before the rules for replies changed."""
+        with suppress(ValueError, KeyError):
+            return question.read(self.ledger.replies[key])
 
     async def _persist(self, key: str, question: Question, request: dict[str, Any]) -> None:
         """Ask until there is a valid reply, or no further attempt is left: an invalid reply then counts as failed."""
         from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
-        backoff = wait_exponential_jitter(multiplier=self.config.backoff, max=60, jitter=self.config.backoff)
+        backoff = wait_exponential_jitter(multiplier=self.config.backoff, max=MINUTE, jitter=self.config.backoff)
         attempts = max(1, self.config.retries + 1 - self.ledger.invalid[key])  # those of a run that was stopped count
         again = AsyncRetrying(
             sleep=self._sleep,
@@ -181,17 +185,20 @@ class Client:
             worst = self._worst(request)
             async with self._reserved(key, worst) as attempt:
                 try:
-                    text, cost = await self._send(request)
+                    reply = await self._send(request)
                 except (_RetryError, RefusedError) as error:
-                    if getattr(error, "unpaid", True):
+                    if error.unpaid:
                         self.ledger.settle(attempt, Cost(), "refused", key)
                     raise  # else the worst case stands
+                cost = self._cost(*reply.tokens) if reply.tokens else worst
                 try:
-                    question.read(text)
+                    if reply.fault:
+                        raise ValueError(reply.fault)
+                    question.read(reply.text)
                 except ValueError as error:
-                    self.ledger.settle(attempt, cost or worst, "invalid", key)
-                    raise _RetryError(f"an invalid reply: {_short(error)}", invalid=True) from None
-                self.ledger.settle(attempt, cost or worst, "answered", key, text)
+                    self.ledger.settle(attempt, cost, "invalid", key)
+                    raise _RetryError(f"an invalid reply: {short(error)}", invalid=True) from None
+                self.ledger.settle(attempt, cost, "answered", key, reply.text)
 
     @asynccontextmanager
     async def _reserved(self, key: str, worst: Cost) -> AsyncIterator[str]:
@@ -212,34 +219,49 @@ class Client:
             async with self.settled:
                 self.settled.notify_all()
 
-    async def _send(self, request: dict[str, Any]) -> tuple[str, Cost | None]:
-        """The text of one reply and its cost, None where the server does not say. Messages name no server or model."""
+    async def _send(self, request: dict[str, Any]) -> completion.Completion:
+        """One reply. Messages name no server or model."""
         import openai
 
         try:
-            reply = await self.api.chat.completions.create(**request)
-        except openai.APITimeoutError:
-            raise _RetryError(f"no reply within teacher.time_out={self.config.time_out:g} s") from None
+            response = await self.api.chat.completions.with_raw_response.create(**request)
+            return completion.read(response.http_response.text)
+        except openai.APITimeoutError as error:
+            unsent = type(error.__cause__).__name__ in UNSENT
+            why = f"no reply within teacher.time_out={self.config.time_out:g} s"
+            raise _RetryError(why, unpaid=unsent) from None
         except openai.APIStatusError as error:
             raise self._status(error.status_code, error.response.headers.get("retry-after")) from None
         except openai.APIConnectionError as error:
             cause = type(error.__cause__).__name__
-            raise _RetryError(f"connection failed: {cause}", unpaid=cause == "ConnectError") from None
-        except (openai.OpenAIError, ValueError) as error:  # a body that is no JSON
-            raise _RetryError(f"half a response: {type(error).__name__}") from None
-        usage, price = getattr(reply, "usage", None), self.config.price
-        cost = None
-        if usage and usage.prompt_tokens is not None and usage.completion_tokens is not None:
-            money = usage.prompt_tokens * price.prompt + usage.completion_tokens * price.completion
-            cost = Cost(usage.prompt_tokens + usage.completion_tokens, money / 1e6)
-        choices = getattr(reply, "choices", None)
-        return (choices[0].message.content or "") if choices else "", cost
+            raise _RetryError(f"connection failed: {cause}", unpaid=cause in UNSENT) from None
+        except completion.NoCompletionError as error:
+            if passes(error.code):
+                raise self._status(error.code, None) from None
+            said = " ".join(self.server.redacted(str(error)).split())[:200]  # whole, or half a key might be left
+            raise RefusedError(
+                f"{URL} leads to something that answers without a completion ({said}): set it to {ADDRESS}"
+            ) from None
+        except (openai.OpenAIError, ValueError):
+            raise _RetryError("half a response") from None
 
     def _status(self, code: int, after: str | None) -> Exception:
         """What a response that is an error means for what comes next."""
-        if code in (408, 409, 429) or code >= 500:
+        if passes(code):
             sure = code not in (408, 502, 504)  # a gateway does not know what became of the request
-            return _RetryError(f"HTTP {code}", _seconds(after), unpaid=sure)
+            wait = seconds(after)
+            if wait > max(MINUTE, self.config.time_out):
+                return RefusedError(
+                    f"the teacher asks to wait {spoken(wait)} (HTTP {code}), longer than "
+                    f"teacher.time_out={self.config.time_out:g} s: go on with resume=true when that is over, or raise "
+                    f"teacher.time_out; what it has answered is kept",
+                    unpaid=sure,
+                )
+            now = asyncio.get_running_loop().time()
+            if wait >= SAID and now >= self.told:
+                self.told = now + wait
+                tqdm.write(f"the teacher asks to wait {spoken(wait)} (HTTP {code})", file=sys.stderr)
+            return _RetryError(f"HTTP {code}", wait, unpaid=sure)
         remedy = {401: KEY, 403: KEY, 404: f"{URL} (which usually ends in /v1) and {MODEL}"}.get(code)
         remedy = f"set {remedy}" if remedy else f"check {MODEL}, teacher.structured and teacher.max_tokens"
         if code == 402:
@@ -250,8 +272,11 @@ class Client:
         """The most that a request can cost: a token of the prompt is at least a byte."""
         prompt = sum(len(m["content"].encode()) + OVERHEAD for m in request["messages"]) + OVERHEAD
         prompt += len(json.dumps(request.get("response_format")).encode())
-        completion, price = request["max_tokens"], self.config.price
-        return Cost(prompt + completion, (prompt * price.prompt + completion * price.completion) / 1e6)
+        return self._cost(prompt, request["max_tokens"])
+
+    def _cost(self, prompt: int, completed: int) -> Cost:
+        price = self.config.price
+        return Cost(prompt + completed, (prompt * price.prompt + completed * price.completion) / 1e6)
 
     def _stop(self, error: BaseException) -> None:
         self.over = self.over or error
@@ -264,22 +289,3 @@ class Client:
     async def _sleep(self, seconds: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self.stopped.wait(), seconds)
-
-
-def _seconds(after: str | None) -> float:
-    """A Retry-After header, which holds seconds or a date, in seconds."""
-    try:
-        return max(0.0, float(after or 0))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(after) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):
-        return 0.0
-
-
-def _short(error: ValueError) -> str:
-    """What is wrong with a reply in a line, without the reply."""
-    if isinstance(error, ValidationError):
-        return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'JSON'}: {e['msg']}" for e in error.errors()[:2])[:200]
-    return str(error)[:200]

@@ -4,6 +4,7 @@ Before a request is sent its worst case is written down, and afterwards what it 
 the process ends: a request whose end is not known counts as its worst case.
 """
 
+import hashlib
 import json
 import uuid
 from collections import Counter
@@ -39,6 +40,8 @@ class Ledger:
 
     Args:
         path: of the file; it need not exist.
+        server: whose failures count, for what a wrong address could not answer the right one may; None for all. The
+            file does not name it: it holds a hash of it with the request's key.
 
     Attributes:
         spent: all that was paid, with the worst case of what is not settled.
@@ -47,8 +50,8 @@ class Ledger:
         invalid: how many invalid replies each request has had.
     """
 
-    def __init__(self, path: Path):
-        self.path, self._read = path, 0
+    def __init__(self, path: Path, server: str | None = None):
+        self.path, self.server, self._read = path, server, 0
         self.spent = Cost()
         self.replies: dict[str, str] = {}
         self.failed: dict[str, str] = {}
@@ -72,11 +75,16 @@ class Ledger:
     def settle(self, attempt: str, cost: Cost, outcome: str, key: str, reply: str | None = None) -> None:
         """Write down what an attempt came to: answered (with the reply), invalid, or refused."""
         row = {"attempt": attempt, "key": key, "tokens": cost.tokens, "money": cost.money, "outcome": outcome}
-        self._write(row | ({"reply": reply} if reply is not None else {}))
+        self._write(row | self._server(key) | ({"reply": reply} if reply is not None else {}))
 
     def give_up(self, key: str, why: str) -> None:
-        """Write down that a request has failed for good."""
-        self._write({"key": key, "outcome": "failed", "why": why})
+        """Write down that a request has failed for good at this server."""
+        self._write({"key": key, "outcome": "failed", "why": why} | self._server(key))
+
+    def _server(self, key: str) -> Row:
+        if self.server is None:
+            return {}
+        return {"server": hashlib.sha256(f"{key} {self.server.rstrip('/')}".encode()).hexdigest()[:16]}
 
     def _catch_up(self) -> None:
         if not self.path.is_file():
@@ -102,6 +110,8 @@ class Ledger:
         outcome = row.get("outcome")
         if outcome == "answered":
             self.replies[row["key"]] = row["reply"]
+        elif self.server is not None and outcome and row.get("server") != self._server(row["key"])["server"]:
+            return  # a failure elsewhere, or one of a file of before servers were told apart
         elif outcome == "invalid":
             self.invalid[row["key"]] += 1
         elif outcome == "failed":

@@ -19,7 +19,8 @@ def load(config: Config, student: PreTrainedModel, tokenizer: PreTrainedTokenize
     wanted = replace(config.model, name=name, architecture=None, load_in_4bit=config.teacher.load_in_4bit)
     path = weights(wanted)
     with hub(name):
-        theirs, shape = AutoTokenizer.from_pretrained(path), AutoConfig.from_pretrained(path)
+        theirs = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+        shape = AutoConfig.from_pretrained(path, trust_remote_code=False)
     mine, other = tokenizer.get_vocab(), theirs.get_vocab()
     family = f"choose a teacher of {config.model.name}'s family"
     if mine != other:

@@ -2,14 +2,18 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from qgen.choices import Kind, Structured
+from qgen.escapes import restored
 from qgen.problem import ANSWER_CHARS, STATEMENT_CHARS, Problem, render
 
 Mark = Field(ge=1, le=5)
+Text = Annotated[str, AfterValidator(restored)]  # a teacher forgets to double a backslash now and then
+Short = Annotated[str, AfterValidator(partial(restored, bare=True))]
 
 
 class Reply(BaseModel):
@@ -34,12 +38,12 @@ class Scores(Reply):
 class Written(Reply):
     """A problem that the teacher writes."""
 
-    statement: str = Field(min_length=STATEMENT_CHARS[0], max_length=STATEMENT_CHARS[1])
-    answer: str = Field(min_length=1, max_length=ANSWER_CHARS)
+    statement: Text = Field(min_length=STATEMENT_CHARS[0], max_length=STATEMENT_CHARS[1])
+    answer: Short = Field(min_length=1, max_length=ANSWER_CHARS)
 
 
 class Worked(Written):
-    solution: str = Field(min_length=1)
+    solution: Text = Field(min_length=1)
 
 
 KINDS = {  # what the teacher is told of each
@@ -68,6 +72,14 @@ _RULES = (
     "away. The answer is short, on one line, and right: solve the problem before you reply."
 )
 
+_TAG = re.compile(  # of reasoning; [THINK] is Magistral's, ◁think▷ Kimi's
+    r"<\s*(/?)\s*(?:\w+:)?(?:think|thinking|thoughts?|reason|reasoning)\b(?:\s[^<>]*)?>|\[(/?)think\]|◁(/?)think▷",
+    re.IGNORECASE,
+)
+# An object without objects in it, as every reply is. Found by its quotes and braces, for most braces in mathematics are
+# no JSON, and a reader that began at each of them would not know where to go on.
+_OBJECT = re.compile(r'(?=(\{\s*"[^"\\{}]*"\s*:(?:[^{}"]|"(?:[^"\\]|\\.)*+")*+\}))', re.DOTALL)
+
 
 @dataclass(frozen=True)
 class Question:
@@ -78,15 +90,18 @@ class Question:
     reply: type[Reply]
 
     def read(self, text: str) -> Reply:
-        """The reply in a text. Reasoning in <think> tags and fences around the JSON are left out.
+        """The reply in a text: of the objects outside its reasoning that the class accepts the last, for what comes
+        before it are drafts and examples. Prose, fences and other braces may stand around it.
 
         Raises ValueError saying what is wrong with it.
         """
-        bare = re.sub(r"<think>.*?</think>", "", text, flags=re.DOTALL)
-        if "<think>" in bare:
-            raise ValueError("the reasoning does not end")
-        start, end = bare.find("{"), bare.rfind("}")
-        return self.reply.model_validate_json(bare[start : end + 1] if 0 <= start < end else bare)
+        error = ValueError("the reply holds no JSON object")
+        for found in reversed(_OBJECT.findall(_outside(text))):
+            try:
+                return self.reply.model_validate_json(found)
+            except ValidationError as wrong:
+                error = wrong if not isinstance(error, ValidationError) else error  # of the last
+        raise error
 
     def format(self, structured: Structured) -> dict[str, Any] | None:
         """OpenAI's response_format, where the server takes one."""
@@ -96,6 +111,31 @@ class Question:
             return {"type": "json_object"}
         schema = {"name": self.reply.__name__.lower(), "strict": True, "schema": self.reply.model_json_schema()}
         return {"type": "json_schema", "json_schema": schema}
+
+
+def short(error: ValueError) -> str:
+    """What is wrong with a reply in a line, without the reply."""
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'JSON'}: {e['msg']}" for e in error.errors()[:2])[:200]
+    return str(error)[:200]
+
+
+def _outside(text: str) -> str:
+    """A text without its reasoning, whose opening tag is often in the prompt, so that only the closing one is seen.
+
+    Raises ValueError where the reasoning does not end.
+    """
+    outside, since, inside = [], 0, False
+    for tag in _TAG.finditer(text):
+        closing = bool(tag[1] or tag[2] or tag[3])
+        if not inside:
+            outside.append(text[since : tag.start()])
+            if closing:
+                outside.clear()
+        since, inside = tag.end(), not closing
+    if inside:
+        raise ValueError("the reasoning does not end")
+    return "\n".join([*outside, text[since:]])
 
 
 def score(problem: Problem, language: str = "en") -> Question:

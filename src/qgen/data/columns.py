@@ -1,0 +1,83 @@
+"""What a column of somebody else's row may hold: what is harmless becomes text, anything else is refused."""
+
+import math
+from decimal import Decimal
+from typing import Any
+
+from qgen import escapes
+
+NEEDED = ("statement", "answer")
+EXACT = 2**53  # up to here a float holds every integer
+
+
+class ColumnError(ValueError):
+    """A column holds what it may not: the message names the column and what it holds, in few words, for counting."""
+
+
+def text(name: str, value: Any, mathematics: bool = False) -> str:
+    """A string, or a list of one; nothing for a null, where a problem can do without.
+
+    Its LaTeX is restored where JSON's escapes ate backslashes.
+
+    Args:
+        mathematics: all of a text without dollars is mathematics, as an answer may be.
+    """
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if value is None and name not in NEEDED:
+        return ""
+    if not isinstance(value, str):
+        raise ColumnError(f"{name} is {_kind(value)}")
+    try:
+        return escapes.restored(value, mathematics).strip()
+    except ValueError as error:
+        raise ColumnError(f"{name} {error}") from None
+
+
+def short(name: str, value: Any) -> str:
+    """A text as above, an integer, or a float that can be written in one way: 239.0 is 239, and 0.5 is 0.5."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return text(name, value, mathematics=True)
+    if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT:
+        value = int(value)
+    if isinstance(value, float) and (not math.isfinite(value) or value.is_integer() or "e" in repr(value)):
+        raise ColumnError(f"{name} is {_kind(value)}")
+    return str(value)
+
+
+def names(name: str, value: Any) -> tuple[str, ...]:
+    """A text, or a list of texts; empty ones are left out."""
+    listed = value if isinstance(value, list) else [value]
+    return tuple(found for each in listed if (found := text(name, each)))
+
+
+def level(name: str, value: Any) -> int | None:
+    """An integer from 1 to 5: 3, 3.0, "3" or "Level 3"; None for a null or an empty text."""
+    if isinstance(value, str):
+        digits = value.lower().strip().removeprefix("level").strip()
+        if not digits:
+            return None
+        try:
+            value = float(digits)
+        except ValueError:
+            raise ColumnError(f"{name} is no number from 1 to 5") from None
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or value not in range(1, 6):
+        raise ColumnError(f"{name} is no number from 1 to 5")
+    return int(value)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, float):
+        if math.isnan(value):
+            return "NaN"
+        return "no exact number" if math.isfinite(value) else "infinite"
+    if value is None:
+        return "null"
+    if isinstance(value, Decimal):  # out of Parquet; or out of JSON, where Python refuses to convert so many digits
+        return "a decimal number" if len(value.as_tuple().digits) < 1000 else "thousands of digits"
+    kinds = {bool: "true or false", int: "a number", list: "a list", dict: "an object"}
+    return kinds.get(type(value), f"of type {type(value).__name__}")
