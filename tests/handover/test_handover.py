@@ -110,7 +110,7 @@ def tiny_qwen(source, folder, tokenizer, **shape):
     tokenizer.save_pretrained(folder)
 
 
-@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("tied", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_qwen2_is_read_by_transformers_and_by_llama_cpp(source, tmp_path, tied):
     tokenizer = model.load_tokenizer(source.model)
     if tied:  # a smaller vocabulary is enough
