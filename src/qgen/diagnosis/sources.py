@@ -51,7 +51,7 @@ def shape(
     if config.architecture:
         vocabulary = {} if tokenizer is None else {"vocab_size": len(tokenizer)}
         return AutoConfig.for_model(**{**vocabulary, **config.architecture}), "model.architecture"
-    if _local(config.name) or (reachable and config.name not in packaged.MODELS):
+    if _to_be_had(config.name, reachable):
         with hub(config.name):
             return AutoConfig.from_pretrained(weights(config), trust_remote_code=False), "its config.json"
     known = PUBLISHED.get(config.name.rpartition("/")[2])
@@ -60,8 +60,7 @@ def shape(
 
 def tokenizer(config: ModelConfig, reachable: bool) -> PreTrainedTokenizerBase | None:
     """The model's tokenizer where it can be had."""
-    asked = reachable and config.name not in packaged.MODELS
-    return load_tokenizer(config) if _local(config.name) or asked else None
+    return load_tokenizer(config) if _to_be_had(config.name, reachable) else None
 
 
 def corpus(config: Config, reachable: bool) -> tuple[Corpus | None, Finding]:
@@ -81,6 +80,11 @@ def corpus(config: Config, reachable: bool) -> tuple[Corpus | None, Finding]:
         mend = "add data, or lower stage.gradient_accumulation_steps"
         return found, Finding("data", f"{said}; a step takes {needed}", mend, fatal=True)
     return found, Finding("data", said)
+
+
+def _to_be_had(name: str, reachable: bool) -> bool:
+    """Whether a model can be read: it is on this machine, or the hub, which may be asked, could have it."""
+    return _local(name) or (reachable and name not in packaged.MODELS)
 
 
 def _local(name: str) -> bool:
