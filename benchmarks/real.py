@@ -2,8 +2,9 @@
 
 RUNS holds run directories named NAME-SEED. What the seeds of one NAME and stage have trained is measured together: each
 model writes n problems for the same held-out requests, and the base model itself solves them (qgen.evaluate's protocol,
-with evaluate.solver). Outputs are kept in DIR/outputs.jsonl, figures in DIR/evaluation.json; --show prints them, and
-what was found by reading outputs (DIR/read/NAME.jsonl, a verdict a line, made by hand).
+with evaluate.solver). Outputs are kept in DIR/outputs.jsonl, where those of models whose runs are gone are measured
+again with --kept NAME/STAGE; figures are in DIR/evaluation.json. --show prints them, and what was found by reading
+outputs (DIR/read/NAME.jsonl, a verdict a line, made by hand).
 """
 
 import argparse
@@ -24,6 +25,7 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="?")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--only", nargs="*", help="NAME/STAGE, in their order; all where nothing is said")
+    parser.add_argument("--kept", nargs="*", default=[], help="NAME/STAGE whose outputs are read from DIR")
     parser.add_argument("--pairs", nargs="*", default=[], help="A:B to compare, each NAME/STAGE or base")
     parser.add_argument("--n", type=int, default=200, help="problems a model")
     parser.add_argument("--solver", help="a model that solves them, as evaluate.solver")
@@ -33,7 +35,11 @@ def main() -> None:
     given = parser.parse_args()
     if given.runs:
         given.out.mkdir(parents=True, exist_ok=True)
-        write_json(given.out / "training.json", {"stages": training(given.runs)})
+        told = training(given.runs)
+        again = {(row["name"], row["seed"]) for row in told}
+        before = (read_json(given.out / "training.json") or {"stages": []})["stages"]
+        told = [row for row in before if (row["name"], row["seed"]) not in again] + told
+        write_json(given.out / "training.json", {"stages": told})
         write_json(given.out / "evaluation.json", measured(given))
     if given.show or given.runs:
         show(training_table(read_json(given.out / "training.json")["stages"]))
@@ -119,13 +125,16 @@ def measured(given: argparse.Namespace) -> dict:
     blocks = evaluate._blocks(writers, loaded, asked, sampling, [0], given.out / "outputs.jsonl")
     ids = {prompt: i for i, prompt in enumerate(dict.fromkeys(json.dumps(r["prompt"]) for r in asked))}
     prompts = np.array([ids[json.dumps(r["prompt"])] for r in asked])
+    texts = {name: [blocks[writer.name][0]["texts"] for writer in group] for name, group in groups.items()}
+    for row in rows(given.out / "outputs.jsonl"):
+        if (name := row["writer"].rpartition("-")[0]) in given.kept:
+            texts.setdefault(name, []).append(row["texts"])
     written = [
-        Written(name, "model", asked * len(group), np.tile(prompts, len(group)),
-                [text for writer in group for text in blocks[writer.name][0]["texts"]])
-        for name, group in groups.items()
-    ]  # fmt: skip
+        Written(name, "model", asked * len(own), np.tile(prompts, len(own)), [text for block in own for text in block])
+        for name, own in texts.items()
+    ]
     pairs = [tuple(pair.split(":")) for pair in given.pairs]
-    pairs = [pair for pair in pairs if set(pair) <= set(groups)]
+    pairs = [pair for pair in pairs if set(pair) <= set(texts)]
     return {"n": given.n, "seeds": [0], "prompts": len(ids), "max_new_tokens": given.tokens, "solver": given.solver,
             **evaluate._measure(config, run, corpus, loaded, written, pairs)}  # fmt: skip
 
