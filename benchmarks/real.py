@@ -37,7 +37,7 @@ def main() -> None:
         given.out.mkdir(parents=True, exist_ok=True)
         told = training(given.runs)
         again = {(row["name"], row["seed"]) for row in told}
-        before = (read_json(given.out / "training.json") or {"stages": []})["stages"]
+        before = read_json(given.out / "training.json").get("stages", [])
         told = [row for row in before if (row["name"], row["seed"]) not in again] + told
         write_json(given.out / "training.json", {"stages": told})
         write_json(given.out / "evaluation.json", measured(given))
@@ -56,6 +56,14 @@ def stages(runs: Path) -> dict[str, list[Path]]:
         home = summary.parent
         found.setdefault(f"{home.parent.name.rpartition('-')[0]}/{home.name}", []).append(home)
     return found
+
+
+def kept(file: Path, name: str, count: int) -> list[list[str]]:
+    """The outputs of each seed of a NAME/STAGE that were measured before; of a seed written twice, the last."""
+    found = {row["writer"]: row["texts"] for row in rows(file) if row["writer"].rpartition("-")[0] == name}
+    if not found or any(len(texts) != count for texts in found.values()):
+        raise SystemExit(f"--kept {name}: {file} does not hold {count} outputs of each of its seeds")
+    return list(found.values())
 
 
 def training(runs: Path) -> list[dict]:
@@ -126,9 +134,7 @@ def measured(given: argparse.Namespace) -> dict:
     ids = {prompt: i for i, prompt in enumerate(dict.fromkeys(json.dumps(r["prompt"]) for r in asked))}
     prompts = np.array([ids[json.dumps(r["prompt"])] for r in asked])
     texts = {name: [blocks[writer.name][0]["texts"] for writer in group] for name, group in groups.items()}
-    for row in rows(given.out / "outputs.jsonl"):
-        if (name := row["writer"].rpartition("-")[0]) in given.kept:
-            texts.setdefault(name, []).append(row["texts"])
+    texts |= {name: kept(given.out / "outputs.jsonl", name, len(asked)) for name in given.kept if name not in texts}
     written = [
         Written(name, "model", asked * len(own), np.tile(prompts, len(own)), [text for block in own for text in block])
         for name, own in texts.items()
