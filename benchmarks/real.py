@@ -24,7 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, nargs="?")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--only", nargs="*", help="NAME/STAGE, in their order; all where nothing is said")
+    parser.add_argument("--only", nargs="*", help="NAME/STAGE, in their order; without names, the base alone")
     parser.add_argument("--kept", nargs="*", default=[], help="NAME/STAGE whose outputs are read from DIR")
     parser.add_argument("--pairs", nargs="*", default=[], help="A:B to compare, each NAME/STAGE or base")
     parser.add_argument("--n", type=int, default=200, help="problems a model")
@@ -113,9 +113,9 @@ def measured(given: argparse.Namespace) -> dict:
     from qgen.metrics.written import Written
     from qgen.model import load_plain
 
-    homes = {name: found for name, found in stages(given.runs).items() if not given.only or name in given.only}
-    homes = {name: homes[name] for name in given.only or homes if name in homes}
-    first = next(iter(homes.values()))[0]
+    found = stages(given.runs)
+    homes = {name: found[name] for name in (found if given.only is None else given.only) if name in found}
+    first = next(iter(found.values()))[0]
     run = rundir.config_at(first)
     groups = {"base": [evaluate.Writer("base", first, run, None)]} | {
         name: [evaluate.Writer(f"{name}-{i}", home, rundir.config_at(home), rundir.adapter_at(home))
