@@ -17,13 +17,14 @@ import torch
 from torch.backends.cuda import enable_cudnn_sdp
 
 from qgen import data
-from qgen.compose import composed
-from qgen.config import SamplingConfig
-from qgen.model import load
-from qgen.prompts import lesson, request
-from qgen.runtime import attention, rollout
-from qgen.runtime.compiled import Writer
-from qgen.runtime.finite import largest
+from qgen.data.prompts import lesson, request
+from qgen.engine import rollout
+from qgen.engine.compiled import Writer
+from qgen.models.model import load
+from qgen.runtime import attention
+from qgen.settings.compose import composed
+from qgen.settings.config import SamplingConfig
+from qgen.stages.finite import largest
 
 LENGTHS = (128, 192, 256, 320)
 

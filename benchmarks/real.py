@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from qgen import data, evaluate
-from qgen.prompts import requests
-from qgen.runtime import rundir
-from qgen.runtime.files import read_json, rows, write_json
-from qgen.tables import difference_table, evaluation_table, plain_table, show, test_table
+from qgen.data.prompts import requests
+from qgen.reporting.tables import difference_table, evaluation_table, plain_table, show, test_table
+from qgen.runs import rundir
+from qgen.runs.files import read_json, rows, write_json
 
 
 def main() -> None:
@@ -110,8 +110,8 @@ def reading_table(files: list[Path]):
 
 def measured(given: argparse.Namespace) -> dict:
     """The protocol's figures, models of several seeds pooled."""
-    from qgen.metrics.written import Written
-    from qgen.model import load_plain
+    from qgen.evaluation.written import Written
+    from qgen.models.model import load_plain
 
     homes = {name: found for name, found in stages(given.runs).items() if not given.only or name in given.only}
     homes = {name: homes[name] for name in given.only or homes if name in homes}

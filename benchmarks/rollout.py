@@ -19,12 +19,12 @@ from torch._dynamo.utils import counters
 from transformers import AutoConfig
 
 from qgen import data
-from qgen.compose import composed
-from qgen.config import Config, SamplingConfig
-from qgen.model import load, load_tokenizer, weights
-from qgen.prompts import request
-from qgen.runtime import rollout
-from qgen.runtime.compiled import Writer, ended
+from qgen.data.prompts import request
+from qgen.engine import rollout
+from qgen.engine.compiled import Writer, ended
+from qgen.models.model import load, load_tokenizer, weights
+from qgen.settings.compose import composed
+from qgen.settings.config import Config, SamplingConfig
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ import wandb_file
 from conftest import qgen
 
 from qgen import dashboard
-from qgen.config import STAGES
-from qgen.runtime.files import rows, steps
+from qgen.runs.files import rows, steps
+from qgen.settings.config import STAGES
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """What are the problems worth that a run's model writes? python -m qgen.evaluate run=outputs/NAME [key=value ...]
 
 The base model and each finished stage answer the same held-out requests, and their first n outputs are measured,
-unfiltered, beside real problems and controls (metrics/protocol.py); with task=variation, they write variations of real
-problems, measured by kind (variations.py). The outputs are kept in evaluation/outputs.jsonl of
+unfiltered, beside real problems and controls (evaluation/protocol.py); with task=variation, they write variations of
+real problems, measured by kind (evaluation/variations.py). The outputs are kept in evaluation/outputs.jsonl of
 the run's directory, so that nothing is written twice, and the figures in evaluation/evaluation.json.
 """
 
@@ -17,20 +17,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from qgen import ranges
-from qgen.choices import Rollout, Task
 from qgen.cli import entry
-from qgen.config import Config, ModelConfig, SamplingConfig, SolverConfig, WritingConfig
-from qgen.prompts import requests, spread
-from qgen.runtime import rundir
-from qgen.runtime.files import append, rows, write_json
-from qgen.runtime.origin import origin
+from qgen.data.prompts import requests, spread
+from qgen.reporting.tables import control_table, difference_table, evaluation_table, show, test_table, variation_table
+from qgen.runs import rundir
+from qgen.runs.files import append, rows, write_json
+from qgen.runs.origin import origin
 from qgen.runtime.quiet import quiet
-from qgen.tables import control_table, difference_table, evaluation_table, show, test_table, variation_table
+from qgen.settings import ranges
+from qgen.settings.choices import Rollout, Task
+from qgen.settings.config import Config, ModelConfig, SamplingConfig, SolverConfig, WritingConfig
 
 if TYPE_CHECKING:
     from qgen.data import Corpus
-    from qgen.metrics.written import Written
+    from qgen.evaluation.written import Written
     from qgen.rewards.solver import Solver
 
 FOLDER, RESULT, VARIATIONS, OUTPUTS = "evaluation", "evaluation.json", "variations.json", "outputs.jsonl"
@@ -94,7 +94,8 @@ def evaluate(config: EvaluateConfig, out: Path, plain: dict) -> None:
     run = writers[0].config
     sampling = SamplingConfig(**vars(run.sampling) | {"batch_size": config.batch_size})
     sampling.max_new_tokens = config.max_new_tokens or sampling.max_new_tokens
-    from qgen import data, variations
+    from qgen import data
+    from qgen.evaluation import variations
 
     corpus = data.load(run.data, run.prompt)
     for writer in writers:
@@ -103,8 +104,8 @@ def evaluate(config: EvaluateConfig, out: Path, plain: dict) -> None:
     originals = variations.originals(run.data, corpus) if config.task is Task.variation else corpus.heldout
     asked = requests(run.prompt, originals, config.n, run.data.split_seed, config.task)
     quiet()
-    from qgen.metrics.written import Written
-    from qgen.model import load_plain, load_tokenizer
+    from qgen.evaluation.written import Written
+    from qgen.models.model import load_plain, load_tokenizer
     from qgen.runtime.memory import measure
 
     if config.evaluate.solver:
@@ -211,8 +212,8 @@ def _blocks(
     Blocks are known by the weights, the requests, the sampling, the seed and, if it was said, who writes, and kept in a
     file that only grows. One copy of a base writes for all of its adapters: making it costs more than writing does.
     """
-    from qgen.model import adapted, load_plain
-    from qgen.runtime.rollout import choose, generate, who
+    from qgen.engine.rollout import choose, generate, who
+    from qgen.models.model import adapted, load_plain
 
     keys = {(w.name, s): _key(w, asked, sampling, s) for w in writers for s in seeds}
     known = {row["key"]: row for row in rows(path)}  # without a last line that was cut short
@@ -264,9 +265,9 @@ def _measure(
     config: EvaluateConfig, run: Config, corpus: "Corpus", loaded: tuple, written: list["Written"], pairs: list
 ) -> dict:
     """The protocol's figures for what was written, beside real problems and controls."""
-    from qgen.metrics.protocol import Protocol
-    from qgen.metrics.results import results
-    from qgen.metrics.written import controls, real
+    from qgen.evaluation.protocol import Protocol
+    from qgen.evaluation.results import results
+    from qgen.evaluation.written import controls, real
     from qgen.rewards.base import Base
 
     language = run.prompt.language.value
@@ -285,9 +286,9 @@ def _measure(
 
 
 def _solver(config: EvaluateConfig, run: Config, corpus: "Corpus") -> "Solver":
-    from qgen.model import load_plain
+    from qgen.engine.rollout import choose
+    from qgen.models.model import load_plain
     from qgen.rewards.base import Base
-    from qgen.runtime.rollout import choose
 
     options = config.evaluate
     wanted = ModelConfig(name=options.solver, rollout=config.model.rollout or run.model.rollout)

@@ -1,6 +1,6 @@
 """Problems out of a run's model, fit to be handed out: python -m qgen.generate run=outputs/NAME topic=geometry n=20
 
-It writes until n outputs pass the gate (problemset/gate.py), ranks them by the run's own rewards, says which known
+It writes until n outputs pass the gate (papers/gate.py), ranks them by the run's own rewards, says which known
 problem is nearest to each, and leaves problems.jsonl and problems.md; with paper=contest also a paper to print.
 """
 
@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from qgen import ranges
-from qgen.choices import Kind, Language
 from qgen.cli import entry
-from qgen.compose import composed
-from qgen.config import Config, PromptConfig, SamplingConfig, WritingConfig
-from qgen.prompts import variation
-from qgen.runtime import rundir
-from qgen.runtime.files import Row, write_whole
+from qgen.data.prompts import variation
+from qgen.reporting.tables import made_table, show
+from qgen.runs import rundir
+from qgen.runs.files import Row, write_whole
 from qgen.runtime.quiet import quiet
-from qgen.tables import made_table, show
+from qgen.settings import ranges
+from qgen.settings.choices import Kind, Language
+from qgen.settings.compose import composed
+from qgen.settings.config import Config, PromptConfig, SamplingConfig, WritingConfig
 
 if TYPE_CHECKING:
-    from qgen.problem import Problem
-    from qgen.problemset.author import Tally
+    from qgen.mathematics.problem import Problem
+    from qgen.papers.author import Tally
 
 FOLDER, OUTPUTS = "generated", "outputs.jsonl"
 
@@ -88,7 +88,7 @@ class GenerateConfig:
 
 def generate(config: GenerateConfig, _: Path, plain: dict) -> None:
     """Write, rank, attribute and hand out; or write one problem again."""
-    from qgen.problemset import certificate
+    from qgen.papers import certificate
 
     proof = certificate.read(config.reproduce) if config.reproduce else None
     home = rundir.finished_stages(Path(config.run))[-1]
@@ -101,22 +101,22 @@ def generate(config: GenerateConfig, _: Path, plain: dict) -> None:
         _generate(config, home, run)
         return
     quiet()
-    from qgen.problemset.writer import reproduce
+    from qgen.papers.writer import reproduce
 
     show(reproduce(proof, home, run), f"\ncertificate {proof['id']}: written again, the same to the letter")
 
 
 def _generate(config: GenerateConfig, home: Path, run: Config) -> None:
     from qgen import data
-    from qgen.problemset import author
-    from qgen.problemset.gate import Gate
+    from qgen.papers import author
+    from qgen.papers.gate import Gate
 
     began, corpus = time.monotonic(), data.load(run.data, run.prompt)
     topics = sorted({p.topic for p in corpus.train})
     like = _like(config, topics)
     wanted = Counter({like.topic: config.count}) if like else _wanted(config, topics)
     quiet()
-    from qgen.problemset.writer import Writer, ranked
+    from qgen.papers.writer import Writer, ranked
 
     sampling = _sampling(config, run)
     run.model.rollout = config.model.rollout or run.model.rollout
@@ -155,7 +155,7 @@ def _generate(config: GenerateConfig, home: Path, run: Config) -> None:
 def _like(config: GenerateConfig, topics: list[str]) -> "Problem | None":
     """What is varied, if anything is."""
     from qgen.data import topics as of
-    from qgen.problemset.wishes import original, topic_named
+    from qgen.papers.wishes import original, topic_named
 
     if not config.like:
         return None
@@ -165,7 +165,7 @@ def _like(config: GenerateConfig, topics: list[str]) -> "Problem | None":
 
 def _wanted(config: GenerateConfig, topics: list[str]) -> Counter[str]:
     """How many problems of which topic."""
-    from qgen.problemset.wishes import quotas, topic_named
+    from qgen.papers.wishes import quotas, topic_named
 
     if config.topic:
         return Counter({topic_named(config.topic, topics): config.count})
@@ -180,7 +180,7 @@ def _sampling(config: GenerateConfig, run: Config) -> SamplingConfig:
 
 def _leave(config: GenerateConfig, out: Path, rows: list[Row], prompt: PromptConfig) -> list[Path]:
     """Write the files, replacing those of an earlier command."""
-    from qgen.problemset import sheet
+    from qgen.papers import sheet
 
     paper, language = config.paper, prompt.language.value
     title = paper.title or f"Problems by {Path(config.run).resolve().name}"

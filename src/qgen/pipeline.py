@@ -8,12 +8,12 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from qgen import repeat
 from qgen.cli import add, entry
-from qgen.compose import composed
-from qgen.config import STAGES, Config
-from qgen.runtime import ranks, rundir
-from qgen.tables import samples, show, stage_table
+from qgen.reporting.tables import samples, show, stage_table
+from qgen.runs import repeat, rundir
+from qgen.runtime import ranks
+from qgen.settings.compose import composed
+from qgen.settings.config import STAGES, Config
 from qgen.train import child, in_process
 
 
@@ -41,7 +41,7 @@ def run(overrides: list[str]) -> list[Path]:
 
 
 def show_run(homes: list[Path]) -> None:
-    from qgen.page import leave  # imports scikit-learn
+    from qgen.reporting.page import leave  # imports scikit-learn
 
     summaries = [json.loads((home / rundir.SUMMARY).read_text(encoding="utf-8")) for home in homes]
     show(

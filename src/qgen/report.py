@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from qgen.cli import entry
-from qgen.compare import compare
-from qgen.tables import show
+from qgen.reporting.compare import compare
+from qgen.reporting.tables import show
 
 
 @dataclass
@@ -30,7 +30,9 @@ class ReportConfig:
 
 def report(config: ReportConfig, out_dir: Path, plain: dict) -> None:
     """Write the page and say where it lies. What it says comes from the runs' directories alone."""
-    from qgen.page import write  # imports scikit-learn, for the nearest problems: a mistyped key need not wait for it
+    from qgen.reporting.page import (
+        write,  # imports scikit-learn, for the nearest problems: a mistyped key need not wait for it
+    )
 
     print(f"the report is {write([Path(path) for path in config.paths], Path(config.out))}")
 

@@ -10,17 +10,18 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from qgen import repeat
-from qgen.choices import Backend
 from qgen.cli import entry
-from qgen.compare import figures
-from qgen.config import Config
-from qgen.runtime import oom, orphans, ranks, rundir
+from qgen.reporting.compare import figures
+from qgen.reporting.tables import corpus_table, samples, show, stage_table
+from qgen.runs import repeat, rundir
+from qgen.runtime import orphans, ranks
 from qgen.runtime.quiet import quiet
 from qgen.runtime.strict import require
-from qgen.sweep.jobs import Job, consider, stages_of
-from qgen.sweep.pool import why
-from qgen.tables import corpus_table, samples, show, stage_table
+from qgen.settings.choices import Backend
+from qgen.settings.config import Config
+from qgen.stages import oom
+from qgen.sweeps.jobs import Job, consider, stages_of
+from qgen.sweeps.pool import why
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +39,11 @@ def train(config: Config, out: Path, plain: dict) -> float | None:
 
 
 def _train(config: Config, out: Path, plain: dict) -> None:
-    from qgen import data, rewards, scripts  # imports scikit-learn: a mistyped key need not wait for it
-    from qgen.data import apart
+    from qgen import data, rewards
+    from qgen.data import (
+        apart,
+        scripts,  # imports scikit-learn: a mistyped key need not wait for it
+    )
 
     with ranks.quiet_but_first(), rundir.locked(out) if ranks.first() else nullcontext():
         claimed = rundir.claim(config, out)
@@ -50,7 +54,7 @@ def _train(config: Config, out: Path, plain: dict) -> None:
         if claimed.complete:
             rundir.same_origin(out, adapter)
             if ranks.first() and not rundir.reported(out, [out]):  # a kill fell between the summary and the report
-                from qgen.page import leave  # imports scikit-learn
+                from qgen.reporting.page import leave  # imports scikit-learn
 
                 show(leave([out], out))
             return
@@ -58,7 +62,7 @@ def _train(config: Config, out: Path, plain: dict) -> None:
             os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
         if config.model.backend is Backend.unsloth:  # which must be imported before trl and transformers
             require("unsloth", "pip install 'qgen[gpu]' on a machine with an NVIDIA GPU, or set model.backend=hf")
-            from qgen.backends import unsloth
+            from qgen.models import unsloth
 
             unsloth.enter(out)
         rewards.check(config.reward)
@@ -69,7 +73,7 @@ def _train(config: Config, out: Path, plain: dict) -> None:
         if rundir.started(out) and not config.overwrite:
             rundir.same_origin(out, adapter, data.fingerprint(corpus.train))
         quiet()
-        from qgen.page import leave
+        from qgen.reporting.page import leave
         from qgen.stages.run import run  # imports torch, which takes seconds: after all that can fail without it
 
         summary = run(config, corpus, out, adapter, claimed, plain)

@@ -8,18 +8,19 @@ from pathlib import Path
 import pytest
 from conftest import qgen
 
-from qgen import data, evaluate, repeat, scripts
-from qgen.answers import plain
-from qgen.choices import Language, Source
-from qgen.config import STAGES, DataConfig, RewardConfig, TermConfig
+from qgen import data, evaluate
+from qgen.data import scripts
 from qgen.data.apart import lineage
-from qgen.problem import Problem, render
+from qgen.mathematics.answers import plain
+from qgen.mathematics.equivalence import _count
+from qgen.mathematics.problem import Problem, render
 from qgen.rewards import Rewards
-from qgen.rewards.agreement import _count
 from qgen.rewards.format import Format
-from qgen.runtime import rundir
-from qgen.runtime.files import write_json
-from qgen.runtime.origin import origin
+from qgen.runs import repeat, rundir
+from qgen.runs.files import write_json
+from qgen.runs.origin import origin
+from qgen.settings.choices import Language, Source
+from qgen.settings.config import STAGES, DataConfig, RewardConfig, TermConfig
 
 CORPUS = data.load(DataConfig(source=Source.champ))
 SAME = [

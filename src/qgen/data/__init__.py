@@ -4,11 +4,11 @@ import hashlib
 from collections.abc import Callable, Iterable
 from itertools import islice
 
-from qgen.choices import Source
-from qgen.config import DataConfig, PromptConfig
 from qgen.data import champ, jsonl, openmath
 from qgen.data.curate import Corpus, curate
-from qgen.problem import Fault, Problem
+from qgen.mathematics.problem import Fault, Problem
+from qgen.settings.choices import Source
+from qgen.settings.config import DataConfig, PromptConfig
 
 __all__ = ["Corpus", "fingerprint", "load"]
 

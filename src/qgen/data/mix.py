@@ -5,15 +5,15 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from qgen import escapes
-from qgen.choices import Kind
-from qgen.config import DataConfig, PromptConfig
 from qgen.data import columns, jsonl, recompute
 from qgen.data.curate import Corpus
+from qgen.data.prompts import lesson, reply, vary
+from qgen.mathematics import escapes
+from qgen.mathematics.problem import LABELS, Problem, misread, parse
 from qgen.metrics.similarity import SimilarityIndex
-from qgen.problem import LABELS, Problem, misread, parse
-from qgen.prompts import lesson, reply, vary
 from qgen.runtime.strict import hub
+from qgen.settings.choices import Kind
+from qgen.settings.config import DataConfig, PromptConfig
 
 Row = dict[str, Any]
 Made = list[tuple[int, Row]]  # numbers and rows, as a file's

@@ -24,14 +24,14 @@ from difflib import SequenceMatcher
 
 import numpy as np
 
-from qgen import latex
-from qgen.answers import plain
-from qgen.choices import Kind
+from qgen.mathematics import latex
+from qgen.mathematics.answers import plain
+from qgen.mathematics.problem import Fault, Problem
 from qgen.metrics.copies import JACCARD, Copies
 from qgen.metrics.difficulty import DifficultyModel
 from qgen.metrics.meaning import Embed
 from qgen.metrics.similarity import mask, tokens
-from qgen.problem import Fault, Problem
+from qgen.settings.choices import Kind
 
 MASKED = 0.9  # edit similarity of a parameter change, numbers and letters masked
 THINGS = 0.3  # Jaccard similarity of what a context change and its original speak of

@@ -6,9 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from qgen.choices import Language, Normalize
-from qgen.config import RewardConfig, TeacherConfig
-from qgen.problem import Problem
+from qgen.mathematics.problem import Problem
 from qgen.rewards import (  # noqa: F401 (they register)
     difficulty,
     diversity,
@@ -23,6 +21,8 @@ from qgen.rewards import (  # noqa: F401 (they register)
 from qgen.rewards.normalize import ZScore
 from qgen.rewards.registry import Completion, JudgeError, build, call, find, parsed, term, text
 from qgen.runtime import ranks
+from qgen.settings.choices import Language, Normalize
+from qgen.settings.config import RewardConfig, TeacherConfig
 
 if TYPE_CHECKING:
     from qgen.rewards.base import Base

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from qgen.config import PromptConfig, SamplingConfig, SolverConfig
+from qgen.data.prompts import solve
+from qgen.engine.compiled import SMALLEST, Writer
+from qgen.engine.decoder import bytes_of_cache
+from qgen.engine.rollout import Completion, generate
+from qgen.mathematics.problem import Problem
 from qgen.metrics.loss import text_losses
-from qgen.problem import Problem
-from qgen.prompts import solve
 from qgen.runtime import ranks
-from qgen.runtime.compiled import SMALLEST, Writer
-from qgen.runtime.decoder import bytes_of_cache
 from qgen.runtime.memory import free
-from qgen.runtime.rollout import Completion, generate
 from qgen.runtime.shards import whole
+from qgen.settings.config import PromptConfig, SamplingConfig, SolverConfig
 
 if TYPE_CHECKING:
     from qgen.rewards.solver import Solver

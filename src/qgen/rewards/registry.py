@@ -29,7 +29,7 @@ from importlib import metadata
 from numbers import Real
 from typing import Any
 
-from qgen.problem import Fault, Problem, parse
+from qgen.mathematics.problem import Fault, Problem, parse
 
 Completion = str | list[dict[str, str]]
 Term = Callable[..., list[float | None]]

@@ -4,9 +4,9 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qgen.config import SolverConfig
-from qgen.problem import Problem
-from qgen.rewards.agreement import Agreement, final_answer
+from qgen.mathematics.equivalence import Agreement, final_answer
+from qgen.mathematics.problem import Problem
+from qgen.settings.config import SolverConfig
 
 if TYPE_CHECKING:
     from qgen.rewards.base import Base

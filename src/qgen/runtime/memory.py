@@ -17,7 +17,7 @@ import psutil
 import torch
 from transformers import TrainerCallback
 
-from qgen.config import MemoryConfig
+from qgen.settings.config import MemoryConfig
 
 
 @dataclass(frozen=True)

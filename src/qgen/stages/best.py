@@ -6,9 +6,9 @@ from pathlib import Path
 
 from peft import PeftModel
 
+from qgen.runs.files import link_tree, write_json
+from qgen.runs.rundir import ADAPTER, BEST
 from qgen.runtime import ranks
-from qgen.runtime.files import link_tree, write_json
-from qgen.runtime.rundir import ADAPTER, BEST
 from qgen.runtime.shards import save_adapter
 
 

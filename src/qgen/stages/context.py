@@ -8,15 +8,15 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedTokenizerBase
 
-from qgen.backends import unsloth
-from qgen.choices import Backend
-from qgen.config import Config
 from qgen.data import Corpus
-from qgen.model import resolve_dtype
+from qgen.engine.compiled import Writer
+from qgen.models import unsloth
+from qgen.models.model import resolve_dtype
 from qgen.rewards import Rewards, Scores
+from qgen.runs.tracking import Tracker
 from qgen.runtime import ranks
-from qgen.runtime.compiled import Writer
-from qgen.runtime.tracking import Tracker
+from qgen.settings.choices import Backend
+from qgen.settings.config import Config
 from qgen.stages.symptoms import Symptoms
 
 

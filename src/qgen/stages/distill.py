@@ -5,12 +5,12 @@ import random
 
 from transformers import Trainer
 
-from qgen.choices import Teacher
-from qgen.prompts import request
+from qgen.data.prompts import request
+from qgen.engine.rollout import Completion, generate
+from qgen.runs.rundir import WINNERS, once
 from qgen.runtime import ranks
-from qgen.runtime.rollout import Completion, generate
-from qgen.runtime.rundir import WINNERS, once
 from qgen.runtime.shards import whole
+from qgen.settings.choices import Teacher
 from qgen.stages import on_policy, sft, taught
 from qgen.stages.context import Context
 

@@ -7,10 +7,10 @@ from itertools import chain
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
-from qgen.choices import Rollout
-from qgen.prompts import epochs
+from qgen.data.prompts import epochs
 from qgen.rewards import Scores, text
 from qgen.runtime import ranks
+from qgen.settings.choices import Rollout
 from qgen.stages.context import Context
 from qgen.stages.guard import steps_per_rollout
 

@@ -9,25 +9,27 @@ from peft import PeftModel
 from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer, TrainerCallback
 
 from qgen import data
-from qgen.backends import unsloth
-from qgen.choices import Backend
-from qgen.config import Config
-from qgen.model import fingerprint, load
-from qgen.problem import Problem, parse
+from qgen.engine import rollout
+from qgen.mathematics.problem import Problem, parse
+from qgen.models import unsloth
+from qgen.models.model import fingerprint, load
 from qgen.rewards import Rewards
 from qgen.rewards.base import Base
-from qgen.runtime import attention, memory, oom, ranks, rollout, rundir, shards
-from qgen.runtime.checkpoints import StateCallback, read_state, write_state
-from qgen.runtime.environment import environment
-from qgen.runtime.files import link_tree, rows, steps, write_json
-from qgen.runtime.finite import Finite
+from qgen.runs import rundir
+from qgen.runs.checkpoints import StateCallback, read_state, write_state
+from qgen.runs.environment import environment
+from qgen.runs.files import link_tree, rows, steps, write_json
+from qgen.runs.remarks import learned_nothing
+from qgen.runs.saved import step_of
+from qgen.runs.tracking import Tracker, tracking
+from qgen.runtime import attention, memory, ranks, shards
 from qgen.runtime.memory import MemoryMonitor
 from qgen.runtime.progress import ProgressBar
-from qgen.runtime.remarks import learned_nothing
-from qgen.runtime.saved import step_of
-from qgen.runtime.tracking import Tracker, tracking
-from qgen.stages import distill, grpo, sft
+from qgen.settings.choices import Backend
+from qgen.settings.config import Config
+from qgen.stages import distill, grpo, oom, sft
 from qgen.stages.context import Context
+from qgen.stages.finite import Finite
 from qgen.stages.guard import Guard, steps_per_rollout
 from qgen.stages.symptoms import Symptoms
 from qgen.stages.validation import Validation

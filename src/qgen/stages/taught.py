@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from statistics import mean
 
-from qgen.problem import Problem, misread, parse
-from qgen.prompts import reply
+from qgen.data.prompts import reply
+from qgen.mathematics.problem import Problem, misread, parse
+from qgen.runs.files import Row, write_rows
+from qgen.runs.rundir import DRAFTS, VERDICTS, once
 from qgen.runtime import ranks
-from qgen.runtime.files import Row, write_rows
-from qgen.runtime.rundir import DRAFTS, VERDICTS, once
 from qgen.stages.context import Context
 from qgen.teachers.client import Client
 from qgen.teachers.lessons import Lesson, Verdict, teach

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from qgen.runtime.files import Row, append
+from qgen.runs.files import Row, append
 
 
 @dataclass(frozen=True)

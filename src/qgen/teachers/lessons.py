@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field, replace
 
-from qgen.choices import Kind
-from qgen.config import Config
-from qgen.problem import Problem, fault
-from qgen.prompts import Message, improve, variation
+from qgen.data.prompts import Message, improve, variation
+from qgen.mathematics.problem import Problem, fault
+from qgen.settings.choices import Kind
+from qgen.settings.config import Config
 from qgen.teachers import questions
 from qgen.teachers.client import Client, OutOfBudgetError
 from qgen.teachers.questions import Scores, Written

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from qgen.choices import Kind, Structured
-from qgen.escapes import restored
-from qgen.problem import ANSWER_CHARS, STATEMENT_CHARS, Problem, render
+from qgen.mathematics.escapes import restored
+from qgen.mathematics.problem import ANSWER_CHARS, STATEMENT_CHARS, Problem, render
+from qgen.settings.choices import Kind, Structured
 
 Mark = Field(ge=1, le=5)
 Text = Annotated[str, AfterValidator(restored)]  # a teacher forgets to double a backslash now and then
