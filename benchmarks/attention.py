@@ -22,9 +22,9 @@ from qgen.engine import rollout
 from qgen.engine.compiled import Writer
 from qgen.models.model import load
 from qgen.runtime import attention
+from qgen.runtime.finite import largest
 from qgen.settings.compose import composed
 from qgen.settings.config import SamplingConfig
-from qgen.stages.finite import largest
 
 LENGTHS = (128, 192, 256, 320)
 

@@ -289,13 +289,14 @@ def _solver(config: EvaluateConfig, run: Config, corpus: "Corpus") -> "Solver":
     from qgen.engine.rollout import choose
     from qgen.models.model import load_plain
     from qgen.rewards.base import Base
+    from qgen.rewards.solver import Solver
 
     options = config.evaluate
     wanted = ModelConfig(name=options.solver, rollout=config.model.rollout or run.model.rollout)
     model, tokenizer = load_plain(wanted, run.seed)
     writer, _ = choose(wanted, config.batch_size, model, tokenizer)
     settings = SolverConfig(samples=options.samples, max_new_tokens=options.max_new_tokens)
-    return Base(model, tokenizer, run.prompt, config.batch_size, writer).solver(settings, corpus.train)
+    return Solver(Base(model, tokenizer, run.prompt, config.batch_size, writer), settings, corpus.train)
 
 
 def main() -> None:

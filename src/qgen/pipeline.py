@@ -14,7 +14,7 @@ from qgen.runs import repeat, rundir
 from qgen.runtime import ranks
 from qgen.settings.compose import composed
 from qgen.settings.config import STAGES, Config
-from qgen.train import child, in_process
+from qgen.sweeps.process import child, in_process
 
 
 def pipeline(config: Config, out: Path, plain: dict) -> float | None:

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -14,14 +13,13 @@ from qgen.cli import entry
 from qgen.reporting.compare import figures
 from qgen.reporting.tables import corpus_table, samples, show, stage_table
 from qgen.runs import repeat, rundir
-from qgen.runtime import orphans, ranks
+from qgen.runtime import ranks
 from qgen.runtime.quiet import quiet
 from qgen.runtime.strict import require
 from qgen.settings.choices import Backend
 from qgen.settings.config import Config
 from qgen.stages import oom
-from qgen.sweeps.jobs import Job, consider, stages_of
-from qgen.sweeps.pool import why
+from qgen.sweeps.process import in_process
 
 log = logging.getLogger(__name__)
 
@@ -82,35 +80,6 @@ def _train(config: Config, out: Path, plain: dict) -> None:
         show(stage_table([summary]), samples(summary), f"this run's files lie in {out}", leave([out], out, corpus))
         if repeat.home:
             show(f"\nbeside {repeat.home}:", figures(repeat.home, out))
-
-
-def in_process(module: str, config: Config, out: Path) -> float | None:
-    """Run a job of a sweep that Hydra's own launchers, submitit or ray have started; return its `sweep.metric`."""
-    hydra = HydraConfig.get()
-    overrides = list(hydra.overrides.task)
-    configs = [config] if module == "train" else None
-    job = Job(hydra.job.num, overrides, out, module, configs or stages_of(overrides, out))
-    consider(job, None, retry=True)
-    if job.status is None:
-        child(job.command, job.name)
-    return job.metric(config.sweep.metric)
-
-
-def child(command: list[str], what: str) -> None:
-    """Run a command in a process of its own, so that memory and patched libraries end with it, and it with this one.
-
-    Raises RuntimeError where it fails; it has said why itself.
-    """
-    process = subprocess.Popen(command, env=orphans.adopted())
-    try:
-        code = process.wait()
-    except KeyboardInterrupt:  # the process has had it too, and stops in its own time; a second one does not wait
-        process.wait()
-        raise
-    if code == 130:
-        raise KeyboardInterrupt
-    if code:
-        raise RuntimeError(f"{what} failed: {why(code, '')}")
 
 
 main = entry(train)

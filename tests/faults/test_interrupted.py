@@ -192,7 +192,8 @@ from qgen.sweeps.jobs import Job
 
 CHILD = "from qgen.runtime import orphans; orphans.follow(); import os, time; print('pid', os.getpid(), flush=True)"
 STAGE = f"{CHILD}; time.sleep(60)"
-PIPELINE = f"{CHILD}; from qgen.train import child; import sys; child([sys.executable, '-c', {STAGE!r}], 'stage')"
+STARTED = f"import sys; child([sys.executable, '-c', {STAGE!r}], 'stage')"
+PIPELINE = f"{CHILD}; from qgen.sweeps.process import child; {STARTED}"
 
 
 class Sleeper(Job):

@@ -15,9 +15,9 @@ from qgen import data
 from qgen.runs.files import rows, steps
 from qgen.runs.rundir import Claim
 from qgen.runs.saved import last_checkpoint
+from qgen.runtime.finite import NotFiniteError
 from qgen.stages import finite
 from qgen.stages import run as stages
-from qgen.stages.finite import NotFiniteError
 
 SIZE = ("stage.per_device_train_batch_size=${by_stage:1,4,1}", "stage.gradient_accumulation_steps=2",
         "stage.num_prompts=16", "stage.max_steps=8", "stage.save_steps=2", "stage.learning_rate=1e-2",

@@ -18,10 +18,10 @@ from transformers.generation import TopPLogitsWarper
 from qgen.engine.compiled import Writer, ended
 from qgen.engine.decoder import short_of, unsupported
 from qgen.runtime import memory, shards
+from qgen.runtime.finite import NotFiniteError
 from qgen.runtime.strict import require
 from qgen.settings.choices import COPIES, Rollout
 from qgen.settings.config import ModelConfig, SamplingConfig
-from qgen.stages.finite import NotFiniteError
 
 STAY = 0.75  # share of a batch's rows that still write, at which those that have ended are taken out
 

@@ -8,7 +8,6 @@ from typing import Any
 from huggingface_hub import ModelCard, ModelCardData, try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 
-from qgen import __version__
 from qgen.data.apart import lineage
 from qgen.export import Format
 from qgen.export.source import Source
@@ -17,6 +16,7 @@ from qgen.runs import rundir
 from qgen.runs.files import Row, read_json
 from qgen.runs.origin import started_from
 from qgen.text.markdown import line
+from qgen.version import __version__
 
 _LIBRARY = {Format.adapter: "peft", Format.merged: "transformers", Format.gguf: "gguf", Format.ollama: "gguf"}
 

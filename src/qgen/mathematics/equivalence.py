@@ -14,7 +14,6 @@ from threading import Thread
 from pebble import ProcessPool
 
 from qgen.mathematics.answers import measured, parts, plain, unmarked
-from qgen.rewards.registry import JudgeError
 
 _BOXED = re.compile(r"\\boxed\s*\{")
 _SAID = re.compile(
@@ -23,6 +22,10 @@ _SAID = re.compile(
     re.I,
 )
 _NOTHING = {"", "none", "n/a", "unknown", "undefined", "?", "null", "nan", "not determined", "cannot be determined"}
+
+
+class JudgeError(RuntimeError):
+    """What judges broke, as against something judged that is worth nothing. The cause is chained."""
 
 
 def final_answer(solution: str) -> str | None:

@@ -21,10 +21,10 @@ from transformers import (
 from qgen.models import nf4, packaged, unsloth
 from qgen.runs.rundir import ADAPTER_WEIGHTS
 from qgen.runtime import attention, shards
+from qgen.runtime.finite import first_not_finite
 from qgen.runtime.strict import hub, require
 from qgen.settings.choices import Backend, DType
 from qgen.settings.config import ModelConfig
-from qgen.stages.finite import first_not_finite
 
 LARGE = 1e9  # parameters from which a CPU is told to be slow
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qgen import __version__
 from qgen.papers.wishes import Request
 from qgen.runs.files import rows
 from qgen.settings.config import SamplingConfig
+from qgen.version import __version__
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def html(paper: Any, rows: list[Row], language: str, topics: dict[str, str]) -> 
         topics: their names in the paper's language, as far as they have others than the rows'.
     """
     environment = Environment(
-        loader=PackageLoader("qgen", "problemset"), autoescape=True, undefined=StrictUndefined, finalize=shown,
+        loader=PackageLoader("qgen", "papers"), autoescape=True, undefined=StrictUndefined, finalize=shown,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     problems = [

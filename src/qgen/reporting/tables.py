@@ -16,7 +16,7 @@ from qgen.text.visible import clean
 if TYPE_CHECKING:
     from qgen.data import Corpus
     from qgen.reporting.page.sweep import Sweep
-    from qgen.rewards.check import Separation
+    from qgen.rewards.separation import Separation
 
 
 class Terminal(Console):

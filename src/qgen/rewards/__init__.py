@@ -20,6 +20,7 @@ from qgen.rewards import (  # noqa: F401 (they register)
 )
 from qgen.rewards.normalize import ZScore
 from qgen.rewards.registry import Completion, JudgeError, build, call, find, parsed, term, text
+from qgen.rewards.solver import Solver
 from qgen.runtime import ranks
 from qgen.settings.choices import Language, Normalize
 from qgen.settings.config import RewardConfig, TeacherConfig
@@ -83,7 +84,7 @@ class Rewards:
         check(config)
         self.config = config
         self.weights = {name: enabled.weight for name, enabled in config.terms.items()}
-        self.solver = base.solver(config.solver, corpus) if base and config.solver else None
+        self.solver = Solver(base, config.solver, corpus) if base and config.solver else None
         offered = {"corpus": corpus, "base": base, "solver": self.solver, "teacher": judge, "language": language}
         self.terms = {name: build(name, enabled.params, **offered) for name, enabled in config.terms.items()}
         self.zscore = ZScore(config.window) if config.normalize is Normalize.zscore else None

@@ -1,7 +1,6 @@
 """The frozen base: the policy's own weights with its adapter switched off, so that a judge costs no memory."""
 
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING
 
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -10,16 +9,11 @@ from qgen.data.prompts import solve
 from qgen.engine.compiled import SMALLEST, Writer
 from qgen.engine.decoder import bytes_of_cache
 from qgen.engine.rollout import Completion, generate
-from qgen.mathematics.problem import Problem
 from qgen.metrics.loss import text_losses
 from qgen.runtime import ranks
 from qgen.runtime.memory import free
 from qgen.runtime.shards import whole
 from qgen.settings.config import PromptConfig, SamplingConfig, SolverConfig
-
-if TYPE_CHECKING:
-    from qgen.rewards.solver import Solver
-
 
 ATTEMPTS = 512  # at once, at most
 STATEMENT = 512  # tokens of a problem as a solver is asked for it, at most
@@ -77,11 +71,6 @@ class Base:
         while rows > SMALLEST and bytes_of_cache(self.model.config, rows, tokens + STATEMENT, itemsize) > free() // 4:
             rows //= 2
         return rows
-
-    def solver(self, config: SolverConfig, corpus: list[Problem]) -> "Solver":
-        from qgen.rewards.solver import Solver
-
-        return Solver(self, config, corpus)
 
     @contextmanager
     def _adapter_off(self):

@@ -9,7 +9,7 @@ import os
 import random
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from qgen.evaluation.controls import CONTROLS
 from qgen.mathematics.problem import Problem, fault, render
 from qgen.reporting.tables import separation_table, show
 from qgen.rewards import Rewards, check
+from qgen.rewards.separation import Separation
 from qgen.runs.files import write_json
 from qgen.settings.choices import Backend
 from qgen.settings.config import Config
@@ -30,17 +31,6 @@ PROBLEMS = 300  # real problems that are scored, at most
 FOLDS = 5
 GOAL = 0.9
 ASKED = ("shuffle", "stuff", "copy", "numbers", "truncate")  # the controls that must reach the goal
-
-
-@dataclass(frozen=True)
-class Separation:
-    """How the rewards tell one control from real problems."""
-
-    control: str
-    total: tuple[float, float, float]  # AUROC of the weighted total, and its 95 % interval (bootstrap over problems)
-    terms: dict[str, float]  # AUROC of each term by itself
-    mean: float  # mean total of the spoiled problems
-    above: float  # share of them at or above the 10th percentile of real ones
 
 
 def separations(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from qgen import __version__
 from qgen.text import redact
+from qgen.version import __version__
 
 # of the environment, those that change what torch computes or where data come from
 _VARIABLES = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "PYTORCH_ALLOC_CONF", "CUBLAS_WORKSPACE_CONFIG",

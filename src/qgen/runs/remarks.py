@@ -1,7 +1,5 @@
 """What a person must know of a stage before reading its figures, in sentences out of its summary. Torch-free."""
 
-from qgen.stages import oom
-
 
 def remarks(summary: dict) -> list[str]:
     """A sentence each, the gravest first; none of a stage that went as it should."""
@@ -16,7 +14,7 @@ def remarks(summary: dict) -> list[str]:
     found += [f"{stage}: {said}" for said in summary.get("told", [])]
     if why := summary.get("stopped"):
         found.append(f"{stage} ended early: {why}")
-    return found + list(filter(None, [oom.told(summary)]))
+    return found + list(filter(None, [_out_of_memory(summary)]))
 
 
 def learned_nothing(summary: dict) -> str:
@@ -26,3 +24,13 @@ def learned_nothing(summary: dict) -> str:
     else:
         why = f"no validation up to step {summary['steps']} was better than the one before its first step"
     return f"{summary['stage']} LEARNED NOTHING: it leaves the adapter that it began with, as {why}"
+
+
+def _out_of_memory(summary: dict) -> str | None:
+    """What a stage's summary says of its out-of-memory errors, in words; None where there were none."""
+    if not (found := summary.get("out_of_memory")):
+        return None
+    last = {key: value for row in found for key, value in row["set"].items()}
+    times = "once" if len(found) == 1 else f"{len(found)} times"
+    keys = ", ".join(f"{key}={value}" for key, value in last.items())
+    return f"{summary['stage']} ran out of memory {times} and went on with {keys}"

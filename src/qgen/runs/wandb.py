@@ -11,7 +11,7 @@ from typing import Any
 from qgen.mathematics.problem import Problem, parse
 from qgen.runs.files import Row, write_whole
 from qgen.runs.remarks import remarks
-from qgen.runs.tracking import Tracker
+from qgen.runs.tracker import Tracker
 from qgen.runtime.strict import require
 from qgen.settings.config import Config
 from qgen.text import redact

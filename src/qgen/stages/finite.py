@@ -6,7 +6,7 @@ several in a row end the stage.
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,8 @@ from qgen.runs.files import append
 from qgen.runs.rundir import BATCH, NOT_FINITE
 from qgen.runs.saved import last_checkpoint
 from qgen.runtime import ranks
+from qgen.runtime.finite import NotFiniteError, is_finite, largest, whole
 from qgen.settings.config import Config
-
-
-class NotFiniteError(RuntimeError):
-    """The model's numbers are not finite, and will not become so by themselves."""
 
 
 class Finite(TrainerCallback):
@@ -120,7 +117,7 @@ class Finite(TrainerCallback):
         norm = self.norm
         if norm is None:  # another loop than transformers' own
             norm = get_total_norm([p.grad for p in self.trainer.model.parameters() if p.grad is not None])
-        norm = torch.as_tensor(_whole(norm)).float()
+        norm = torch.as_tensor(whole(norm)).float()
         *losses, norm = torch.stack([*(loss.detach().float().to(norm.device) for loss in self.losses), norm]).tolist()
         return losses, norm
 
@@ -134,7 +131,7 @@ class Finite(TrainerCallback):
             append(self.out / NOT_FINITE, [{**row, "first_in": self.found or None}])
         if ranks.rank() == first and not (self.out / BATCH).exists():
             batches = [{k: v for k, v in args[1].items() if isinstance(v, Tensor)} for args, _ in self.batches]
-            plain = [{name: _whole(value).detach().cpu() for name, value in batch.items()} for batch in batches]
+            plain = [{name: whole(value).detach().cpu() for name, value in batch.items()} for batch in batches]
             torch.save({"step": self.trainer.state.global_step + 1, "losses": losses, "batches": plain},
                        self.out / BATCH)  # fmt: skip
 
@@ -158,7 +155,7 @@ class Finite(TrainerCallback):
                         hook.remove()
                 if seen:
                     return f"the output of {_short(seen[0])}"
-                grads = [name for name, p in model.named_parameters() if p.grad is not None and not _finite(p.grad)]
+                grads = [name for name, p in model.named_parameters() if p.grad is not None and not is_finite(p.grad)]
                 if grads:
                     return f"the gradient of {_short(grads[-1])}"  # backward begins at the end
         return ""
@@ -206,29 +203,8 @@ class Finite(TrainerCallback):
         return followed
 
 
-def largest(tensors: Iterable[Tensor]) -> float:
-    """The largest absolute value; NaN or infinity where one is among them, and 0 of nothing."""
-    held = [tensor for tensor in tensors if isinstance(tensor, Tensor) and tensor.is_floating_point()]
-    return float(_whole(get_total_norm(held, norm_type=math.inf))) if held else 0.0
-
-
-def first_not_finite(model: torch.nn.Module) -> str | None:
-    """The name of the first weight that holds NaN or infinity; None where all are finite."""
-    named = ((name, p) for name, p in model.named_parameters() if p.is_floating_point() and not p.is_meta)
-    return next((name for name, parameter in named if not _finite(parameter)), None)
-
-
-def _finite(tensor: Tensor) -> bool:
-    return bool(_whole(tensor.detach()).isfinite().all())
-
-
-def _whole(value: Tensor | float) -> Tensor | float:
-    """A tensor that ranks share out, gathered."""
-    return value.full_tensor() if hasattr(value, "full_tensor") else value
-
-
 def _note(seen: list[str], name: str, module: torch.nn.Module, inputs: tuple, output: Any) -> None:
-    if isinstance(output, Tensor) and output.is_floating_point() and not _finite(output):
+    if isinstance(output, Tensor) and output.is_floating_point() and not is_finite(output):
         seen.append(name)
 
 

@@ -86,13 +86,3 @@ def smaller(config: Config, phase: str | None) -> dict[str, int]:
     there = {"validation": config.validation.prompts, "rewards": size * steps}
     at_once = min(sampling.batch_size, there.get(phase, sampling.batch_size))
     return {"sampling.batch_size": at_once // 2} if at_once > 1 else {}
-
-
-def told(summary: dict) -> str | None:
-    """What a stage's summary says of its errors, in words; None where there were none."""
-    if not (found := summary.get("out_of_memory")):
-        return None
-    last = {key: value for row in found for key, value in row["set"].items()}
-    times = "once" if len(found) == 1 else f"{len(found)} times"
-    keys = ", ".join(f"{key}={value}" for key, value in last.items())
-    return f"{summary['stage']} ran out of memory {times} and went on with {keys}"

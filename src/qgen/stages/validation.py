@@ -20,11 +20,11 @@ from qgen.runs.files import Row, rows, steps
 from qgen.runs.rundir import ADAPTER, SAMPLES, SUMMARY, prune
 from qgen.runs.saved import step_of
 from qgen.runtime import ranks
+from qgen.runtime.finite import NotFiniteError
 from qgen.runtime.shards import whole
 from qgen.settings.config import SamplingConfig
 from qgen.stages.best import Best
 from qgen.stages.context import Context
-from qgen.stages.finite import NotFiniteError
 
 
 class Validation(TrainerCallback):

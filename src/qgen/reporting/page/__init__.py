@@ -15,7 +15,6 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from qgen import __version__
 from qgen.data import Corpus
 from qgen.reporting.page import evaluation, findings, settings
 from qgen.reporting.page.charts import short
@@ -26,6 +25,7 @@ from qgen.reporting.page.summary import summarise
 from qgen.reporting.page.sweep import compare
 from qgen.runs.files import write_whole
 from qgen.text.visible import shown
+from qgen.version import __version__
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def leave(homes: list[Path], out: Path, corpus: Corpus | None = None) -> str:
 
 def _templates() -> Environment:
     environment = Environment(
-        loader=PackageLoader("qgen", "page"),
+        loader=PackageLoader("qgen.reporting", "page"),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=shown,
