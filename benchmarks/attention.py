@@ -24,7 +24,7 @@ from qgen.models.model import load
 from qgen.runtime import attention
 from qgen.runtime.finite import largest
 from qgen.settings.compose import composed
-from qgen.settings.config import SamplingConfig
+from qgen.settings.sampling import SamplingConfig
 
 LENGTHS = (128, 192, 256, 320)
 

@@ -24,7 +24,8 @@ from qgen.engine import rollout
 from qgen.engine.compiled import Writer, ended
 from qgen.models.model import load, load_tokenizer, weights
 from qgen.settings.compose import composed
-from qgen.settings.config import Config, SamplingConfig
+from qgen.settings.config import Config
+from qgen.settings.sampling import SamplingConfig
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from conftest import qgen
 
 from qgen import dashboard
 from qgen.runs.files import rows, steps
-from qgen.settings.config import STAGES
+from qgen.settings.stage import STAGES
 
 
 @pytest.fixture

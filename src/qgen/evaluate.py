@@ -26,7 +26,10 @@ from qgen.runs.origin import origin
 from qgen.runtime.quiet import quiet
 from qgen.settings import ranges
 from qgen.settings.choices import Rollout, Task
-from qgen.settings.config import Config, ModelConfig, SamplingConfig, SolverConfig, WritingConfig
+from qgen.settings.config import Config
+from qgen.settings.model import ModelConfig, WritingConfig
+from qgen.settings.reward import SolverConfig
+from qgen.settings.sampling import SamplingConfig
 
 if TYPE_CHECKING:
     from qgen.data import Corpus

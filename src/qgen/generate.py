@@ -23,7 +23,10 @@ from qgen.runtime.quiet import quiet
 from qgen.settings import ranges
 from qgen.settings.choices import Kind, Language
 from qgen.settings.compose import composed
-from qgen.settings.config import Config, PromptConfig, SamplingConfig, WritingConfig
+from qgen.settings.config import Config
+from qgen.settings.model import WritingConfig
+from qgen.settings.prompt import PromptConfig
+from qgen.settings.sampling import SamplingConfig
 
 if TYPE_CHECKING:
     from qgen.mathematics.problem import Problem

@@ -13,7 +13,8 @@ from qgen.reporting.tables import samples, show, stage_table
 from qgen.runs import repeat, rundir
 from qgen.runtime import ranks
 from qgen.settings.compose import composed
-from qgen.settings.config import STAGES, Config
+from qgen.settings.config import Config
+from qgen.settings.stage import STAGES
 from qgen.sweeps.process import child, in_process
 
 

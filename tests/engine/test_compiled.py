@@ -14,7 +14,8 @@ from qgen.engine import rollout
 from qgen.engine.compiled import Writer
 from qgen.engine.decoder import short_of
 from qgen.engine.int8 import Int8
-from qgen.settings.config import ModelConfig, SamplingConfig
+from qgen.settings.model import ModelConfig
+from qgen.settings.sampling import SamplingConfig
 
 PROMPTS = [[5, 6, 7, 8], [9], [10, 11, 12, 13, 14, 15, 16], [3, 4], [20, 21, 22]]
 GREEDY = SamplingConfig(max_new_tokens=40, temperature=0)

@@ -20,7 +20,9 @@ from qgen.runs import repeat, rundir
 from qgen.runs.files import write_json
 from qgen.runs.origin import origin
 from qgen.settings.choices import Language, Source
-from qgen.settings.config import STAGES, DataConfig, RewardConfig, TermConfig
+from qgen.settings.data import DataConfig
+from qgen.settings.reward import RewardConfig, TermConfig
+from qgen.settings.stage import STAGES
 
 CORPUS = data.load(DataConfig(source=Source.champ))
 SAME = [

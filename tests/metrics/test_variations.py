@@ -13,7 +13,7 @@ from qgen.mathematics.problem import Fault, Problem, parse
 from qgen.metrics import meaning
 from qgen.metrics.variations import Judge, structural
 from qgen.settings.choices import Kind, Source
-from qgen.settings.config import DataConfig
+from qgen.settings.data import DataConfig
 
 BOOKS = Problem(
     "Anna has a shelf of 6 books. In how many ways can she take 4 books with her if their order does not matter?",

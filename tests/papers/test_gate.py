@@ -13,7 +13,7 @@ from qgen.papers.author import Plan, write
 from qgen.papers.certificate import Batch
 from qgen.papers.gate import Gate
 from qgen.settings.choices import Kind, Language
-from qgen.settings.config import SamplingConfig
+from qgen.settings.sampling import SamplingConfig
 
 FRESH = Problem("How many positive integers $n < 500$ make $n^2 + 11$ a multiple of $15$?", "66")
 AGAIN = Problem("How many positive integers $m < 900$ make $m^2 + 14$ a multiple of $18$?", "50")

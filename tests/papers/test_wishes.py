@@ -11,7 +11,7 @@ from qgen.mathematics.problem import Problem, render
 from qgen.papers.certificate import Batch, batch_of, certificate, read
 from qgen.papers.wishes import Request, original, quotas, requests, topic_named
 from qgen.settings.choices import Kind
-from qgen.settings.config import SamplingConfig
+from qgen.settings.sampling import SamplingConfig
 
 TOPICS = ["Algebra", "Geometry", "Number Theory"]
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from conftest import composed
 
 from qgen.runs.files import append, rows, write_json, write_whole
-from qgen.settings.config import STAGES, to_yaml
+from qgen.settings.config import to_yaml
+from qgen.settings.stage import STAGES
 
 GOOD = (
     "Problem: How many positive integers $n<{n}$ satisfy $n^2\\equiv 1 \\pmod{{24}}$?\nAnswer: ${m}$",

@@ -11,7 +11,7 @@ from qgen.mathematics.latex import MATH
 from qgen.reporting.page import mathematics
 from qgen.reporting.page.gallery import mathematical
 from qgen.reporting.page.mathematics import ATTRIBUTES, ELEMENTS, clean, formula, render
-from qgen.settings.config import DataConfig
+from qgen.settings.data import DataConfig
 
 TAG = re.compile(r"</?([a-zA-Z]+)((?: [a-z]+=\"[^\"<>]*\")*)>")
 

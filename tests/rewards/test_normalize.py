@@ -15,7 +15,7 @@ from qgen.models.model import load
 from qgen.rewards import Rewards, registry, term, text
 from qgen.rewards.normalize import ZScore
 from qgen.settings.choices import Normalize
-from qgen.settings.config import RewardConfig, TermConfig
+from qgen.settings.reward import RewardConfig, TermConfig
 
 
 @pytest.fixture(scope="module", autouse=True)

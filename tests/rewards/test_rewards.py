@@ -8,7 +8,7 @@ from qgen import data
 from qgen.mathematics.problem import render
 from qgen.rewards import JudgeError, Rewards, check, registry, term, text
 from qgen.rewards.normalize import ZScore
-from qgen.settings.config import RewardConfig, TermConfig
+from qgen.settings.reward import RewardConfig, TermConfig
 
 GOOD, BAD = render(SPHERES), "broken"
 

@@ -14,7 +14,7 @@ from qgen.models.model import load
 from qgen.rewards import JudgeError, Rewards
 from qgen.rewards.base import Base
 from qgen.rewards.solver import Solver, Votes
-from qgen.settings.config import RewardConfig, SolverConfig, TermConfig
+from qgen.settings.reward import RewardConfig, SolverConfig, TermConfig
 
 CORPUS = data.load(composed().data)
 QUICK = SolverConfig(samples=2, max_new_tokens=8, calibrate=2)

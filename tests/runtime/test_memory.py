@@ -3,7 +3,7 @@ import mmap
 from dataclasses import replace
 
 from qgen.runtime.memory import Memory, MemoryMonitor, measure
-from qgen.settings.config import MemoryConfig
+from qgen.settings.runtime import MemoryConfig
 
 
 def test_resident_memory_grows_with_what_is_held():

@@ -4,9 +4,10 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
 from qgen.settings import trl_fields
-from qgen.settings.choices import Task
+from qgen.settings.choices import Backend, Schedule, Task
 from qgen.settings.compose import CONF, keys, nearest
-from qgen.settings.config import STAGES, Backend, Schedule, from_yaml, to_yaml
+from qgen.settings.config import from_yaml, to_yaml
+from qgen.settings.stage import STAGES
 
 OTHERS = ("accelerate", "paper")  # of other commands
 FILES = sorted(f"{p.parent.name}={p.stem}" for p in CONF.glob("*/*.yaml") if p.parent.name not in OTHERS)

@@ -16,7 +16,7 @@ from qgen.mathematics.problem import render
 from qgen.rewards import JudgeError, Rewards
 from qgen.runs.files import append, rows
 from qgen.runs.rundir import Claim
-from qgen.settings.config import RewardConfig, TermConfig
+from qgen.settings.reward import RewardConfig, TermConfig
 from qgen.stages import run as stages
 from qgen.teachers import lessons, questions
 from qgen.teachers.client import Client, OutOfBudgetError

@@ -8,7 +8,8 @@ from qgen.data import champ, jsonl, openmath
 from qgen.data.curate import Corpus, curate
 from qgen.mathematics.problem import Fault, Problem
 from qgen.settings.choices import Source
-from qgen.settings.config import DataConfig, PromptConfig
+from qgen.settings.data import DataConfig
+from qgen.settings.prompt import PromptConfig
 
 __all__ = ["Corpus", "fingerprint", "load"]
 

@@ -6,7 +6,7 @@ from importlib import resources
 
 from qgen.mathematics.problem import Problem
 from qgen.runtime.strict import require
-from qgen.settings.config import DataConfig
+from qgen.settings.data import DataConfig
 
 LICENCE = "MIT"
 _TOPICS = {"Number-Theory": "Number Theory"}

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from qgen.data.quality import quality
 from qgen.mathematics.problem import Fault, Problem, fault, misread
 from qgen.metrics.similarity import mask, near_duplicates
-from qgen.settings.config import DataConfig, PromptConfig
+from qgen.settings.data import DataConfig
+from qgen.settings.prompt import PromptConfig
 
 NAMED = 3  # rows of a reason, at most
 

@@ -20,7 +20,7 @@ from typing import Any
 from qgen.data import columns, topics
 from qgen.data.files import rows
 from qgen.mathematics.problem import Fault, Problem
-from qgen.settings.config import DataConfig
+from qgen.settings.data import DataConfig
 
 
 def read(config: DataConfig) -> Iterator[Problem | Fault]:

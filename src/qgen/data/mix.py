@@ -13,7 +13,8 @@ from qgen.mathematics.problem import LABELS, Problem, misread, parse
 from qgen.metrics.similarity import SimilarityIndex
 from qgen.runtime.strict import hub
 from qgen.settings.choices import Kind
-from qgen.settings.config import DataConfig, PromptConfig
+from qgen.settings.data import DataConfig
+from qgen.settings.prompt import PromptConfig
 
 Row = dict[str, Any]
 Made = list[tuple[int, Row]]  # numbers and rows, as a file's

@@ -6,7 +6,7 @@ from typing import Any
 from qgen.data import columns, topics
 from qgen.mathematics.problem import Fault, Problem
 from qgen.runtime.strict import hub
-from qgen.settings.config import DataConfig
+from qgen.settings.data import DataConfig
 
 NAME = "unsloth/OpenMathReasoning-mini"
 SPLIT = "cot"

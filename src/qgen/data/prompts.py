@@ -7,7 +7,7 @@ from typing import Any
 
 from qgen.mathematics.problem import Problem, render
 from qgen.settings.choices import Kind, Task
-from qgen.settings.config import PromptConfig
+from qgen.settings.prompt import PromptConfig
 
 Message = dict[str, str]
 

@@ -24,7 +24,8 @@ from qgen.doctor.four_bits import Quantized, quantize
 from qgen.doctor.ledger import Ledger
 from qgen.engine.rollout import draw
 from qgen.models.model import lora
-from qgen.settings.config import ModelConfig, SamplingConfig
+from qgen.settings.model import ModelConfig
+from qgen.settings.sampling import SamplingConfig
 
 
 @dataclass(frozen=True)

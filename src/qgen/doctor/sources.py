@@ -14,7 +14,8 @@ from qgen.models import packaged
 from qgen.models.model import is_missing, load_tokenizer, weights
 from qgen.runtime.strict import hub
 from qgen.settings.choices import Source
-from qgen.settings.config import Config, ModelConfig
+from qgen.settings.config import Config
+from qgen.settings.model import ModelConfig
 from qgen.text import redact
 
 # As Qwen's own config.json have them, so that a plan can be made where the hub is out of reach

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from transformers.generation import TopPLogitsWarper
 
 from qgen.engine.decoder import Decoder, layer, rms
-from qgen.settings.config import SamplingConfig
+from qgen.settings.sampling import SamplingConfig
 
 LOOK = 16  # tokens between looks at which rows have ended: each waits for the GPU
 BUCKET = 128  # columns of the cache: the attention of a token reads the least multiple that holds it

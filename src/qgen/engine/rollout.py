@@ -21,7 +21,8 @@ from qgen.runtime import memory, shards
 from qgen.runtime.finite import NotFiniteError
 from qgen.runtime.strict import require
 from qgen.settings.choices import COPIES, Rollout
-from qgen.settings.config import ModelConfig, SamplingConfig
+from qgen.settings.model import ModelConfig
+from qgen.settings.sampling import SamplingConfig
 
 STAY = 0.75  # share of a batch's rows that still write, at which those that have ended are taken out
 

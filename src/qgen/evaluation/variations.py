@@ -12,7 +12,8 @@ from qgen.metrics.meaning import embedding
 from qgen.metrics.similarity import SimilarityIndex
 from qgen.metrics.variations import Judge
 from qgen.settings.choices import Kind, Source
-from qgen.settings.config import Config, DataConfig
+from qgen.settings.config import Config
+from qgen.settings.data import DataConfig
 
 
 def originals(config: DataConfig, corpus: Corpus) -> list[Problem]:

@@ -14,7 +14,8 @@ from qgen.models.model import load_tokenizer
 from qgen.runs import rundir
 from qgen.runs.files import Row, read_json
 from qgen.settings.choices import Backend
-from qgen.settings.config import Config, ModelConfig
+from qgen.settings.config import Config
+from qgen.settings.model import ModelConfig
 
 ROWS = 8  # held-out problems that agreement is measured on
 

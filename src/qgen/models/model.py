@@ -24,7 +24,7 @@ from qgen.runtime import attention, shards
 from qgen.runtime.finite import first_not_finite
 from qgen.runtime.strict import hub, require
 from qgen.settings.choices import Backend, DType
-from qgen.settings.config import ModelConfig
+from qgen.settings.model import ModelConfig
 
 LARGE = 1e9  # parameters from which a CPU is told to be slow
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qgen.runtime.strict import hub
-from qgen.settings.config import ModelConfig
+from qgen.settings.model import ModelConfig
 
 if TYPE_CHECKING:  # imported before what Unsloth patches
     import torch

@@ -9,7 +9,7 @@ from qgen.engine.rollout import Completion
 from qgen.papers.certificate import Batch
 from qgen.papers.gate import Gate, Verdict
 from qgen.papers.wishes import Request, requests
-from qgen.settings.config import SamplingConfig
+from qgen.settings.sampling import SamplingConfig
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from qgen.papers.wishes import Request
 from qgen.runs.files import rows
-from qgen.settings.config import SamplingConfig
+from qgen.settings.sampling import SamplingConfig
 from qgen.version import __version__
 
 

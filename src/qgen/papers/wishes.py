@@ -13,7 +13,7 @@ from qgen.data.prompts import Message, ask, variation, vary
 from qgen.mathematics.problem import LABELS, Problem, fault, parse
 from qgen.settings.choices import Kind
 from qgen.settings.compose import nearest
-from qgen.settings.config import PromptConfig
+from qgen.settings.prompt import PromptConfig
 
 LEVELS = (1, 2, 3, 4, 5)
 

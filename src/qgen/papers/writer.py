@@ -21,7 +21,8 @@ from qgen.runs import rundir
 from qgen.runs.files import Row, append, rows
 from qgen.runtime.memory import measure
 from qgen.settings.choices import Kind, Rollout
-from qgen.settings.config import Config, SamplingConfig
+from qgen.settings.config import Config
+from qgen.settings.sampling import SamplingConfig
 
 PACKAGES = ("torch", "transformers", "peft", "numpy")  # those that an output depends on
 MACHINE = ("device", "threads", "packages")

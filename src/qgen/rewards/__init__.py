@@ -23,7 +23,8 @@ from qgen.rewards.registry import Completion, JudgeError, build, call, find, par
 from qgen.rewards.solver import Solver
 from qgen.runtime import ranks
 from qgen.settings.choices import Language, Normalize
-from qgen.settings.config import RewardConfig, TeacherConfig
+from qgen.settings.reward import RewardConfig
+from qgen.settings.teacher import TeacherConfig
 
 if TYPE_CHECKING:
     from qgen.rewards.base import Base

@@ -13,7 +13,9 @@ from qgen.metrics.loss import text_losses
 from qgen.runtime import ranks
 from qgen.runtime.memory import free
 from qgen.runtime.shards import whole
-from qgen.settings.config import PromptConfig, SamplingConfig, SolverConfig
+from qgen.settings.prompt import PromptConfig
+from qgen.settings.reward import SolverConfig
+from qgen.settings.sampling import SamplingConfig
 
 ATTEMPTS = 512  # at once, at most
 STATEMENT = 512  # tokens of a problem as a solver is asked for it, at most

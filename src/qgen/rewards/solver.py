@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qgen.mathematics.equivalence import Agreement, final_answer
 from qgen.mathematics.problem import Problem
-from qgen.settings.config import SolverConfig
+from qgen.settings.reward import SolverConfig
 
 if TYPE_CHECKING:
     from qgen.rewards.base import Base

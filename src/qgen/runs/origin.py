@@ -5,7 +5,7 @@ from pathlib import Path
 
 from qgen.runs import rundir
 from qgen.runs.files import read_json
-from qgen.settings.config import STAGES
+from qgen.settings.stage import STAGES
 
 
 def started_from(home: Path) -> str:

@@ -20,7 +20,8 @@ from qgen.runs import weights
 from qgen.runs.files import Row, read_json, rows, write_rows, write_whole
 from qgen.runs.saved import ADAPTER_WEIGHTS, checkpoints, last_checkpoint, step_of
 from qgen.runtime import ranks
-from qgen.settings.config import STAGES, Config, from_yaml, to_yaml
+from qgen.settings.config import Config, from_yaml, to_yaml
+from qgen.settings.stage import STAGES
 from qgen.text import redact
 
 CONFIG = "config.yaml"

@@ -17,7 +17,7 @@ import psutil
 import torch
 from transformers import TrainerCallback
 
-from qgen.settings.config import MemoryConfig
+from qgen.settings.runtime import MemoryConfig
 
 
 @dataclass(frozen=True)

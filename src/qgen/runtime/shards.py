@@ -20,7 +20,7 @@ from torch.distributed.tensor import DTensor
 
 from qgen.runtime import ranks
 from qgen.settings.choices import Backend, Rollout
-from qgen.settings.config import ModelConfig
+from qgen.settings.model import ModelConfig
 
 FILE = "conf/accelerate/fsdp2.yaml"
 WRITERS = (Rollout.auto, Rollout.generate)

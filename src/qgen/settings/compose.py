@@ -23,7 +23,8 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from qgen.settings import ranges
-from qgen.settings.config import STAGES, Config
+from qgen.settings.config import Config
+from qgen.settings.stage import STAGES
 from qgen.text import redact
 
 _HERE = Path(__file__).resolve().parents[1]

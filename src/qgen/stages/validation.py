@@ -22,7 +22,7 @@ from qgen.runs.saved import step_of
 from qgen.runtime import ranks
 from qgen.runtime.finite import NotFiniteError
 from qgen.runtime.shards import whole
-from qgen.settings.config import SamplingConfig
+from qgen.settings.sampling import SamplingConfig
 from qgen.stages.best import Best
 from qgen.stages.context import Context
 

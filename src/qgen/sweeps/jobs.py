@@ -9,7 +9,8 @@ from omegaconf import DictConfig
 from qgen.runs import repeat, rundir
 from qgen.runs.files import Row, last, read_json
 from qgen.settings.compose import composed, quoted, resolve
-from qgen.settings.config import STAGES, Config, to_yaml
+from qgen.settings.config import Config, to_yaml
+from qgen.settings.stage import STAGES
 
 COMPLETE, FAILED, INTERRUPTED = "complete", "failed", "interrupted"
 LOG = "output.log"  # what a job printed

@@ -15,7 +15,7 @@ import yaml
 from qgen import data
 from qgen.runs import rundir
 from qgen.runs.files import Row, rows, steps
-from qgen.settings.config import STAGES
+from qgen.settings.stage import STAGES
 
 EVALUATION = Path("evaluation") / "evaluation.json"
 MANIFEST = "manifest.jsonl"  # of a sweep: what became of each job

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from qgen.reporting.page.runs import Stage
 from qgen.runs.rundir import differences
 from qgen.settings.compose import composed
-from qgen.settings.config import STAGES, to_yaml
+from qgen.settings.config import to_yaml
+from qgen.settings.stage import STAGES
 from qgen.text import redact
 
 _PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "hydra-core", "numpy", "scikit-learn",
