@@ -5,7 +5,7 @@ from conftest import composed, qgen
 from transformers import AutoConfig
 
 from qgen.doctor import lengths, machine, memory, packages, sources
-from qgen.doctor.gpus import GPUS
+from qgen.settings.gpus import GPUS
 
 SMALL = {"model_type": "llama", "vocab_size": 512, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 6,
          "num_attention_heads": 4, "num_key_value_heads": 2}  # fmt: skip

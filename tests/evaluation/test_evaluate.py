@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from qgen import data
 from qgen.data.prompts import requests
-from qgen.evaluate import EvaluateConfig, _blocks, _writers
+from qgen.evaluation.outputs import outputs
+from qgen.evaluation.outputs import writers as writers_of
 from qgen.evaluation.protocol import Protocol
 from qgen.evaluation.results import results
 from qgen.evaluation.written import Written, controls, real
@@ -22,6 +23,7 @@ from qgen.models import model
 from qgen.rewards.base import Base
 from qgen.runs.files import rows
 from qgen.settings.choices import Rollout
+from qgen.settings.evaluate import EvaluateConfig
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +94,7 @@ def test_a_copy_writes_each_policys_own_problems(home, tmp_path):
     shutil.copytree(home / "outputs/a/sft", loud)
     weights = load_file(loud / "adapter/adapter_model.safetensors")
     save_file({name: 30 * w for name, w in weights.items()}, loud / "adapter/adapter_model.safetensors")
-    writers, _ = _writers(EvaluateConfig(run=str(loud)))
+    writers, _ = writers_of(EvaluateConfig(run=str(loud)))
     config = writers[0].config
     loaded = model.load_plain(config.model, config.seed)
     asked = requests(config.prompt, data.load(config.data).heldout, 6, 0)
@@ -102,7 +104,7 @@ def test_a_copy_writes_each_policys_own_problems(home, tmp_path):
         for writer in writers:
             writer.config.model.rollout = rollout
         order = writers if rollout is Rollout.generate else [writers[1], writers[0]]  # the adapter is to leave no trace
-        blocks = _blocks(order, loaded, asked, sampling, [0], tmp_path / "outputs.jsonl")
+        blocks = outputs(order, loaded, asked, sampling, [0], tmp_path / "outputs.jsonl")
         found[rollout] = {name: block["texts"] for name, (block,) in blocks.items()}
     assert found[Rollout.compiled] == found[Rollout.generate]
     assert found[Rollout.generate]["base"] != found[Rollout.generate]["sft"]

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import qgen
 
-from qgen.export import Format, hub, place
+from qgen.export import hub, place
+from qgen.settings.choices import Format
 
 
 class Hub(BaseHTTPRequestHandler):

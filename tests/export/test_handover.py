@@ -12,12 +12,13 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from qgen.data.champ import read as champ
 from qgen.data.prompts import ask
-from qgen.export import Format, Precision, card, gguf, llamacpp, merged, ollama, readback, vocabulary
+from qgen.export import card, gguf, llamacpp, merged, ollama, readback, vocabulary
 from qgen.export.agreement import compare, logits
 from qgen.export.source import Source, read
 from qgen.mathematics.problem import render
 from qgen.models import model
 from qgen.runs.files import write_json
+from qgen.settings.choices import Format, Precision
 
 pytest.importorskip("xllamacpp")
 

@@ -12,11 +12,11 @@ from conftest import CUBES, composed
 from markdown_it import MarkdownIt
 from rich.text import Text
 
-from qgen import cli, dashboard
+from qgen import cli
 from qgen.doctor import sources
 from qgen.models import model
 from qgen.papers import sheet
-from qgen.reporting import tables
+from qgen.reporting import dashboard, tables
 from qgen.runs import rundir
 from qgen.runs.tracking import tracking
 from qgen.runtime import strict

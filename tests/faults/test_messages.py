@@ -17,10 +17,10 @@ from pyarrow import parquet
 from qgen.cli import explain
 from qgen.data import files, jsonl
 from qgen.data.prompts import epochs, of_task
-from qgen.generate import GenerateConfig
 from qgen.rewards import registry
 from qgen.settings import ranges
 from qgen.settings.choices import Task
+from qgen.settings.generate import GenerateConfig
 
 
 @pytest.mark.parametrize(

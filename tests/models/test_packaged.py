@@ -16,12 +16,12 @@ from safetensors.torch import load_file
 
 from qgen.data.champ import read as champ
 from qgen.data.prompts import lesson
-from qgen.export import Precision
 from qgen.export import gguf as handover
 from qgen.export.agreement import compare, logits
 from qgen.mathematics.problem import render
 from qgen.models import model, packaged
 from qgen.runs.files import read_json
+from qgen.settings.choices import Precision
 
 TURN_ENDS, PAD = "<|im_end|>", "<|endoftext|>"
 

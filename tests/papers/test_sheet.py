@@ -4,8 +4,8 @@ import re
 
 from conftest import CUBES, SPHERES
 
-from qgen.generate import PaperConfig
 from qgen.papers import sheet
+from qgen.settings.generate import PaperConfig
 
 SCRIPT = "Find $x$ if <script>alert(1)</script> and $\\href{javascript:1}{x}$ & <img src=x onerror=alert(1)>."
 NEAR = {"similarity": 0.31, "source": "CHAMP", "licence": "MIT", "id": "P_1", "statement": "Find it."}

@@ -7,8 +7,8 @@ import pytest
 from conftest import CUBES, DIGITS, SPHERES, composed
 
 from qgen.data import champ
-from qgen.generate import PaperConfig
 from qgen.papers import sheet, tex
+from qgen.settings.generate import PaperConfig
 
 HOSTILE = (
     r"$x$ \input{/etc/passwd}",

@@ -6,7 +6,8 @@ import sys
 import pytest
 import specimen
 
-from qgen.report import ReportConfig, report
+from qgen.report import report
+from qgen.settings.report import ReportConfig
 
 
 def test_the_entry_says_where_the_page_lies(tmp_path, capsys):

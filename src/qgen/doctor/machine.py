@@ -11,11 +11,11 @@ import psutil
 import torch
 
 from qgen.doctor import Finding
-from qgen.doctor.gpus import GPUS
 from qgen.models.model import resolve_dtype
 from qgen.runtime import attention
 from qgen.settings.choices import Backend, DType
 from qgen.settings.config import Config
+from qgen.settings.gpus import GPUS
 
 GIB = 2**30
 CONTEXT = 0.75 * GIB  # what the driver and the CUDA context take beside what PyTorch allocates

@@ -7,7 +7,6 @@ smaller graph holds those that write on. Without a GPU the same steps run as the
 import copy
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -17,62 +16,12 @@ from transformers import PreTrainedModel
 from transformers.generation import TopPLogitsWarper
 
 from qgen.engine.decoder import Decoder, layer, rms
+from qgen.engine.state import SPARE, Draw, State, Written
 from qgen.settings.sampling import SamplingConfig
 
 LOOK = 16  # tokens between looks at which rows have ended: each waits for the GPU
 BUCKET = 128  # columns of the cache: the attention of a token reads the least multiple that holds it
 SMALLEST = 4  # rows of the smallest graph
-SPARE = 8  # columns that no view has: to the compiler one that held all would be of another kind, to be compiled anew
-
-
-@dataclass(frozen=True)
-class Written:
-    ids: list[int]  # the end of the turn included
-    logprobs: list[float]  # a token, in nats, of the distribution at the temperature, before top_p
-
-
-@dataclass(frozen=True)
-class Draw:
-    """How a token is chosen."""
-
-    temperature: float  # 0: the likeliest
-    top_p: float
-    ends: tuple[int, ...]
-    pad: int
-
-
-@dataclass
-class State:
-    """What a rollout knows of each row, (rows, ...), in place for the graphs; `views` are its first rows."""
-
-    token: Tensor  # the last drawn
-    position: Tensor  # of that token
-    done: Tensor
-    bias: Tensor  # (rows, 1, 1, length): 0 where the cache holds a token of the row, -inf elsewhere
-    ids: Tensor  # (rows, tokens)
-    logprobs: Tensor  # (rows, tokens)
-    where: Tensor  # the cache's next column, (1,)
-    step: Tensor  # tokens drawn, (1,)
-    keys: list[Tensor]  # a layer's (rows, groups, length, width)
-    values: list[Tensor]
-
-    @property
-    def length(self) -> int:
-        return self.bias.shape[-1] - SPARE
-
-    def views(self, rows: int, length: int) -> "State":
-        cut = {f.name: getattr(self, f.name)[:rows] for f in fields(self)[:6]}
-        cut["bias"] = cut["bias"][..., :length]
-        caches = [[c[:rows, :, :length] for c in cache] for cache in (self.keys, self.values)]
-        return State(**cut, where=self.where, step=self.step, keys=caches[0], values=caches[1])
-
-    def keep(self, rows: Tensor) -> None:
-        """Move these rows to the front."""
-        for tensor in (*(getattr(self, f.name) for f in fields(self)[:6]), *self.keys, *self.values):
-            tensor[: len(rows)] = tensor[rows]
-
-    def small(self) -> list[Tensor]:
-        return [getattr(self, f.name) for f in fields(self)[:8]]
 
 
 class Writer:

@@ -9,12 +9,12 @@ from huggingface_hub import ModelCard, ModelCardData, try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 
 from qgen.data.apart import lineage
-from qgen.export import Format
 from qgen.export.source import Source
 from qgen.models import packaged
 from qgen.runs import rundir
 from qgen.runs.files import Row, read_json
 from qgen.runs.origin import started_from
+from qgen.settings.choices import Format
 from qgen.text.markdown import line
 from qgen.version import __version__
 

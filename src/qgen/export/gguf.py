@@ -19,7 +19,8 @@ import torch
 from safetensors import safe_open
 from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 
-from qgen.export import Precision, vocabulary
+from qgen.export import vocabulary
+from qgen.settings.choices import Precision
 
 CONVERTER = "convert_hf_to_gguf.py"
 ARCHITECTURES = {"llama": gguf.MODEL_ARCH.LLAMA, "qwen2": gguf.MODEL_ARCH.QWEN2}  # transformers' name is llama.cpp's

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 from huggingface_hub import HfApi
 
-from qgen.export import Format
+from qgen.settings.choices import Format
 from qgen.text import redact
 
 SUFFIX = {Format.adapter: "-adapter", Format.merged: "", Format.gguf: "-GGUF"}  # of the repository's name

@@ -4,10 +4,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from qgen.export import Format, Precision, adapter, card, gguf, merged, ollama, place, readback
+from qgen.export import adapter, card, gguf, merged, ollama, place, readback
 from qgen.export.source import Source
 from qgen.reporting.tables import show
 from qgen.runs.files import Row, link, read_json
+from qgen.settings.choices import Format, Precision
 
 
 def make(

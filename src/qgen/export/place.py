@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from qgen.export import Format
 from qgen.runs.files import Row, read_json, write_json
+from qgen.settings.choices import Format
 
 _MAKING = ".making-"
 RECORD = "export.json"  # what a format's directory was made of, and what was found when it was

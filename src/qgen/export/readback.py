@@ -10,10 +10,11 @@ from typing import Any
 import gguf
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from qgen.export import Precision, llamacpp
+from qgen.export import llamacpp
 from qgen.export.agreement import GREEDY, Agreement, Tolerance, compare, greedy, logits, prompt_ids, same_tokens
 from qgen.export.source import Source
 from qgen.mathematics.problem import render
+from qgen.settings.choices import Precision
 
 Loaded = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 

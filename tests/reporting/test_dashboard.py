@@ -9,7 +9,7 @@ import pytest
 import wandb_file
 from conftest import qgen
 
-from qgen import dashboard
+from qgen.reporting import dashboard
 from qgen.runs.files import rows, steps
 from qgen.settings.stage import STAGES
 
