@@ -42,6 +42,11 @@ def run(overrides: list[str]) -> list[Path]:
 
 
 def show_run(homes: list[Path]) -> None:
+    """Print what each stage changed and what the last one writes, and leave the run's report.
+
+    Args:
+        homes: the directories of the stages, in their order.
+    """
     from qgen.reporting.page import leave  # imports scikit-learn
 
     summaries = [json.loads((home / rundir.SUMMARY).read_text(encoding="utf-8")) for home in homes]

@@ -1,4 +1,7 @@
-"""Sources of problems, and what becomes of them: read, curated, split, and turned into chat rows."""
+"""Sources of problems, and what becomes of them: read, curated, split, and turned into chat rows.
+
+What a problem is, and whether it is one, does not belong here: mathematics has that. Nothing here imports torch.
+"""
 
 import hashlib
 from collections.abc import Callable, Iterable

@@ -134,6 +134,7 @@ def solve(prompt: PromptConfig, statement: str) -> list[Message]:
 
 
 def reply(prompt: PromptConfig, problem: Problem) -> list[Message]:
+    """The assistant's turn that answers a request: one message with the problem in the form that is trained on."""
     return [{"role": "assistant", "content": render(problem, prompt.language.value, solution=prompt.solution)}]
 
 

@@ -1,4 +1,7 @@
-"""What `qgen.doctor` looks at: packages, the machine, the hub and the data, and how much memory a stage will take."""
+"""What `qgen.doctor` looks at: packages, the machine, the hub and the data, and how much memory a stage will take.
+
+Nothing here changes what it looks at, or loads a model's weights.
+"""
 
 from dataclasses import dataclass
 

@@ -31,6 +31,7 @@ class Phase:
 
     @property
     def total(self) -> float:
+        """Bytes of all its parts together."""
         return sum(self.parts.values())
 
 
@@ -56,10 +57,12 @@ class Estimate:
 
     @property
     def peak(self) -> Phase:
+        """The phase that holds the most."""
         return max(self.phases, key=lambda phase: phase.total)
 
     @property
     def fits(self) -> bool:
+        """Whether the peak is at most the bytes that are to be had."""
         return self.peak.total <= self.room
 
 

@@ -44,6 +44,7 @@ class Peak:
 
     @property
     def total(self) -> float:
+        """Bytes at the worst moment: the layers' part, and the larger of the two others, which never meet."""
         return self.kept + max(self.top, self.layer)
 
     def deeper(self, other: "Peak", layers: int) -> "Peak":
@@ -62,6 +63,7 @@ class Resident:
     linear: float  # the weights of all the layers' matrices, at two bytes each
 
     def deeper(self, other: "Resident", layers: int) -> "Resident":
+        """What a model of `layers` layers holds, from that of one layer, which this is, and that of two."""
         pairs = ((one, getattr(other, name)) for name, one in vars(self).items())
         return Resident(*(one + (layers - 1) * (two - one) for one, two in pairs))
 
@@ -92,6 +94,7 @@ class Twin:
         self.gradients = gradients
 
     def resident(self) -> Resident:
+        """Bytes of the weights by what they are, counted over this twin's layers."""
         parameters = {id(p): p for p in self.model.parameters()}.values()
         wrapped = [m.get_base_layer().weight for m in self.model.modules() if isinstance(m, LoraLayer)]
         head = self.model.get_base_model().get_output_embeddings()
@@ -113,6 +116,7 @@ class Twin:
             yield ledger
 
     def autocast(self) -> torch.autocast:
+        """The context in which the Trainer runs a forward pass of this dtype; it does nothing in float32."""
         return torch.autocast("cpu", dtype=self.dtype, enabled=self.dtype is not torch.float32)
 
     def sft(self, rows: int, width: int) -> Peak:

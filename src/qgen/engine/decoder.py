@@ -101,6 +101,7 @@ class Decoder:
                     row += part.out_features
 
     def release(self) -> None:
+        """Give the copied weights back; `refresh` makes them anew."""
         self.layers, self.plain = [], set()
 
     def rotations(self, length: int) -> tuple[Tensor, Tensor]:
@@ -218,6 +219,7 @@ def layer(x, weights, shape, keys, values, bias, cos, sin, where):
 
 
 def multiply(x: Tensor, weight: Tensor | Int8, bias: Tensor | None = None) -> Tensor:
+    """x @ weight.T + bias, (..., inputs) -> (..., outputs); a weight in 8 bits is multiplied by its own kernel."""
     if isinstance(weight, Int8):
         return weight.times(x) if bias is None else weight.times(x) + bias
     return linear(x, weight, bias)  # rounded once

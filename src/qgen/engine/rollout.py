@@ -29,6 +29,8 @@ STAY = 0.75  # share of a batch's rows that still write, at which those that hav
 
 @dataclass(frozen=True)
 class Completion:
+    """What was written in answer to one prompt."""
+
     text: str
     tokens: int  # written, the end of the turn included
     finished: bool  # ended by itself, rather than at max_new_tokens

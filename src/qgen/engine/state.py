@@ -9,6 +9,8 @@ SPARE = 8  # columns that no view has: to the compiler one that held all would b
 
 @dataclass(frozen=True)
 class Written:
+    """The tokens of one completion, and how likely each was."""
+
     ids: list[int]  # the end of the turn included
     logprobs: list[float]  # a token, in nats, of the distribution at the temperature, before top_p
 
@@ -40,9 +42,11 @@ class State:
 
     @property
     def length(self) -> int:
+        """Columns of the cache that may hold tokens."""
         return self.bias.shape[-1] - SPARE
 
     def views(self, rows: int, length: int) -> "State":
+        """The first rows and the first `length` columns, as views: what is written into them stands here."""
         cut = {f.name: getattr(self, f.name)[:rows] for f in fields(self)[:6]}
         cut["bias"] = cut["bias"][..., :length]
         caches = [[c[:rows, :, :length] for c in cache] for cache in (self.keys, self.values)]
@@ -54,4 +58,5 @@ class State:
             tensor[: len(rows)] = tensor[rows]
 
     def small(self) -> list[Tensor]:
+        """The tensors without the cache, which may be kept aside while a graph is captured."""
         return [getattr(self, f.name) for f in fields(self)[:8]]

@@ -7,6 +7,8 @@ SPOILED = ("shuffle", "stuff", "copy", "numbers", "truncate")  # what no usable 
 
 @dataclass(frozen=True)
 class Metric:
+    """What one measure of the evaluation is called, says, and must be able to tell apart."""
+
     name: str
     label: str
     better: str  # higher, lower, or real: the nearer to real problems the better

@@ -16,6 +16,8 @@ _Z = norm.ppf(0.975)
 
 @dataclass(frozen=True)
 class Interval:
+    """A figure with the ends of its 95 % interval, in the figure's own unit."""
+
     value: float
     low: float
     high: float

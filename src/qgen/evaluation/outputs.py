@@ -63,6 +63,7 @@ def compared_with(writer: Writer, writers: list[Writer]) -> str:
 
 
 def environment_of(writer: Writer) -> dict:
+    """What environment.json of a stage says. Raises RuntimeError where it cannot be read."""
     try:
         return json.loads((writer.home / rundir.ENVIRONMENT).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -35,6 +35,7 @@ class Varied:
 
 
 def by_model(name: str, originals: list[Problem], kinds: list[Kind], texts: list[str]) -> Varied:
+    """What a model wrote, read: one text an original, in the same order."""
     return Varied(name, "model", originals, kinds, [parse(text) for text in texts])
 
 

@@ -32,6 +32,7 @@ class Written:
 
     @cached_property
     def parsed(self) -> list[Problem | Fault]:
+        """Each output as a problem, or why it is none, shape (outputs,)."""
         return [parse(text) for text in self.texts]
 
     @cached_property
@@ -41,6 +42,7 @@ class Written:
 
     @cached_property
     def statements(self) -> list[str]:
+        """The statements of the outputs that are problems, in the order of `good`."""
         return [self.parsed[i].statement for i in self.good]
 
 

@@ -36,6 +36,7 @@ class Agreement:
     tokens: int
 
     def within(self, tolerance: Tolerance) -> bool:  # NaN is not
+        """Whether each figure keeps to its limit; one that is NaN does not."""
         return self.max_abs <= tolerance.max_abs and self.kl <= tolerance.kl and self.top1 >= tolerance.top1
 
     def __str__(self) -> str:
@@ -45,6 +46,7 @@ class Agreement:
         )
 
     def plain(self) -> dict[str, float]:
+        """The figures as plain data, for the model card's JSON."""
         return asdict(self)
 
 
@@ -87,6 +89,7 @@ def greedy(
 
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, request: list[Message]) -> list[int]:
+    """The token ids of a request under the chat template, up to where the model begins to write."""
     return _ids(tokenizer, request, ask=True)
 
 

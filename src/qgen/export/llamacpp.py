@@ -17,6 +17,7 @@ _SECONDS = 600
 
 
 def installed() -> bool:
+    """Whether xllamacpp can be imported; nothing is loaded to find out."""
     return importlib.util.find_spec("xllamacpp") is not None
 
 
@@ -27,10 +28,12 @@ class LlamaCpp:
         self.address = address
 
     def tokenize(self, text: str) -> list[int]:
+        """A text's token ids, with the tokens that begin it, special ones read as such."""
         asked = {"content": text, "add_special": True, "parse_special": True}
         return self._post("/tokenize", asked)["tokens"]
 
     def detokenize(self, ids: list[int]) -> str:
+        """The text of token ids."""
         return self._post("/detokenize", {"tokens": ids})["content"]
 
     def prompt(self, messages: list[Message]) -> str:

@@ -47,6 +47,7 @@ class Proof:
         )
 
     def plain(self) -> dict[str, Any]:
+        """The proof as plain data, for the model card's JSON."""
         return asdict(self)
 
 

@@ -49,6 +49,7 @@ class Source:
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer of the run's base model."""
         return load_tokenizer(self.run.model)
 
     @cached_property
@@ -59,6 +60,7 @@ class Source:
 
     @cached_property
     def requests(self) -> list[list[Message]]:
+        """The requests on which the exported model is compared with this one, as chats."""
         return [request(self.run.prompt, problem)["prompt"] for problem in self._problems]
 
     @cached_property

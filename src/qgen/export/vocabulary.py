@@ -22,6 +22,8 @@ PRE = {  # how llama.cpp names what it cuts text up by, before merges are applie
 
 @dataclass(frozen=True)
 class Vocabulary:
+    """A byte-pair tokenizer as GGUF stores it: tokens and their kinds by id, merges in their order."""
+
     tokens: list[str]
     kinds: list[TokenType]
     merges: list[str]

@@ -70,6 +70,7 @@ class Computation:
         return value_of(self.written(parameters))
 
     def written(self, parameters: tuple[int, ...]) -> str:
+        """The formula as LaTeX, with these parameters in it."""
         return self.formula.format(*(f"{{{p}}}" if p > 9 else str(p) for p in parameters))
 
 

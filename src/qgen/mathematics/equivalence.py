@@ -86,6 +86,7 @@ class Agreement:
             raise JudgeError(f"the process that compares answers broke: {type(error).__name__}: {error}") from error
 
     def close(self) -> None:
+        """End the processes; the next count starts others."""
         if self._pool is not None:
             self._pool.stop()
             self._pool.join()

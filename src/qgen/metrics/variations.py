@@ -70,6 +70,11 @@ class Judge:
         self.related = _threshold(corpus, embed)
 
     def verdicts(self, originals: list[Problem], varied: list[Problem | Fault], kinds: list[Kind]) -> list[Verdict]:
+        """What each variation is worth, in the order given.
+
+        Args:
+            originals, varied, kinds: of one length: what was to be varied, what became of it, and how it was to differ.
+        """
         good = [i for i, p in enumerate(varied) if isinstance(p, Problem)]
         before, after = [originals[i] for i in good], [varied[i] for i in good]
         vectors = [self.embed([p.statement for p in part]) for part in (before, after)]

@@ -207,6 +207,7 @@ def fingerprint(config: ModelConfig, model: PreTrainedModel) -> str:
 
 
 def resolve_dtype(dtype: DType) -> torch.dtype:
+    """The torch dtype that a config means: `auto` is bfloat16 where the GPU computes in it, else float32."""
     if dtype is DType.auto:
         fast = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
         return torch.bfloat16 if fast else torch.float32

@@ -40,6 +40,7 @@ class Made:
 
     @property
     def request(self) -> Request:
+        """What was asked for."""
         return self.batch.requests[self.row]
 
 

@@ -25,6 +25,7 @@ class Batch:
     sampling: SamplingConfig
 
     def plain(self) -> dict[str, Any]:
+        """The batch as plain data: its seed, sampling and requests, from which it can be written again."""
         asked = [[r.topic, r.level, *r.points] for r in self.requests]
         return {"seed": self.seed, "sampling": vars(self.sampling), "batch": asked}
 
@@ -48,6 +49,7 @@ def sealed(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def digest(value: dict[str, Any]) -> str:
+    """A hash of plain data, 12 hexadecimal digits, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode(errors="surrogatepass")).hexdigest()[:12]
 
 

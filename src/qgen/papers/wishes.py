@@ -27,6 +27,7 @@ class Request:
     points: tuple[str, ...] = ()
 
     def prompt(self, config: PromptConfig, like: Problem | None = None, kind: Kind | None = None) -> list[Message]:
+        """The chat that asks for it, or for a variation of `like`, of a kind or of any."""
         if like:
             return variation(config, like, kind)["prompt"] if kind else vary(config, like)
         return ask(config, self.topic, self.level, self.points)

@@ -65,9 +65,11 @@ class Writer:
         }
 
     def prompts(self, batch: Batch) -> list[list[Message]]:
+        """The chats of a batch, one a request."""
         return [request.prompt(self.run.prompt, self.like, self.kind) for request in batch.requests]
 
     def answer(self, batch: Batch) -> list[Completion]:
+        """A completion a request of the batch, drawn by the batch's own seed."""
         prompts = self.prompts(batch)
         return generate(self.model, self.tokenizer, prompts, batch.sampling, batch.seed, writer=self.copy)
 

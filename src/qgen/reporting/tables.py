@@ -278,6 +278,7 @@ def variation_table(result: dict) -> Table:
 
 
 def plain_table(title: str) -> Table:
+    """A table in the style of all others, without columns."""
     return Table(title=title, title_justify="left", title_style="", box=box.SIMPLE_HEAD, pad_edge=False)
 
 

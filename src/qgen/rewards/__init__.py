@@ -1,4 +1,7 @@
-"""Rewards: the terms that a config enables, gated, weighted and handed to GRPO one function a term."""
+"""Rewards: the terms that a config enables, gated, weighted and handed to GRPO one function a term.
+
+Nothing here imports TRL or trains; measures that no term is made of are in metrics.
+"""
 
 import copy
 import time
@@ -60,6 +63,7 @@ class Scores:
         return {name: sum(values) / len(values) if values else None for name, values in known.items()}
 
     def row(self, i: int) -> dict[str, float | None]:
+        """The value of each term for completion i, rounded to four digits; None where a term gave none."""
         return {name: None if values[i] is None else round(values[i], 4) for name, values in self.terms.items()}
 
 
@@ -141,6 +145,7 @@ class Rewards:
         return [TermFunction(self, name) for name in self.terms]
 
     def trl_weights(self) -> list[float]:
+        """The terms' weights in the order of the functions that TRL is handed."""
         return list(self.weights.values())
 
     def aggregation(self) -> str:

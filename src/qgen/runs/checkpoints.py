@@ -27,8 +27,10 @@ class StateCallback(TrainerCallback):
 
 
 def write_state(checkpoint: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint's own record, in one move."""
     write_whole(checkpoint / STATE, json.dumps(state))
 
 
 def read_state(checkpoint: Path) -> dict[str, Any]:
+    """A checkpoint's own record. Raises OSError or ValueError where it has no whole one."""
     return json.loads((checkpoint / STATE).read_text(encoding="utf-8"))

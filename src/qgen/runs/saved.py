@@ -68,6 +68,7 @@ def _sum(path: Path) -> int:
 
 
 def step_of(checkpoint: Path) -> int:
+    """The optimizer step after which a checkpoint was written, by its name."""
     return int(checkpoint.name.removeprefix("checkpoint-"))
 
 

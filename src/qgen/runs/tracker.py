@@ -25,9 +25,11 @@ class Tracker:
         append(self.out / f"{name}.jsonl", rows)
 
     def metrics(self, step: int, values: Row) -> None:
+        """Append a step's figures to metrics.jsonl."""
         self._write_step("metrics", step, values)
 
     def validation(self, step: int, values: Row) -> None:
+        """Append what was measured at a step to validation.jsonl."""
         self._write_step("validation", step, values)
 
     def outcome(self, summary: Row) -> None:

@@ -82,19 +82,23 @@ class WandbTracker(Tracker):
                 print(f"tracker: {redact.text(self.run.url)}")
 
     def environment(self, values: Row) -> None:
+        """Keep the W&B run's id in the directory, and put the environment into its config."""
         write_whole(self.out / ID, f"{self.run.id}\n")
         with self._forgiven():
             self.run.config.update({"environment": values}, allow_val_change=True)
 
     def metrics(self, step: int, values: Row) -> None:
+        """Write a step's figures down, and log them as train/NAME."""
         super().metrics(step, values)
         self._log("train", step, values)
 
     def validation(self, step: int, values: Row) -> None:
+        """Write what was measured down, and log it as validation/NAME."""
         super().validation(step, values)
         self._log("validation", step, values)
 
     def write(self, name: str, *rows: Row) -> None:
+        """Append rows, and log those of memory and of samples that W&B shows."""
         super().write(name, *rows)
         if name == "memory":
             for row in rows:

@@ -32,6 +32,7 @@ class Memory:
 
     @property
     def share(self) -> float:
+        """What is reserved of the device's memory, 0 to 1."""
         return self.reserved / self.total
 
 

@@ -36,11 +36,15 @@ COPIES = (Rollout.compiled, Rollout.compiled_int8)  # in the order in which auto
 
 
 class Language(Enum):
+    """Languages that problems are asked for in."""
+
     en = "en"
     zh = "zh"
 
 
 class DType(Enum):
+    """The numbers that weights are kept and computed in."""
+
     auto = "auto"  # bfloat16 where the GPU has it, else float32
     float32 = "float32"
     bfloat16 = "bfloat16"
@@ -56,6 +60,8 @@ class Normalize(Enum):
 
 
 class Source(Enum):
+    """Where problems come from: those embedded, a file of one's own, or the hub's OpenMathReasoning-mini."""
+
     champ = "champ"
     jsonl = "jsonl"
     openmath = "openmath"
@@ -96,11 +102,15 @@ class Structured(Enum):
 
 
 class Tracker(Enum):
+    """Who reads a run's events besides the files."""
+
     local = "local"
     wandb = "wandb"
 
 
 class TrackerMode(Enum):
+    """Whether W&B is told at once, later, or never."""
+
     online = "online"
     offline = "offline"
     disabled = "disabled"

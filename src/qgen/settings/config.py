@@ -26,6 +26,8 @@ from qgen.settings.validation import ValidationConfig
 
 @dataclass
 class Config:
+    """The keys of qgen.train and qgen.pipeline."""
+
     seed: int = 3407
     scale: float = 1.0  # multiplies the steps, warm-up, validation interval and requests of a run: .1 for a quick look
     run_name: str = MISSING

@@ -18,6 +18,8 @@ class MixConfig:
 
 @dataclass
 class DataConfig:
+    """Where problems come from, which are dropped, which are held out, and what they are mixed with."""
+
     source: Source = MISSING
     path: str | None = None  # jsonl: the file; openmath: a local copy in the hub's layout, instead of the hub
     fields: dict[str, str] = field(default_factory=dict)  # jsonl: which column holds statement, answer, ...

@@ -9,6 +9,8 @@ from qgen.settings.gpus import GPUS
 
 @dataclass
 class DoctorConfig:
+    """What the doctor plans for."""
+
     gpu: str | None = None  # the card to plan for; null: the one at hand, or this machine's memory
     timeout: float = 5.0  # seconds in which the hub must answer
 

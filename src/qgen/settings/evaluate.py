@@ -10,6 +10,8 @@ from qgen.settings.model import WritingConfig
 
 @dataclass
 class SolverOptions:
+    """Who solves the problems that are measured, and how often."""
+
     solver: str | None = None  # a hub model or a local directory that solves the problems; null leaves that out
     samples: int = 8  # its attempts at each problem
     max_new_tokens: int = 512  # of an attempt

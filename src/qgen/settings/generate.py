@@ -60,4 +60,5 @@ class GenerateConfig:
 
     @property
     def count(self) -> int:
+        """Problems that are to pass the gate."""
         return self.paper.problems or self.n

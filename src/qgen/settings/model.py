@@ -10,6 +10,8 @@ from qgen.settings.choices import Backend, DType, Rollout
 
 @dataclass
 class LoraConfig:
+    """The adapter: its rank, scale and dropout, and the matrices that it changes."""
+
     r: int = 32
     alpha: int = 32
     dropout: float = 0.0
@@ -20,6 +22,8 @@ class LoraConfig:
 
 @dataclass
 class ModelConfig:
+    """Which weights, how they are kept, how long a text they are given, and who writes from them."""
+
     name: str = MISSING  # a packaged model (models.py), a hub name, a local directory or a GGUF file
     backend: Backend = Backend.hf
     rollout: Rollout = Rollout.auto

@@ -11,6 +11,8 @@ from qgen.settings.choices import Normalize
 
 @dataclass
 class TermConfig:
+    """One term of the reward."""
+
     weight: float = 1.0
     params: dict[str, Any] = field(default_factory=dict)  # arguments of the term's constructor
 
@@ -29,6 +31,8 @@ class SolverConfig:
 
 @dataclass
 class RewardConfig:
+    """Which terms score, with which weights, behind which gate, and on which scale."""
+
     terms: dict[str, Any] = field(default_factory=dict)  # name -> TermConfig; Any, so that the command line can add one
     gate: str | None = "format"  # completions to which this term gives 0 get 0 from every other
     normalize: Normalize = Normalize.none

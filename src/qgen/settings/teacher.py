@@ -25,6 +25,8 @@ class PriceConfig:
 
 @dataclass
 class TeacherConfig:
+    """Who distillation learns from; of one behind an API, how it is asked and what that may cost."""
+
     name: Teacher = MISSING
     model: str | None = None  # local: a directory or a hub name, of the student's tokenizer
     load_in_4bit: bool = False  # local

@@ -9,6 +9,8 @@ from qgen.settings.choices import Tracker, TrackerMode
 
 @dataclass
 class TrackerConfig:
+    """Who reads a run's events besides its files."""
+
     name: Tracker = MISSING
     # of wandb; None: what the environment's WANDB_PROJECT, _ENTITY, _RUN_GROUP or _MODE says, or else
     project: str | None = None  # qgen

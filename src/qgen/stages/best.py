@@ -45,6 +45,7 @@ class Best:
         fresh.rename(self.folder)
 
     def keep_in(self, checkpoint: Path) -> None:
+        """Put the best adapter into a checkpoint, so that a resumed stage knows it. Only the first rank does."""
         if self.step is not None and ranks.first():
             link_tree(self.folder, checkpoint / BEST)
 

@@ -113,6 +113,13 @@ class Validation(TrainerCallback):
         return None
 
     def measure(self, step: int) -> Row:
+        """Have the policy answer the held-out requests, score what it wrote, measure the held-out loss, and track both.
+
+        Args:
+            step: optimizer steps done.
+
+        Returns the row that validation.jsonl gets.
+        """
         context = self.context
         config = context.config
         prompts = [r["prompt"] for r in self.requests]

@@ -1,6 +1,7 @@
 """A sweep: many jobs, a process each, so that one that is killed, crashes or runs out of memory takes no other with it.
 
-Run again, the same command skips what is complete, resumes what is half done and tries again what failed.
+Run again, the same command skips what is complete, resumes what is half done and tries again what failed. What a job
+does does not belong here: it is a command of its own.
 """
 
 import logging
@@ -30,6 +31,7 @@ class Returned(JobReturn):
 
     @property
     def return_value(self) -> Any:
+        """The job's figure. Raises its error where it failed."""
         if self.status is JobStatus.FAILED:
             raise self._return_value
         return self._return_value

@@ -53,12 +53,14 @@ class Board:
                 self.console.file.flush()  # a log is read while the sweep runs
 
     def line(self, job: Job) -> str:
+        """What became of a job, in a line."""
         figure = job.metric("reward") if job.status == COMPLETE else None
         quality = "" if figure is None else f", quality {figure:.3f}"
         how = f"{job.status} already" if job.skipped else f"{job.status} in {job.seconds:.0f} s"
         return f"{self.names[job.index]}: {how}{quality}" + (f": {job.reason}" if job.reason else "")
 
     def table(self) -> Table:
+        """All jobs' states, those that run first where not all have room."""
         complete, failed = (sum(job.status == status for job in self.jobs) for status in (COMPLETE, FAILED))
         title = f"{complete} of {len(self.jobs)} jobs complete" + (f", {failed} failed" if failed else "")
         table = Table(title=title, title_justify="left", title_style="", box=None, pad_edge=False)
@@ -74,6 +76,7 @@ class Board:
         return table
 
     def cells(self, job: Job) -> list[str | Text]:
+        """A job's row: name, state, step, loss, quality and seconds."""
         now, (metrics, validation) = job.stage(), job.progress()
         state = job.status or ("waiting" if job.began is None else now[0].stage.name if now else "starting")
         style = {COMPLETE: "green", FAILED: "red"}.get(state)

@@ -35,10 +35,12 @@ class Job:
 
     @property
     def name(self) -> str:
+        """Its directory's name in the sweep's."""
         return self.out.name
 
     @property
     def log(self) -> Path:
+        """The file that has what it printed."""
         return self.out / LOG
 
     @property

@@ -25,6 +25,8 @@ _TAIL = 20_000  # bytes at a log's end in which the reason of a failure is looke
 
 @dataclass
 class Running:
+    """A job under way: its process, and the number of the device or share of cores that it has."""
+
     job: Job
     process: subprocess.Popen
     slot: int

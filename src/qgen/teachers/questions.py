@@ -17,6 +17,8 @@ Short = Annotated[str, AfterValidator(partial(restored, bare=True))]
 
 
 class Reply(BaseModel):
+    """What any reply is: an object of these keys and no others, of their own types."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
@@ -31,6 +33,7 @@ class Scores(Reply):
 
     @property
     def mean(self) -> float:
+        """The mean of the marks, 1 to 5."""
         marks = self.model_dump().values()
         return sum(marks) / len(marks)
 

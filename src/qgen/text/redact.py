@@ -78,6 +78,7 @@ class Formatter(logging.Formatter):
     """A log's lines, the tracebacks among them; they are read in terminals."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """A record's line without passwords, its control characters visible."""
         return clean(text(super().format(record)))
 
 
