@@ -25,9 +25,11 @@ class Axis:
 
     @property
     def brief(self) -> str:
+        """The last part of its key."""
         return self.name.rpartition(".")[2]
 
     def values(self, config: Config) -> dict[str, str]:
+        """What a config holds under each of its keys, as texts."""
         return {key: text(config.get(key, "absent"), 10 * LONG) for key in self.keys}
 
 

@@ -60,6 +60,7 @@ class Chart:
     places: dict[float, str] = field(default_factory=dict)  # names of places on the x axis, instead of numbers
 
     def svg(self) -> Markup:
+        """The chart as SVG."""
         return draw(self)
 
     @property
@@ -68,6 +69,7 @@ class Chart:
         return any(is_known(y) for s in self.series for y in s.values)
 
     def form(self, value: float) -> str:
+        """A value as its axis writes it."""
         return f"{value:.1%}" if self.percent else short(value)
 
 
@@ -227,4 +229,5 @@ def _summary(s: Series, form: Callable[[float], str]) -> str:
 
 
 def is_known(value: Value) -> bool:
+    """Whether a value is a finite number."""
     return isinstance(value, int | float) and math.isfinite(value)

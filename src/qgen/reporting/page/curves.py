@@ -37,6 +37,7 @@ class Group:
 
     @property
     def stages(self) -> list[Stage]:
+        """The stages of all its bundles."""
         return [stage for bundle in self.bundles for stage in bundle.stages]
 
     @property

@@ -75,6 +75,7 @@ def find(evaluations: list[tuple[str, dict]], after: str, name: str) -> Differen
 
 
 def failed(evaluation: dict) -> list[str]:
+    """The labels of the metrics that did not pass their own test."""
     return [metric.get("label", metric["name"]) for metric in evaluation["metrics"] if metric.get("passed") is False]
 
 

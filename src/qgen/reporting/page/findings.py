@@ -159,6 +159,7 @@ class Shown:
 
     @property
     def whiskers(self) -> bool:
+        """Whether any chart has intervals."""
         return any(low is not None for chart in self.charts for series in chart.series for low in series.low)
 
     @property
@@ -170,4 +171,5 @@ class Shown:
 
 
 def shown(sweep: Sweep) -> Shown:
+    """What the page says of a sweep: its lead, a sentence a setting, its charts."""
     return Shown(sweep, lead(sweep), [sentence(sweep, s) for s in sweep.settings[1:]], charts(sweep))

@@ -28,10 +28,12 @@ class Nearest:
 
     @property
     def statement(self) -> Markup:
+        """The known problem's statement, as HTML."""
         return render(self.problem.statement)
 
     @property
     def answer(self) -> Markup:
+        """The known problem's answer, as HTML."""
         return mathematical(self.problem.answer)
 
 
@@ -49,18 +51,22 @@ class Card:
 
     @property
     def score(self) -> float:
+        """The reward, as a number that can be sorted by."""
         return _number(self.row.get("reward"))
 
     @property
     def statement(self) -> Markup:
+        """The statement as HTML."""
         return render(self.problem.statement)
 
     @property
     def answer(self) -> Markup:
+        """The answer as HTML."""
         return mathematical(self.problem.answer)
 
     @property
     def terms(self) -> list[tuple[str, float | None]]:
+        """The reward's terms by name; None where a term gave no value."""
         terms = self.row.get("terms")
         values = terms.items() if isinstance(terms, dict) else ()
         return [(name, float(v) if isinstance(v, int | float) else None) for name, v in values]

@@ -33,6 +33,7 @@ class Metric:
 
     @property
     def arrow(self) -> str:
+        """Which way is better."""
         return {"higher": "↑", "lower": "↓"}.get(self.better, "")
 
 
@@ -128,6 +129,7 @@ def curve(stage: Stage) -> Curve:
 
 
 def values(course: Curve) -> list[float]:
+    """The values of a curve without their steps."""
     return [value for _, value in course]
 
 

@@ -40,6 +40,7 @@ class Stage:
 
     @property
     def finished(self) -> bool:
+        """Whether it left a summary."""
         return bool(self.summary)
 
     def get(self, key: str, default: Any = None) -> Any:

@@ -48,6 +48,8 @@ class Line:
 
 @dataclass
 class Summary:
+    """What the head of the page says."""
+
     lead: list[str]  # paragraphs about what was trained; one a run
     lines: list[Line]
     warnings: list[str]
@@ -194,6 +196,7 @@ def _seconds(stage: Stage) -> float:
 
 
 def duration(seconds: float) -> str:
+    """Seconds in the two largest units that they fill."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

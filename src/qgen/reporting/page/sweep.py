@@ -26,6 +26,7 @@ class Cell:
 
     @property
     def text(self) -> str:
+        """The value as the table writes it."""
         return self._write(self.value.value) if self.value else "–"
 
     @property
@@ -68,9 +69,11 @@ class Setting:
 
     @property
     def seeds(self) -> list[int | str]:
+        """The seeds of its stages, each once."""
         return list(dict.fromkeys(_seed(stage) for stage in self.stages))
 
     def cell(self, name: str) -> Cell | None:
+        """The cell of a metric by its name; None without one."""
         return next((cell for cell in self.cells if cell.metric.name == name), None)
 
 
@@ -93,6 +96,7 @@ class Sweep:
 
     @property
     def seeds(self) -> list[int | str]:
+        """The seeds of all settings, each once."""
         return list(dict.fromkeys(seed for setting in self.settings for seed in setting.seeds))
 
     def shared(self, setting: Setting) -> int:
