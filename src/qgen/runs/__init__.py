@@ -1,4 +1,4 @@
 """What a run leaves on the disk: its directory, files, checkpoints and trackers, and going on from them or again.
 
-Nothing here trains, and nothing but checkpoints imports torch.
+Nothing here trains; torch is imported by checkpoints and environment alone, so that a refusal comes at once.
 """
