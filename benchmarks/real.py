@@ -16,7 +16,7 @@ import numpy as np
 from qgen import data
 from qgen.data.prompts import requests
 from qgen.evaluation.measuring import figures
-from qgen.evaluation.outputs import Writer, outputs
+from qgen.evaluation.outputs import Candidate, outputs
 from qgen.reporting.tables import difference_table, evaluation_table, plain_table, show, test_table
 from qgen.runs import rundir
 from qgen.runs.files import read_json, rows, write_json
@@ -120,8 +120,8 @@ def measured(given: argparse.Namespace) -> dict:
     homes = {name: homes[name] for name in given.only or homes if name in homes}
     first = next(iter(homes.values()))[0]
     run = rundir.config_at(first)
-    groups = {"base": [Writer("base", first, run, None)]} | {
-        name: [Writer(f"{name}-{i}", home, rundir.config_at(home), rundir.adapter_at(home))
+    groups = {"base": [Candidate("base", first, run, None)]} | {
+        name: [Candidate(f"{name}-{i}", home, rundir.config_at(home), rundir.adapter_at(home))
                for i, home in enumerate(found)]
         for name, found in homes.items()
     }  # fmt: skip

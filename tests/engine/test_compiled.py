@@ -11,7 +11,7 @@ from torch._dynamo.utils import counters
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from qgen.engine import rollout
-from qgen.engine.compiled import Writer
+from qgen.engine.compiled import CompiledWriter
 from qgen.engine.decoder import short_of
 from qgen.engine.int8 import Int8
 from qgen.settings.model import ModelConfig
@@ -42,7 +42,7 @@ def policy(request):
 
 
 def writer(policy, ends=(2,), **more):
-    made = Writer(policy, set(ends), 0, **more)
+    made = CompiledWriter(policy, set(ends), 0, **more)
     made.decoder.refresh()
     return made
 

@@ -10,7 +10,7 @@ from conftest import composed
 from qgen import data
 from qgen.data.prompts import requests
 from qgen.engine import rollout
-from qgen.engine.compiled import Writer
+from qgen.engine.compiled import CompiledWriter
 from qgen.engine.rollout import decode, draw, generate
 from qgen.models import model
 
@@ -55,7 +55,7 @@ def test_a_seed_gives_the_same_completions_and_leaves_trainings_numbers_alone(po
 
 
 def test_a_copy_that_is_not_resident_is_given_back_and_taken_anew(policy, prompts):
-    kept, lent = (Writer(policy[0], rollout.ends(*policy), 0, resident=stays) for stays in (True, False))
+    kept, lent = (CompiledWriter(policy[0], rollout.ends(*policy), 0, resident=stays) for stays in (True, False))
     for writer in (kept, lent):
         writer.decoder.refresh()
     held = [weakref.ref(writer.decoder.layers[0].qkv) for writer in (kept, lent)]

@@ -13,8 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from qgen import data
 from qgen.data.prompts import requests
-from qgen.evaluation.outputs import outputs
-from qgen.evaluation.outputs import writers as writers_of
+from qgen.evaluation.outputs import candidates, outputs
 from qgen.evaluation.protocol import Protocol
 from qgen.evaluation.results import results
 from qgen.evaluation.written import Written, controls, real
@@ -94,7 +93,7 @@ def test_a_copy_writes_each_policys_own_problems(home, tmp_path):
     shutil.copytree(home / "outputs/a/sft", loud)
     weights = load_file(loud / "adapter/adapter_model.safetensors")
     save_file({name: 30 * w for name, w in weights.items()}, loud / "adapter/adapter_model.safetensors")
-    writers, _ = writers_of(EvaluateConfig(run=str(loud)))
+    writers, _ = candidates(EvaluateConfig(run=str(loud)))
     config = writers[0].config
     loaded = model.load_plain(config.model, config.seed)
     asked = requests(config.prompt, data.load(config.data).heldout, 6, 0)

@@ -167,9 +167,9 @@ def moved(tmp_path) -> Path:
     return tmp_path / "elsewhere"
 
 
-def _writers(run: Path) -> list[outputs.Writer]:
-    stages = [outputs.Writer(name, run / name, None, run / name / "adapter") for name in STAGES]
-    return [outputs.Writer("base", run / "sft", None, None), *stages]
+def _writers(run: Path) -> list[outputs.Candidate]:
+    stages = [outputs.Candidate(name, run / name, None, run / name / "adapter") for name in STAGES]
+    return [outputs.Candidate("base", run / "sft", None, None), *stages]
 
 
 def test_fault_9_stages_of_a_moved_run_are_compared_with_what_they_started_from(moved, capsys):

@@ -24,7 +24,7 @@ BUCKET = 128  # columns of the cache: the attention of a token reads the least m
 SMALLEST = 4  # rows of the smallest graph
 
 
-class Writer:
+class CompiledWriter:
     """Writes completions from its copy of a policy.
 
     Args:
@@ -55,7 +55,7 @@ class Writer:
         self.graphs: dict[tuple, torch.cuda.CUDAGraph] = {}
         self.pool = torch.cuda.graph_pool_handle() if self.cuda else None
 
-    def twin(self) -> "Writer":
+    def twin(self) -> "CompiledWriter":
         """Another writer from the same copy, with a cache and graphs of its own: for rollouts of another shape."""
         other = copy.copy(self)
         other.state, other.graphs = None, {}

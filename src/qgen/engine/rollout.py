@@ -15,7 +15,7 @@ from peft.tuners.lora.layer import LoraLayer
 from transformers import BatchEncoding, DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.generation import TopPLogitsWarper
 
-from qgen.engine.compiled import Writer, ended
+from qgen.engine.compiled import CompiledWriter, ended
 from qgen.engine.decoder import short_of, unsupported
 from qgen.runtime import memory, shards
 from qgen.runtime.finite import NotFiniteError
@@ -43,7 +43,7 @@ def generate(
     sampling: SamplingConfig,
     seed: int,
     wrote: Callable[[int], None] = lambda count: None,
-    writer: Writer | None = None,
+    writer: CompiledWriter | None = None,
 ) -> list[Completion]:
     """One completion a prompt, in the prompts' order.
 
@@ -175,7 +175,7 @@ def _merged(model: PreTrainedModel):
 
 def choose(
     config: ModelConfig, rows: int, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, resident: bool = True
-) -> tuple[Writer | None, str]:
+) -> tuple[CompiledWriter | None, str]:
     """Who writes by model.rollout, None being `generate`, and why, in words.
 
     Args:
@@ -201,7 +201,7 @@ def choose(
             short = short_of(model.config, dtype.itemsize, int8, rows, config.max_length, memory.free())
             if not short:
                 why = f"a copy in {'8 bits' if int8 else dtype} fits"
-                writer = Writer(model, ends(model, tokenizer), tokenizer.pad_token_id, int8, resident)
+                writer = CompiledWriter(model, ends(model, tokenizer), tokenizer.pad_token_id, int8, resident)
                 return writer, f"{rollout.value} ({why})"
             lack = f"{short / 2**30:.1f} GiB short of room for {rollout.value}'s copy of the weights and its cache"
     if config.rollout is Rollout.auto:
@@ -209,7 +209,7 @@ def choose(
     raise RuntimeError(f"model.rollout={config.rollout.value}: {lack}; set model.rollout=auto or generate")
 
 
-def who(writer: Writer | None) -> Rollout:
+def who(writer: CompiledWriter | None) -> Rollout:
     """Whom `generate` has the completions from: of the same seed, another writes others."""
     if writer is None:
         return Rollout.generate

@@ -33,8 +33,8 @@ CONTROLS = 100  # real problems that are spoiled, at most
 def evaluated(config: EvaluateConfig) -> tuple[dict, Path]:
     """Write what is missing, measure everything, and keep the figures. Returns them and the file that they are in."""
     began = time.monotonic()
-    writers, pairs = outputs.writers(config)
-    run = writers[0].config
+    candidates, pairs = outputs.candidates(config)
+    run = candidates[0].config
     sampling = SamplingConfig(**vars(run.sampling) | {"batch_size": config.batch_size})
     sampling.max_new_tokens = config.max_new_tokens or sampling.max_new_tokens
     from qgen import data
@@ -42,9 +42,9 @@ def evaluated(config: EvaluateConfig) -> tuple[dict, Path]:
     from qgen.evaluation import variations
 
     corpus = data.load(run.data, run.prompt)
-    for writer in writers:
-        outputs.same_problems(writer, run, corpus)
-        writer.config.model.rollout = config.model.rollout or writer.config.model.rollout
+    for candidate in candidates:
+        outputs.same_problems(candidate, run, corpus)
+        candidate.config.model.rollout = config.model.rollout or candidate.config.model.rollout
     originals = variations.originals(run.data, corpus) if config.task is Task.variation else corpus.heldout
     asked = requests(run.prompt, originals, config.n, run.data.split_seed, config.task)
     quiet()
@@ -57,7 +57,7 @@ def evaluated(config: EvaluateConfig) -> tuple[dict, Path]:
     home = Path(config.run) / FOLDER
     loaded = load_plain(run.model, run.seed)
     with rundir.locked(home):
-        blocks = outputs.outputs(writers, loaded, asked, sampling, config.seeds, home / OUTPUTS)
+        blocks = outputs.outputs(candidates, loaded, asked, sampling, config.seeds, home / OUTPUTS)
     if config.task is Task.variation:
         texts = {name: [text for block in own for text in block["texts"]] for name, own in blocks.items()}
         varied = spread(originals, config.n, run.data.split_seed)

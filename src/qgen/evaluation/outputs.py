@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Writer:
+class Candidate:
     """A model whose problems are measured: a run's base, or one of its stages."""
 
     name: str
@@ -31,68 +31,75 @@ class Writer:
     adapter: Path | None
 
 
-def writers(config: EvaluateConfig) -> tuple[list[Writer], list[tuple[str, str]]]:
+def candidates(config: EvaluateConfig) -> tuple[list[Candidate], list[tuple[str, str]]]:
     """Who writes, and which of them are compared: each stage with the one before, or two runs' last stages."""
     run = rundir.finished_stages(Path(config.run))
     if not config.compare:
-        found = [Writer("base", run[0], rundir.config_at(run[0]), None)]
+        found = [Candidate("base", run[0], rundir.config_at(run[0]), None)]
         for home in run:
             config_there = rundir.config_at(home)
-            found.append(Writer(config_there.stage.name, home, config_there, rundir.adapter_at(home)))
-        return found, [(compared_with(writer, found), writer.name) for writer in found[1:]]
+            found.append(Candidate(config_there.stage.name, home, config_there, rundir.adapter_at(home)))
+        return found, [(compared_with(candidate, found), candidate.name) for candidate in found[1:]]
     last, other = run[-1], rundir.finished_stages(Path(config.compare))[-1]
     mine, yours = rundir.config_at(last), rundir.config_at(other)
     ours, theirs = (f"{home.resolve().parent.name}/{c.stage.name}" for home, c in ((last, mine), (other, yours)))
     if ours == theirs:
         ours, theirs = str(last), str(other)
     found = [
-        Writer("base", last, mine, None),
-        Writer(theirs, other, yours, rundir.adapter_at(other)),
-        Writer(ours, last, mine, rundir.adapter_at(last)),
+        Candidate("base", last, mine, None),
+        Candidate(theirs, other, yours, rundir.adapter_at(other)),
+        Candidate(ours, last, mine, rundir.adapter_at(last)),
     ]
     return found, [(theirs, ours)]
 
 
-def compared_with(writer: Writer, writers: list[Writer]) -> str:
-    """The writer that a stage started from, known by its weights, as far as it is measured too; else the base."""
-    started, found = environment_of(writer).get("started_from", "base"), origin(writer.home)
-    name = next((w.name for w in writers if w.adapter and found and w.adapter.resolve() == found.resolve()), "base")
+def compared_with(candidate: Candidate, candidates: list[Candidate]) -> str:
+    """The candidate that a stage started from, known by its weights, as far as it is measured too; else the base."""
+    started, found = environment_of(candidate).get("started_from", "base"), origin(candidate.home)
+    name = next((w.name for w in candidates if w.adapter and found and w.adapter.resolve() == found.resolve()), "base")
     if name == "base" != started:
-        print(f"{writer.name} was started from {started}, which is not measured here: it is compared with the base")
+        print(f"{candidate.name} was started from {started}, which is not measured here: it is compared with the base")
     return name
 
 
-def environment_of(writer: Writer) -> dict:
+def environment_of(candidate: Candidate) -> dict:
     """What environment.json of a stage says. Raises RuntimeError where it cannot be read."""
     try:
-        return json.loads((writer.home / rundir.ENVIRONMENT).read_text(encoding="utf-8"))
+        return json.loads((candidate.home / rundir.ENVIRONMENT).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RuntimeError(f"{writer.home} has no {rundir.ENVIRONMENT}: it cannot be told what was trained") from error
+        raise RuntimeError(
+            f"{candidate.home} has no {rundir.ENVIRONMENT}: it cannot be told what was trained"
+        ) from error
 
 
-def same_problems(writer: Writer, run: Config, corpus: "Corpus") -> None:
-    """Raise RuntimeError where a writer knows other problems than those that it would be measured with."""
+def same_problems(candidate: Candidate, run: Config, corpus: "Corpus") -> None:
+    """Raise RuntimeError where a candidate knows other problems than those that it would be measured with."""
     from qgen.data import fingerprint
 
     for key in ("data", "prompt"):
-        if getattr(writer.config, key) != getattr(run, key):
+        if getattr(candidate.config, key) != getattr(run, key):
             raise RuntimeError(
-                f"{writer.home} was trained with another {key}=..., so that it cannot be measured beside the others: "
-                f"evaluate it by itself, with run={writer.home}"
+                f"{candidate.home} was trained with another {key}=..., so that it cannot be measured beside the others: "
+                f"evaluate it by itself, with run={candidate.home}"
             )
-    was = environment_of(writer)
+    was = environment_of(candidate)
     for part, problems in (("data", corpus.train), ("heldout", corpus.heldout)):
         if was.get(part) != fingerprint(problems):
             raise RuntimeError(
-                f"{writer.home}: the problems that data.source={run.data.source.value} holds now are not those that it "
+                f"{candidate.home}: the problems that data.source={run.data.source.value} holds now are not those that it "
                 f"was trained with, so that what was held out may have been trained on: restore them"
             )
 
 
 def outputs(
-    writers: list[Writer], loaded: tuple, asked: list[dict], sampling: SamplingConfig, seeds: list[int], path: Path
+    candidates: list[Candidate],
+    loaded: tuple,
+    asked: list[dict],
+    sampling: SamplingConfig,
+    seeds: list[int],
+    path: Path,
 ) -> dict[str, list[dict]]:
-    """For each writer its outputs, a block a seed, with the seconds that writing them took.
+    """For each candidate its outputs, a block a seed, with the seconds that writing them took.
 
     Blocks are known by the weights, the requests, the sampling, the seed and, if it was said, who writes, and kept in a
     file that only grows. One copy of a base writes for all of its adapters: making it costs more than writing does.
@@ -100,44 +107,44 @@ def outputs(
     from qgen.engine.rollout import choose, generate, who
     from qgen.models.model import adapted, load_plain
 
-    keys = {(w.name, s): _key(w, asked, sampling, s) for w in writers for s in seeds}
+    keys = {(w.name, s): _key(w, asked, sampling, s) for w in candidates for s in seeds}
     known = {row["key"]: row for row in rows(path)}  # without a last line that was cut short
-    bases = {str(writers[0].config.model): loaded}
+    bases = {str(candidates[0].config.model): loaded}
     found: dict[str, list[dict]] = {}
     copied, copy = None, None
-    for writer in writers:
+    for candidate in candidates:
         for seed in seeds:
-            key = keys[writer.name, seed]
+            key = keys[candidate.name, seed]
             if key not in known:
-                which = str(writer.config.model)
+                which = str(candidate.config.model)
                 if which not in bases:
-                    bases[which] = load_plain(writer.config.model, writer.config.seed)
+                    bases[which] = load_plain(candidate.config.model, candidate.config.seed)
                 base, tokenizer = bases[which]
                 if copied != which:
                     copy = None  # its memory is the next one's
-                    copy, chosen = choose(writer.config.model, sampling.batch_size, base, tokenizer)
+                    copy, chosen = choose(candidate.config.model, sampling.batch_size, base, tokenizer)
                     copied = which
                     print(f"rollout: {chosen}")
                 began = time.monotonic()
-                bar = tqdm(total=len(asked), desc=f"{writer.name} writes", unit="problem", leave=False, disable=None)
-                with bar, adapted(base, writer.adapter) as policy:
+                bar = tqdm(total=len(asked), desc=f"{candidate.name} writes", unit="problem", leave=False, disable=None)
+                with bar, adapted(base, candidate.adapter) as policy:
                     prompts = [r["prompt"] for r in asked]
                     written = generate(policy, tokenizer, prompts, sampling, seed, bar.update, copy)
                 known[key] = {
-                    "key": key, "writer": writer.name, "seed": seed, "rollout": who(copy).value,
+                    "key": key, "writer": candidate.name, "seed": seed, "rollout": who(copy).value,
                     "seconds": round(time.monotonic() - began, 2), "texts": [c.text for c in written],
                 }  # fmt: skip
                 append(path, [known[key]])
-            found.setdefault(writer.name, []).append(known[key])
+            found.setdefault(candidate.name, []).append(known[key])
     return found
 
 
-def _key(writer: Writer, asked: list[dict], sampling: SamplingConfig, seed: int) -> str:
-    rollout = writer.config.model.rollout
+def _key(candidate: Candidate, asked: list[dict], sampling: SamplingConfig, seed: int) -> str:
+    rollout = candidate.config.model.rollout
     by = [] if rollout is Rollout.auto else [rollout.value]  # whom auto chose does not count: it depends on the machine
     what = (
-        environment_of(writer)["model"],
-        rundir.fingerprint(writer.adapter),
+        environment_of(candidate)["model"],
+        rundir.fingerprint(candidate.adapter),
         [r["prompt"] for r in asked],
         sampling,
         seed,

@@ -56,11 +56,11 @@ def _generate(config: GenerateConfig, home: Path, run: Config) -> None:
     like = _like(config, topics)
     wanted = Counter({like.topic: config.count}) if like else _wanted(config, topics)
     quiet()
-    from qgen.papers.writer import Writer, ranked
+    from qgen.papers.writer import ProblemWriter, ranked
 
     sampling = _sampling(config, run)
     run.model.rollout = config.model.rollout or run.model.rollout
-    writer = Writer(home, run, sampling, like, config.kind)
+    writer = ProblemWriter(home, run, sampling, like, config.kind)
     gate = Gate(corpus, like, config.kind, run.prompt.language)
     level = like.level if like else config.level
     if like and config.kind:

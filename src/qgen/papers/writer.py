@@ -28,7 +28,7 @@ PACKAGES = ("torch", "transformers", "peft", "numpy")  # those that an output de
 MACHINE = ("device", "threads", "packages")
 
 
-class Writer:
+class ProblemWriter:
     """A stage's model, answering batches.
 
     Args:
@@ -84,7 +84,7 @@ class Writer:
         return written
 
 
-def ranked(made: list[Made], gate: Gate, writer: Writer, corpus: Corpus) -> list[Row]:
+def ranked(made: list[Made], gate: Gate, writer: ProblemWriter, corpus: Corpus) -> list[Row]:
     """What is handed out of each problem, the best by the run's own reward first."""
     run = writer.run
     base = Base(writer.model, writer.tokenizer, run.prompt, run.sampling.batch_size, writer.copy)
@@ -113,7 +113,7 @@ def reproduce(proof: dict[str, Any], home: Path, run: Config) -> str:
     run.model.rollout = Rollout(proof.get("rollout", "generate"))  # older certificates do not say: it was
     like, kind = proof["like"] and Problem(**proof["like"]), proof["kind"] and Kind(proof["kind"])
     batch, row = batch_of(proof), proof["row"]
-    writer = Writer(home, run, batch.sampling, like, kind)
+    writer = ProblemWriter(home, run, batch.sampling, like, kind)
     now = {**writer.origin, "prompt": writer.prompts(batch)[row]}
     for key in ("model", "adapter", "prompt"):
         if proof[key] != now[key]:

@@ -6,7 +6,7 @@ from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qgen.data.prompts import solve
-from qgen.engine.compiled import SMALLEST, Writer
+from qgen.engine.compiled import SMALLEST, CompiledWriter
 from qgen.engine.decoder import bytes_of_cache
 from qgen.engine.rollout import Completion, generate
 from qgen.metrics.loss import text_losses
@@ -37,7 +37,7 @@ class Base:
         tokenizer: PreTrainedTokenizerBase,
         prompt: PromptConfig,
         batch_size: int = 32,
-        writer: Writer | None = None,
+        writer: CompiledWriter | None = None,
     ):
         self.model, self.tokenizer, self.prompt, self.batch_size = model, tokenizer, prompt, batch_size
         self.writer = writer and writer.twin()

@@ -9,7 +9,7 @@ from peft import PeftModel
 from transformers import PreTrainedTokenizerBase
 
 from qgen.data import Corpus
-from qgen.engine.compiled import Writer
+from qgen.engine.compiled import CompiledWriter
 from qgen.models import unsloth
 from qgen.models.model import resolve_dtype
 from qgen.rewards import Rewards, Scores
@@ -32,7 +32,7 @@ class Context:
     rewards: Rewards
     tracker: Tracker
     symptoms: Symptoms
-    writer: Writer | None = None  # who writes completions by model.rollout; None: the policy itself
+    writer: CompiledWriter | None = None  # who writes completions by model.rollout; None: the policy itself
     reference: Any = None  # with Unsloth: what TRL's own class makes of the arguments
 
     def arguments(self, config_class: type, **own: Any) -> Any:
