@@ -42,7 +42,7 @@ Checked = Callable[[list[tuple[Problem, Problem]]], list[bool | None]]  # whethe
 
 
 @dataclass(frozen=True)
-class Verdict:
+class VariationVerdict:
     """What a text is as a variation. `fault` is one of a few stable words, or None; the similarities to the original
     are from 0 to 1, of meaning and of form (edit similarity, numbers and letters masked), 0 for what is no problem."""
 
@@ -69,7 +69,9 @@ class Judge:
         self.levels = _levels(corpus)
         self.related = _threshold(corpus, embed)
 
-    def verdicts(self, originals: list[Problem], varied: list[Problem | Fault], kinds: list[Kind]) -> list[Verdict]:
+    def verdicts(
+        self, originals: list[Problem], varied: list[Problem | Fault], kinds: list[Kind]
+    ) -> list[VariationVerdict]:
         """What each variation is worth, in the order given.
 
         Args:
@@ -82,17 +84,17 @@ class Judge:
         levels = [self.levels.predict([p.statement for p in part]) if good and self.levels else None
                   for part in (before, after)]  # fmt: skip
         known = self.copies.degree([p.statement for p in after]) if good else []
-        found = [Verdict("no problem")] * len(varied)
+        found = [VariationVerdict("no problem")] * len(varied)
         for at, i in enumerate(good):
             shape = structural(before[at].statement, after[at].statement)
             harder = None if levels[0] is None else float(levels[1][at] - levels[0][at])
             wrong = self._fault(before[at], after[at], kinds[i], near[at], shape, known[at], harder)
-            found[i] = Verdict(wrong, float(near[at]), shape)
+            found[i] = VariationVerdict(wrong, float(near[at]), shape)
         asked = [i for i in good if kinds[i] is Kind.parameter and found[i].fault is None]
         right = self.check([(originals[i], varied[i]) for i in asked]) if self.check else [None] * len(asked)
         for i, answer in zip(asked, right, strict=True):
             if answer is False:
-                found[i] = Verdict("wrong answer", found[i].semantic, found[i].structural)
+                found[i] = VariationVerdict("wrong answer", found[i].semantic, found[i].structural)
         return found
 
     def _fault(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from qgen.engine.rollout import Completion
 from qgen.papers.certificate import Batch
-from qgen.papers.gate import Gate, Verdict
+from qgen.papers.gate import Gate, GateVerdict
 from qgen.papers.wishes import Request, requests
 from qgen.settings.sampling import SamplingConfig
 
@@ -35,7 +35,7 @@ class Made:
 
     batch: Batch
     row: int
-    verdict: Verdict
+    verdict: GateVerdict
     completion: str
 
     @property

@@ -19,7 +19,7 @@ from qgen.settings.choices import Kind, Language
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateVerdict:
     """What the gate found. `refused` is None where the output passes, else the first reason against it."""
 
     refused: str | None
@@ -70,18 +70,18 @@ class Gate:
             others = [s for s, degree in zip(others, degrees, strict=True) if degree < JACCARD]
         self.plain, self.masked = Copies(statements), Copies(others, mask)
 
-    def judge(self, text: str, finished: bool, topic: str) -> Verdict:
+    def judge(self, text: str, finished: bool, topic: str) -> GateVerdict:
         """The verdict on one output; one that passes is remembered."""
         problem = parse(text)
         if isinstance(problem, Fault) or not finished:
             kind = problem.kind if isinstance(problem, Fault) else "cut off"
-            return Verdict(f"no problem: {kind}", {"problem": kind})
+            return GateVerdict(f"no problem: {kind}", {"problem": kind})
         if self.language is Language.zh and "CJK" not in scripts(problem.statement):
-            return Verdict("in another language", {"problem": "not Chinese"}, problem)
+            return GateVerdict("in another language", {"problem": "not Chinese"}, problem)
         if strange := None if self.foreign else self.format.fault(problem):
-            return Verdict("reads like no problem", {"problem": strange}, problem)
+            return GateVerdict("reads like no problem", {"problem": strange}, problem)
         if strange := tex.unknown(problem.statement) or tex.unknown(problem.answer):
-            return Verdict("cannot be printed", {"problem": "ok", "print": strange}, problem)
+            return GateVerdict("cannot be printed", {"problem": "ok", "print": strange}, problem)
         copy, masked = (float(copies.degree([problem.statement])[0]) for copies in (self.plain, self.masked))
         again = float(self._passed.nearest([self.view(problem.statement)])[0][0]) if len(self._passed) else 0.0
         checks = {"problem": "ok", "print": "ok"}
@@ -103,7 +103,7 @@ class Gate:
             refused = verdict.fault and f"no {self.kind.value} variation: {verdict.fault}"
         if refused is None:
             self._passed.add([self.view(problem.statement)])
-        return Verdict(refused, checks, problem)
+        return GateVerdict(refused, checks, problem)
 
     def difficulty(self, problems: list[Problem]) -> list[float | None]:
         """Estimated levels, 1 to 5."""

@@ -12,7 +12,7 @@ from qgen.runs.rundir import DRAFTS, VERDICTS, once
 from qgen.runtime import ranks
 from qgen.stages.context import Context
 from qgen.teachers.client import Client
-from qgen.teachers.lessons import Lesson, Verdict, teach
+from qgen.teachers.lessons import Lesson, TeacherVerdict, teach
 from qgen.teachers.questions import Scores
 
 
@@ -69,7 +69,7 @@ def _gated(context: Context, asked: list[Lesson]) -> list[Row]:
     ]
 
 
-def _verdict(problem: Problem, verdict: Verdict) -> Row:
+def _verdict(problem: Problem, verdict: TeacherVerdict) -> Row:
     return {
         "statement": problem.statement,
         "answer": problem.answer,
@@ -81,7 +81,7 @@ def _verdict(problem: Problem, verdict: Verdict) -> Row:
     }
 
 
-def _tell(client: Client, verdicts: list[Verdict], asked: list[Lesson], passed: list[Row]) -> None:
+def _tell(client: Client, verdicts: list[TeacherVerdict], asked: list[Lesson], passed: list[Row]) -> None:
     """Print what the teacher made of the problems, and what it came to."""
     judged = [verdict.scores for verdict in verdicts if verdict.scores]
     marks = ", ".join(f"{name} {mean(getattr(s, name) for s in judged):.1f}" for name in Scores.model_fields if judged)
