@@ -113,7 +113,7 @@ def reading_table(files: list[Path]):
 
 def measured(given: argparse.Namespace) -> dict:
     """The protocol's figures, models of several seeds pooled."""
-    from qgen.evaluation.written import Written
+    from qgen.evaluation.sets import OutputSet
     from qgen.models.model import load_plain
 
     homes = {name: found for name, found in stages(given.runs).items() if not given.only or name in given.only}
@@ -139,7 +139,9 @@ def measured(given: argparse.Namespace) -> dict:
     texts = {name: [blocks[writer.name][0]["texts"] for writer in group] for name, group in groups.items()}
     texts |= {name: kept(given.out / "outputs.jsonl", name, len(asked)) for name in given.kept if name not in texts}
     written = [
-        Written(name, "model", asked * len(own), np.tile(prompts, len(own)), [text for block in own for text in block])
+        OutputSet(
+            name, "model", asked * len(own), np.tile(prompts, len(own)), [text for block in own for text in block]
+        )
         for name, own in texts.items()
     ]
     pairs = [tuple(pair.split(":")) for pair in given.pairs]

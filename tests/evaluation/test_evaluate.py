@@ -16,7 +16,7 @@ from qgen.data.prompts import requests
 from qgen.evaluation.outputs import candidates, outputs
 from qgen.evaluation.protocol import Protocol
 from qgen.evaluation.results import results
-from qgen.evaluation.written import Written, controls, real
+from qgen.evaluation.sets import OutputSet, controls, real
 from qgen.mathematics.problem import render
 from qgen.models import model
 from qgen.rewards.base import Base
@@ -188,7 +188,7 @@ def test_each_metric_tells_its_control_from_real_problems_or_is_marked():
     spoiled = controls(corpus.heldout[:26], corpus.train, "en")
     rng = np.random.default_rng(0)
     half = [render(p, "en") if rng.random() < 0.5 else "no problem" for p in corpus.heldout[:26]]
-    writer = Written("half", "model", authors.requests, authors.prompts, half)
+    writer = OutputSet("half", "model", authors.requests, authors.prompts, half)
     protocol = Protocol(corpus.train, authors, judge.losses)
     result = results(protocol, [writer, authors, *spoiled], [("real", "half")])
     tests = {metric["name"]: metric for metric in result["metrics"]}

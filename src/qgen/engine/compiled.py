@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 from transformers.generation import TopPLogitsWarper
 
 from qgen.engine.decoder import Decoder, layer, rms
-from qgen.engine.state import SPARE, Draw, State, Written
+from qgen.engine.state import SPARE, Draw, State, WrittenTokens
 from qgen.settings.sampling import SamplingConfig
 
 LOOK = 16  # tokens between looks at which rows have ended: each waits for the GPU
@@ -74,7 +74,7 @@ class CompiledWriter:
                 self.decoder.release()
 
     @torch.no_grad()
-    def write(self, prompts: list[list[int]], sampling: SamplingConfig) -> list[Written]:
+    def write(self, prompts: list[list[int]], sampling: SamplingConfig) -> list[WrittenTokens]:
         """One completion a prompt (its token ids), in their order, drawn with torch's random numbers of the device.
 
         Its copy is as old as its last refresh. Raises RuntimeError where it holds none.
@@ -86,7 +86,7 @@ class CompiledWriter:
         longest = max(map(len, prompts))
         all_rows = ladder(len(prompts))
         state = self._room(all_rows, longest + tokens, tokens)
-        found: dict[int, Written] = {}
+        found: dict[int, WrittenTokens] = {}
         rows = list(range(len(prompts)))  # which prompt each row of the state is
         count = all_rows
         self._prefill(state.views(count, state.length), prompts, draw)
@@ -219,13 +219,13 @@ class CompiledWriter:
             state.done.logical_or_(token == end)
         state.step.add_(1)
 
-    def _collect(self, state: State, rows: list[int], found: dict[int, Written], which: set[int]) -> None:
+    def _collect(self, state: State, rows: list[int], found: dict[int, WrittenTokens], which: set[int]) -> None:
         """Take down what these rows of the state have written."""
         steps = int(state.step)
         ids, logprobs = state.ids[: len(rows), :steps].tolist(), state.logprobs[: len(rows), :steps].tolist()
         for i in which:
             written = ended(ids[i], self.ends)
-            found[rows[i]] = Written(written, logprobs[i][: len(written)])
+            found[rows[i]] = WrittenTokens(written, logprobs[i][: len(written)])
 
 
 def ladder(rows: int) -> int:

@@ -8,7 +8,7 @@ SPARE = 8  # columns that no view has: to the compiler one that held all would b
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenTokens:
     """The tokens of one completion, and how likely each was."""
 
     ids: list[int]  # the end of the turn included

@@ -23,7 +23,7 @@ from qgen.settings.sampling import SamplingConfig
 
 if TYPE_CHECKING:
     from qgen.data import Corpus
-    from qgen.evaluation.written import Written
+    from qgen.evaluation.sets import OutputSet
     from qgen.rewards.solver import Solver
 
 FOLDER, RESULT, VARIATIONS, OUTPUTS = "evaluation", "evaluation.json", "variations.json", "outputs.jsonl"
@@ -48,7 +48,7 @@ def evaluated(config: EvaluateConfig) -> tuple[dict, Path]:
     originals = variations.originals(run.data, corpus) if config.task is Task.variation else corpus.heldout
     asked = requests(run.prompt, originals, config.n, run.data.split_seed, config.task)
     quiet()
-    from qgen.evaluation.written import Written
+    from qgen.evaluation.sets import OutputSet
     from qgen.models.model import load_plain, load_tokenizer
     from qgen.runtime.memory import measure
 
@@ -69,7 +69,7 @@ def evaluated(config: EvaluateConfig) -> tuple[dict, Path]:
     prompts = np.array([ids[json.dumps(r["prompt"])] for r in asked])
     times = len(config.seeds)
     written = [
-        Written(name, "model", asked * times, np.tile(prompts, times), [text for b in own for text in b["texts"]])
+        OutputSet(name, "model", asked * times, np.tile(prompts, times), [text for b in own for text in b["texts"]])
         for name, own in blocks.items()
     ]
     seconds = {name: round(sum(block["seconds"] for block in own), 1) for name, own in blocks.items()}
@@ -87,13 +87,13 @@ def evaluated(config: EvaluateConfig) -> tuple[dict, Path]:
 
 
 def figures(
-    config: EvaluateConfig, run: Config, corpus: "Corpus", loaded: tuple, written: list["Written"], pairs: list
+    config: EvaluateConfig, run: Config, corpus: "Corpus", loaded: tuple, written: list["OutputSet"], pairs: list
 ) -> dict:
     """The protocol's figures for what was written, beside real problems and controls."""
     from qgen.data.prompts import spread
     from qgen.evaluation.protocol import Protocol
     from qgen.evaluation.results import results
-    from qgen.evaluation.written import controls, real
+    from qgen.evaluation.sets import controls, real
     from qgen.rewards.base import Base
 
     language = run.prompt.language.value

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from qgen.evaluation.catalogue import BY_SOLVER, METRICS
-from qgen.evaluation.written import Written
+from qgen.evaluation.sets import OutputSet
 from qgen.mathematics.problem import Problem
 from qgen.metrics import diversity
 from qgen.metrics.copies import JACCARD, Copies
@@ -48,7 +48,7 @@ class Protocol:
     def __init__(
         self,
         train: list[Problem],
-        real: Written,
+        real: OutputSet,
         losses: Callable[[list[str]], list[float]],
         votes: Callable[[list[Problem]], list] | None = None,
     ):
@@ -67,7 +67,7 @@ class Protocol:
         self.typical = float(np.nanmedian(graded["loss"]))
         self.band = np.nanquantile(graded["loss"], [0.05, 0.95])
 
-    def grade(self, written: Written) -> dict[str, np.ndarray]:
+    def grade(self, written: OutputSet) -> dict[str, np.ndarray]:
         """What is found out about each output, NaN where it is no problem: arrays of shape (outputs,)."""
         if written.name in self._graded:
             return self._graded[written.name]
@@ -110,7 +110,7 @@ class Protocol:
         self._graded[written.name] = graded
         return graded
 
-    def values(self, written: Written) -> dict[str, np.ndarray]:
+    def values(self, written: OutputSet) -> dict[str, np.ndarray]:
         """What each metric that is a mean averages: arrays of shape (outputs,), NaN where an output has no value."""
         g = self.grade(written)
         parses, is_problem = g["parses"], np.where(g["parses"] > 0, 1.0, np.nan)
@@ -132,7 +132,7 @@ class Protocol:
         empty = np.full(len(written.texts), np.nan)
         return {m.name: empty if values[m.name] is None else values[m.name] for m in self.metrics if not m.whole}
 
-    def scores(self, written: Written) -> dict[str, np.ndarray]:
+    def scores(self, written: OutputSet) -> dict[str, np.ndarray]:
         """The same, graded where there are degrees, and higher for what is better."""
         g, values = self.grade(written), self.values(written)
         graded = {
@@ -145,7 +145,7 @@ class Protocol:
         signs = {m.name: -1.0 if m.better == "lower" else 1.0 for m in self.metrics}
         return {name: graded.get(name, signs[name] * found) for name, found in values.items()}
 
-    def wholes(self, written: Written, size: int) -> dict[str, Whole]:
+    def wholes(self, written: OutputSet, size: int) -> dict[str, Whole]:
         """Each metric of a whole set, of DRAWS subsets of `size` problems drawn without replacement.
 
         Nothing where there are fewer than twice as many, and for the controls that no such metric is tested against.

@@ -8,7 +8,7 @@ import numpy as np
 from qgen.evaluation.catalogue import Metric
 from qgen.evaluation.intervals import Interval, auroc, mean, mean_difference, proportion, proportion_difference
 from qgen.evaluation.protocol import COLLAPSE, DRAWS, Protocol, Whole
-from qgen.evaluation.written import Written
+from qgen.evaluation.sets import OutputSet
 
 GOAL = 0.8  # AUROC at which a metric is believed
 FEWEST = 10  # prompts with a value from which a mean is taken; twice as many problems for measures of a whole set
@@ -17,7 +17,7 @@ LARGEST = 100  # problems of a subset, at most
 Wholes = dict[str, dict[str, Whole]]  # of each row, of each metric
 
 
-def results(protocol: Protocol, written: list[Written], pairs: list[tuple[str, str]]) -> dict[str, Any]:
+def results(protocol: Protocol, written: list[OutputSet], pairs: list[tuple[str, str]]) -> dict[str, Any]:
     """Everything, as evaluation.json holds it.
 
     Args:
@@ -49,7 +49,7 @@ def results(protocol: Protocol, written: list[Written], pairs: list[tuple[str, s
     }  # fmt: skip
 
 
-def _interval(protocol: Protocol, metric: Metric, written: Written, wholes: Wholes) -> Interval | None:
+def _interval(protocol: Protocol, metric: Metric, written: OutputSet, wholes: Wholes) -> Interval | None:
     if metric.whole:
         whole = wholes[written.name].get(metric.name)
         if whole is None:
@@ -62,7 +62,7 @@ def _interval(protocol: Protocol, metric: Metric, written: Written, wholes: Whol
     return (proportion if metric.unit == "share" else mean)(values, written.prompts)
 
 
-def _difference(protocol: Protocol, metric: Metric, a: Written, b: Written, wholes: Wholes) -> Interval | None:
+def _difference(protocol: Protocol, metric: Metric, a: OutputSet, b: OutputSet, wholes: Wholes) -> Interval | None:
     before, after = (_interval(protocol, metric, written, wholes) for written in (a, b))
     if before is None or after is None:
         return None
@@ -82,7 +82,7 @@ def _around(value: float, error: float) -> Interval:
     return Interval(value, value - 1.96 * error, value + 1.96 * error)
 
 
-def _tested(protocol: Protocol, metric: Metric, rows: dict[str, Written], wholes: Wholes) -> dict[str, Any]:
+def _tested(protocol: Protocol, metric: Metric, rows: dict[str, OutputSet], wholes: Wholes) -> dict[str, Any]:
     """A metric, with the control that it tells from real problems worst and the area under the ROC curve there."""
     areas = {name: area for name in metric.controls if (area := _area(protocol, metric, rows[name], wholes))}
     worst = min(areas, key=lambda name: areas[name].value, default=None)
@@ -97,7 +97,7 @@ def _tested(protocol: Protocol, metric: Metric, rows: dict[str, Written], wholes
     }  # fmt: skip
 
 
-def _area(protocol: Protocol, metric: Metric, control: Written, wholes: Wholes) -> Interval | None:
+def _area(protocol: Protocol, metric: Metric, control: OutputSet, wholes: Wholes) -> Interval | None:
     """None where too few problems have a value, or the control asks for nothing else than the real problems do."""
     real = protocol.real
     if metric.whole:
@@ -111,7 +111,7 @@ def _area(protocol: Protocol, metric: Metric, control: Written, wholes: Wholes) 
     return None if good is None or bad is None else auroc(good, bad)
 
 
-def _notes(protocol: Protocol, rows: dict[str, Written], size: int, wholes: Wholes) -> list[str]:
+def _notes(protocol: Protocol, rows: dict[str, OutputSet], size: int, wholes: Wholes) -> list[str]:
     notes = [
         "real problems parse by construction, and half of them are 'novel': all were curated, and the median is theirs"
     ]

@@ -15,7 +15,7 @@ Request = dict[str, Any]  # topic, level
 
 
 @dataclass(frozen=True)
-class Written:
+class OutputSet:
     """What one writer wrote, in the order of the requests.
 
     Attributes:
@@ -46,12 +46,12 @@ class Written:
         return [self.parsed[i].statement for i in self.good]
 
 
-def real(problems: list[Problem], language: str) -> Written:
+def real(problems: list[Problem], language: str) -> OutputSet:
     """Real problems, as if each had been written for a request for its own topic and level."""
     return _row("real", "real", problems, problems, language)
 
 
-def controls(problems: list[Problem], corpus: list[Problem], language: str) -> list[Written]:
+def controls(problems: list[Problem], corpus: list[Problem], language: str) -> list[OutputSet]:
     """Real problems spoiled: those of controls.py, and three that spoil no text.
 
     `collapse` is a writer who knows a quarter of the problems, of few topics, and changes their numbers; `levels` and
@@ -76,9 +76,9 @@ def controls(problems: list[Problem], corpus: list[Problem], language: str) -> l
             _row("answers", "control", problems, answers, language)]  # fmt: skip
 
 
-def _row(name: str, kind: str, asked: list[Problem], written: list[Problem], language: str) -> Written:
+def _row(name: str, kind: str, asked: list[Problem], written: list[Problem], language: str) -> OutputSet:
     requests = [{"topic": p.topic, "level": p.level} for p in asked]
-    return Written(name, kind, requests, np.arange(len(asked)), [render(p, language) for p in written])
+    return OutputSet(name, kind, requests, np.arange(len(asked)), [render(p, language) for p in written])
 
 
 def _swapped(problems: list[Problem], key: str, of: Callable[[Problem], Any], rng: random.Random) -> list[Request]:
