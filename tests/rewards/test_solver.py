@@ -8,7 +8,7 @@ from conftest import CUBES, DIGITS, SPHERES, composed
 
 from qgen import data
 from qgen.evaluation.controls import shuffle
-from qgen.mathematics.equivalence import Agreement, final_answer
+from qgen.mathematics.equivalence import AnswerComparer, final_answer
 from qgen.mathematics.problem import render
 from qgen.models.model import load
 from qgen.rewards import JudgeError, Rewards
@@ -22,7 +22,7 @@ QUICK = SolverConfig(samples=2, max_new_tokens=8, calibrate=2)
 
 @pytest.fixture(scope="module")
 def agreement():
-    made = Agreement(time_out=5.0)
+    made = AnswerComparer(time_out=5.0)
     yield made
     made.close()
 

@@ -20,8 +20,8 @@ from transformers import AutoModelForCausalLM, DynamicCache, PretrainedConfig
 from trl.trainer.sft_trainer import _CHUNKED_LM_HEAD_CHUNK_SIZE, _chunk
 from trl.trainer.utils import entropy_from_logits, selective_log_softmax
 
+from qgen.doctor.byte_counter import ByteCounter
 from qgen.doctor.four_bits import Quantized, quantize
-from qgen.doctor.ledger import Ledger
 from qgen.engine.rollout import draw
 from qgen.models.model import lora
 from qgen.settings.model import ModelConfig
@@ -110,7 +110,7 @@ class Twin:
     @contextmanager
     def counted(self):
         """The model on fake tensors, and the ledger that has counted what is resident."""
-        with FakeTensorMode(allow_non_fake_inputs=True), Ledger() as ledger:
+        with FakeTensorMode(allow_non_fake_inputs=True), ByteCounter() as ledger:
             _materialize(self.model, self.gradients)
             ledger.start()
             yield ledger

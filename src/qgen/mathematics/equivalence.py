@@ -45,7 +45,7 @@ def _clean(answer: str) -> str | None:
     return None if answer.lower().rstrip(".") in _NOTHING else answer
 
 
-class Agreement:
+class AnswerComparer:
     """Counts answers that mean the same.
 
     Args:

@@ -32,9 +32,9 @@ from qgen.settings.teacher import TeacherConfig
 if TYPE_CHECKING:
     from qgen.rewards.base import Base
 
-__all__ = ["JudgeError", "Rewards", "Scores", "check", "parsed", "term", "text"]
+__all__ = ["JudgeError", "RewardScores", "Rewards", "check", "parsed", "term", "text"]
 
-Sink = Callable[[list, list[Completion], "Scores", dict[str, Any]], None]
+Sink = Callable[[list, list[Completion], "RewardScores", dict[str, Any]], None]
 
 
 def check(config: RewardConfig) -> None:
@@ -49,7 +49,7 @@ def check(config: RewardConfig) -> None:
 
 
 @dataclass(frozen=True)
-class Scores:
+class RewardScores:
     """What a batch of completions is worth, one entry a completion."""
 
     terms: dict[str, list[float | None]]  # raw values of each term, 0 to 1, or None
@@ -96,7 +96,7 @@ class Rewards:
         self.sink: Sink | None = None
         self._batch: tuple[list[Completion] | None, dict[str, list]] = (None, {})
 
-    def score(self, prompts: list, completions: list[Completion], **columns: Any) -> Scores:
+    def score(self, prompts: list, completions: list[Completion], **columns: Any) -> RewardScores:
         """Score completions without remembering them.
 
         What the gate refuses has 0 in every term, and the other terms never see it: a solver is not asked about
@@ -124,7 +124,7 @@ class Rewards:
             sum(self.weights[name] * values[i] for name, values in terms.items() if values[i] is not None)
             for i in range(count)
         ]
-        return Scores(terms, total, facts, time.perf_counter() - began)
+        return RewardScores(terms, total, facts, time.perf_counter() - began)
 
     def notes(self) -> list[str]:
         """What a person should know of the terms before reading their figures, a sentence a term."""

@@ -12,7 +12,7 @@ from qgen.data import Corpus
 from qgen.engine.compiled import CompiledWriter
 from qgen.models import unsloth
 from qgen.models.model import resolve_dtype
-from qgen.rewards import Rewards, Scores
+from qgen.rewards import Rewards, RewardScores
 from qgen.runs.tracking import Tracker
 from qgen.runtime import ranks
 from qgen.settings.choices import Backend
@@ -74,7 +74,7 @@ class Context:
             arguments.__dict__["_setup_devices"] = torch.device("cpu")
         return arguments
 
-    def keep(self, mode: str, step: int, columns: dict[str, list], texts: list[str], scores: Scores) -> None:
+    def keep(self, mode: str, step: int, columns: dict[str, list], texts: list[str], scores: RewardScores) -> None:
         """Write completions with their requests' columns and scores to samples.jsonl, and look out for what a run that
         goes wrong shows."""
         self.symptoms.see(mode, step, texts, scores.total)

@@ -7,10 +7,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 BLOCK = 512  # bytes: what PyTorch's allocator rounds up to
-IN_PLACE = (torch.ops.aten.add.Tensor, torch.ops.aten.scatter_add.default)  # see Ledger.backward
+IN_PLACE = (torch.ops.aten.add.Tensor, torch.ops.aten.scatter_add.default)  # see ByteCounter.backward
 
 
-class Ledger(TorchDispatchMode):
+class ByteCounter(TorchDispatchMode):
     """Counts the bytes of all storages that operations make, from when they are made until nothing refers to them.
 
     Attributes:
