@@ -14,7 +14,7 @@ from qgen.data.champ import read as champ
 from qgen.data.prompts import ask
 from qgen.export import card, gguf, llamacpp, merged, ollama, readback, vocabulary
 from qgen.export.agreement import compare, logits
-from qgen.export.source import Source, read
+from qgen.export.trained import TrainedModel, read
 from qgen.mathematics.problem import render
 from qgen.models import model
 from qgen.runs.files import write_json
@@ -24,7 +24,7 @@ pytest.importorskip("xllamacpp")
 
 
 @pytest.fixture(scope="module")
-def source(pipeline) -> Source:
+def source(pipeline) -> TrainedModel:
     return read(pipeline[0] / "outputs" / "t" / "sft")
 
 

@@ -32,7 +32,7 @@ def export(config: ExportConfig, _: Path, plain: dict) -> None:
             hub.reach()
         if missing:
             from qgen.export.make import make
-            from qgen.export.source import read
+            from qgen.export.trained import read
 
             make(read(home), out, missing, config.precision, lambda f: _identity(config, home, f))
         for format in Format:

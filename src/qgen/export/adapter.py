@@ -4,11 +4,11 @@ import json
 import shutil
 from pathlib import Path
 
-from qgen.export.source import Source
+from qgen.export.trained import TrainedModel
 from qgen.runs.files import write_whole
 
 
-def write(source: Source, out: Path) -> list[str]:
+def write(source: TrainedModel, out: Path) -> list[str]:
     """Copy the adapter. Where its base is not the hub's, the name of this machine's directory is taken out of it."""
     shutil.copytree(source.adapter, out)
     path = out / "adapter_config.json"

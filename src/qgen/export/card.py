@@ -9,7 +9,7 @@ from huggingface_hub import ModelCard, ModelCardData, try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 
 from qgen.data.apart import lineage
-from qgen.export.source import Source
+from qgen.export.trained import TrainedModel
 from qgen.models import packaged
 from qgen.runs import rundir
 from qgen.runs.files import Row, read_json
@@ -21,7 +21,7 @@ from qgen.version import __version__
 _LIBRARY = {Format.adapter: "peft", Format.merged: "transformers", Format.gguf: "gguf", Format.ollama: "gguf"}
 
 
-def text(source: Source, format: Format, proof: list[str]) -> str:
+def text(source: TrainedModel, format: Format, proof: list[str]) -> str:
     """A README.md with the hub's metadata at its head.
 
     Args:
@@ -50,7 +50,7 @@ def text(source: Source, format: Format, proof: list[str]) -> str:
     return f"---\n{_metadata(source, format, run.prompt.language.value)}---\n\n" + "\n\n".join(parts) + "\n"
 
 
-def licence(source: Source) -> str | None:
+def licence(source: TrainedModel) -> str | None:
     """The base model's licence; None where its card is not on this machine."""
     model = source.run.model
     if model.architecture:
@@ -72,7 +72,7 @@ def _cached(name: str) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
-def _metadata(source: Source, format: Format, language: str) -> str:
+def _metadata(source: TrainedModel, format: Format, language: str) -> str:
     base = packaged.original(source.run.model.name) or source.hub_name
     known: dict[str, Any] = {
         "language": language,
@@ -86,7 +86,7 @@ def _metadata(source: Source, format: Format, language: str) -> str:
     return ModelCardData(**{key: value for key, value in known.items() if value}).to_yaml() + "\n"
 
 
-def _base_words(source: Source) -> str:
+def _base_words(source: TrainedModel) -> str:
     model = source.run.model
     if model.architecture:
         return f"**random weights**, of the shape {model.architecture}"
@@ -96,7 +96,7 @@ def _base_words(source: Source) -> str:
     return model.name
 
 
-def _prompting(source: Source, format: Format) -> str:
+def _prompting(source: TrainedModel, format: Format) -> str:
     run, asked = source.run, source.requests[0]
     text = source.tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
     s = run.sampling
@@ -112,7 +112,7 @@ def _prompting(source: Source, format: Format) -> str:
     )
 
 
-def _data(source: Source) -> str:
+def _data(source: TrainedModel) -> str:
     corpus = source.corpus
     train, held = (Counter((p.source, p.licence) for p in part) for part in (corpus.train, corpus.heldout))
     rows = [
@@ -128,7 +128,7 @@ def _data(source: Source) -> str:
     )  # fmt: skip
 
 
-def _training(source: Source) -> str:
+def _training(source: TrainedModel) -> str:
     rows = ["| stage | steps (kept) | batch | learning rate | schedule | held-out loss | held-out reward |",
             "| --- | ---: | ---: | ---: | --- | ---: | ---: |"]  # fmt: skip
     for config, summary in _stages(source):
@@ -151,7 +151,7 @@ def _training(source: Source) -> str:
     )
 
 
-def _evaluation(source: Source) -> str:
+def _evaluation(source: TrainedModel) -> str:
     found = _evaluated(source)
     if found is None:
         return f"Not evaluated. `python -m qgen.evaluate run=outputs/{source.run.run_name}` measures what it writes."
@@ -170,7 +170,7 @@ def _evaluation(source: Source) -> str:
     return "\n".join(lines) + "\n\n" + "\n".join(f"- {note}" for note in notes)
 
 
-def _evaluated(source: Source) -> Row | None:
+def _evaluated(source: TrainedModel) -> Row | None:
     """The run's own figures, unless the stage was trained again after them."""
     for folder in (source.home.parent, source.home):
         path = folder / "evaluation" / "evaluation.json"
@@ -192,7 +192,7 @@ def _change(pair: list[float | None]) -> str:
     return " → ".join("–" if value is None else f"{value:.3f}" for value in pair)
 
 
-def _limits(source: Source) -> str:
+def _limits(source: TrainedModel) -> str:
     lines = [
         "What it writes is text, not checked mathematics: answers may be wrong, conditions missing or contradictory. "
         "Have a person or a solver look at each problem; `qgen.generate` filters and attributes, and proves nothing.",
@@ -204,7 +204,7 @@ def _limits(source: Source) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _provenance(source: Source) -> list[str]:
+def _provenance(source: TrainedModel) -> list[str]:
     environment = source.environment
     commit = environment.get("git")
     return [
@@ -214,7 +214,7 @@ def _provenance(source: Source) -> list[str]:
     ]
 
 
-def _licences(source: Source) -> str:
+def _licences(source: TrainedModel) -> str:
     terms = sorted({p.licence or "not named" for p in source.corpus.train})
     base = licence(source) or "not known here: see the base model's own card"
     if source.run.model.architecture:
@@ -222,17 +222,17 @@ def _licences(source: Source) -> str:
     return f"The base model's: {base}. The training problems': {', '.join(terms)}. Both apply to what you do with this."
 
 
-def _homes(source: Source) -> list[Path]:
+def _homes(source: TrainedModel) -> list[Path]:
     """The directories of the finished stages that led to this one, the last first, as far back as they are here."""
     return list(takewhile(lambda home: (home / rundir.SUMMARY).is_file(), lineage(source.adapter)))
 
 
-def _stages(source: Source) -> list[tuple[Any, Row]]:
+def _stages(source: TrainedModel) -> list[tuple[Any, Row]]:
     """Their configs and summaries, the first first."""
     return [(rundir.config_at(home), read_json(home / rundir.SUMMARY)) for home in reversed(_homes(source))]
 
 
-def _course(source: Source) -> str:
+def _course(source: TrainedModel) -> str:
     """What it was trained from, stage by stage."""
     started = started_from(_homes(source)[-1])
     before = [] if started == "base" else [f"{started}, which is not known here"]

@@ -5,14 +5,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from qgen.export import adapter, card, gguf, merged, ollama, place, readback
-from qgen.export.source import Source
+from qgen.export.trained import TrainedModel
 from qgen.reporting.tables import show
 from qgen.runs.files import Row, link, read_json
 from qgen.settings.choices import Format, Precision
 
 
 def make(
-    source: Source, out: Path, formats: list[Format], precisions: list[Precision], identity: Callable[[Format], Row]
+    source: TrainedModel,
+    out: Path,
+    formats: list[Format],
+    precisions: list[Precision],
+    identity: Callable[[Format], Row],
 ) -> None:
     """Write formats into `out`, a directory each. What one is made of and was not asked for is thrown away.
 
@@ -56,7 +60,7 @@ def make(
             finished(Format.ollama, lambda folder: _ollama(source, first, folder, proof[:1]))
 
 
-def _ggufs(source: Source, whole: Path, folder: Path, precisions: list[Precision]) -> list[str]:
+def _ggufs(source: TrainedModel, whole: Path, folder: Path, precisions: list[Precision]) -> list[str]:
     """Write a file a precision, prove each, and say what was found, a line each."""
     folder.mkdir()
     loaded, found = merged.load(whole, source), []
@@ -69,12 +73,12 @@ def _ggufs(source: Source, whole: Path, folder: Path, precisions: list[Precision
     return found
 
 
-def _ollama(source: Source, file: Path, folder: Path, proof: list[str]) -> list[str]:
+def _ollama(source: TrainedModel, file: Path, folder: Path, proof: list[str]) -> list[str]:
     folder.mkdir()
     link(str(file), str(folder / file.name))
     (folder / "Modelfile").write_text(ollama.modelfile(source, file.name), encoding="utf-8")
     return proof
 
 
-def _name(source: Source, precision: Precision) -> str:
+def _name(source: TrainedModel, precision: Precision) -> str:
     return f"{source.name}-{precision.value}.gguf"

@@ -6,7 +6,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from qgen.export.agreement import Agreement, Tolerance, compare, logits
-from qgen.export.source import Source
+from qgen.export.trained import TrainedModel
 from qgen.models import model
 
 # A sum of float32 is exact to seven digits; one of bfloat16 to two or three, which is what both models are made of.
@@ -17,7 +17,7 @@ TOLERANCE = {
 }
 
 
-def write(source: Source, out: Path) -> Agreement:
+def write(source: TrainedModel, out: Path) -> Agreement:
     """Merge, write, load what was written, and compare its logits with those of the adapter on the base.
 
     Raises RuntimeError where they differ by more than TOLERANCE, or the base is not what was trained.
@@ -37,7 +37,7 @@ def write(source: Source, out: Path) -> Agreement:
     return agreement
 
 
-def load(path: Path, source: Source) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load(path: Path, source: TrainedModel) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A merged model as anyone would load it, in the precision that it was written in."""
     found = AutoModelForCausalLM.from_pretrained(
         path,
@@ -58,7 +58,7 @@ def check(agreement: Agreement, tolerance: Tolerance, what: str) -> None:
         )
 
 
-def _same_base(source: Source, base: PreTrainedModel) -> None:
+def _same_base(source: TrainedModel, base: PreTrainedModel) -> None:
     was, now = source.environment.get("model"), model.fingerprint(source.run.model, base)
     if was != now:
         raise RuntimeError(f"{source.home} was trained on another base ({was}) than model.name gives now ({now})")

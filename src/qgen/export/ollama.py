@@ -1,6 +1,6 @@
 """Format ollama: the Modelfile beside a GGUF file, so that `ollama create NAME -f Modelfile` gives the run's model."""
 
-from qgen.export.source import Source
+from qgen.export.trained import TrainedModel
 
 _SYSTEM = "<|im_start|>system\n{}<|im_end|>\n"
 _USER = "<|im_start|>user\n{}<|im_end|>\n"
@@ -12,7 +12,7 @@ TEMPLATE = (
 )
 
 
-def modelfile(source: Source, weights: str) -> str:
+def modelfile(source: TrainedModel, weights: str) -> str:
     """The text of a Modelfile.
 
     Args:
@@ -38,7 +38,7 @@ def modelfile(source: Source, weights: str) -> str:
     return "\n".join([*lines, *(f"PARAMETER {name} {value}" for name, value in parameters.items())]) + "\n"
 
 
-def _chatml(source: Source, asked: list[dict[str, str]]) -> tuple[str, str]:
+def _chatml(source: TrainedModel, asked: list[dict[str, str]]) -> tuple[str, str]:
     """A request's system prompt, which is the template's own where the run has none, and what an answer opens with."""
     text = source.tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
     user = _USER.format(asked[-1]["content"]) + _ASSISTANT

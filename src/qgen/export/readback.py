@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 
 from qgen.export import llamacpp
 from qgen.export.agreement import GREEDY, Agreement, Tolerance, compare, greedy, logits, prompt_ids, same_tokens
-from qgen.export.source import Source
+from qgen.export.trained import TrainedModel
 from qgen.mathematics.problem import render
 from qgen.settings.choices import Precision
 
@@ -51,7 +51,7 @@ class Proof:
         return asdict(self)
 
 
-def prove(path: Path, precision: Precision, source: Source, merged: Loaded) -> Proof:
+def prove(path: Path, precision: Precision, source: TrainedModel, merged: Loaded) -> Proof:
     """Load a GGUF file and compare it with the merged model and its tokenizer.
 
     Raises RuntimeError where tokens or the chat template differ, logits by more than TOLERANCE, with float32 what is
@@ -92,7 +92,7 @@ def prove(path: Path, precision: Precision, source: Source, merged: Loaded) -> P
 
 
 def _by_llamacpp(
-    path: Path, source: Source, tokenizer: PreTrainedTokenizerBase, texts: list[str], answers: list[list[int]]
+    path: Path, source: TrainedModel, tokenizer: PreTrainedTokenizerBase, texts: list[str], answers: list[list[int]]
 ) -> tuple[int, int]:
     count, length = GREEDY
     prompts = [prompt_ids(tokenizer, request) for request in source.requests[:count]]
@@ -107,7 +107,7 @@ def _by_llamacpp(
     return theirs
 
 
-def _texts(source: Source) -> list[str]:
+def _texts(source: TrainedModel) -> list[str]:
     """Real problems as they are written, requests with their special tokens, Chinese, and what tokenizers trip over."""
     language, tokenizer = source.run.prompt.language.value, source.tokenizer
     problems = [*source.corpus.heldout, *source.corpus.train][:PROBLEMS]

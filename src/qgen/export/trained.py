@@ -21,7 +21,7 @@ ROWS = 8  # held-out problems that agreement is measured on
 
 
 @dataclass(frozen=True)
-class Source:
+class TrainedModel:
     """A stage's directory, read."""
 
     home: Path
@@ -69,7 +69,7 @@ class Source:
         return spread(held, min(ROWS, len(held)), self.run.data.split_seed)
 
 
-def read(home: Path) -> Source:
+def read(home: Path) -> TrainedModel:
     """A finished stage. Raises RuntimeError where its data are no longer what it was trained on."""
     run = rundir.config_at(home)
     environment, corpus = read_json(home / rundir.ENVIRONMENT), data.load(run.data, run.prompt)
@@ -79,4 +79,4 @@ def read(home: Path) -> Source:
                 f"{home}: the problems that data.source={run.data.source.value} holds now are not those that it was "
                 f"trained with, so that the model card would be wrong: restore them"
             )
-    return Source(home, run, rundir.adapter_at(home), environment, corpus)
+    return TrainedModel(home, run, rundir.adapter_at(home), environment, corpus)
