@@ -17,7 +17,7 @@ from qgen.settings.data import DataConfig
 from qgen.settings.prompt import PromptConfig
 
 Row = dict[str, Any]
-Made = list[tuple[int, Row]]  # numbers and rows, as a file's
+NumberedRows = list[tuple[int, Row]]  # numbers and rows, as a file's
 RECOMPUTED = "recomputed"
 
 
@@ -42,7 +42,7 @@ def training_rows(corpus: Corpus, config: DataConfig, prompt: PromptConfig, seed
 
 
 def variations(
-    path: str, prompt: PromptConfig, heldout: list[Problem], near_duplicate: float, made: Made | None = None
+    path: str, prompt: PromptConfig, heldout: list[Problem], near_duplicate: float, made: NumberedRows | None = None
 ) -> list[Row]:
     """Rows {original, statement, answer, kind} of a JSONL file, or those that were made; `original` is a problem as
     `problem.render` writes it, and `kind`, if there is one, a name of choices.Kind."""

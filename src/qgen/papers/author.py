@@ -30,7 +30,7 @@ class Plan:
 
 
 @dataclass
-class Made:
+class PassedProblem:
     """A problem that passed: its place in a batch, and what was written there."""
 
     batch: Batch
@@ -61,7 +61,7 @@ def write(
     answer: Callable[[Batch], list[Completion]],
     plan: Plan,
     progress: Callable[[int, Tally], None] = lambda passed, tally: None,
-) -> tuple[list[Made], Tally]:
+) -> tuple[list[PassedProblem], Tally]:
     """Problems that pass, as many of each topic as are wanted, or fewer where the bound's outputs do not yield them.
 
     Args:
@@ -85,7 +85,7 @@ def write(
             if verdict.refused:
                 tally.refused[verdict.refused] += 1
                 continue
-            made.append(Made(batch, row, verdict, written.text))
+            made.append(PassedProblem(batch, row, verdict, written.text))
             missing -= Counter([request.topic])
         progress(len(made) - before, tally)
         if not missing:

@@ -12,7 +12,7 @@ from qgen.engine import rollout
 from qgen.engine.rollout import Completion, generate
 from qgen.mathematics.problem import Problem
 from qgen.models.model import fingerprint, load
-from qgen.papers.author import Made
+from qgen.papers.author import PassedProblem
 from qgen.papers.certificate import Batch, batch_of, certificate, digest
 from qgen.papers.gate import Gate
 from qgen.rewards import Rewards
@@ -84,7 +84,7 @@ class ProblemWriter:
         return written
 
 
-def ranked(made: list[Made], gate: Gate, writer: ProblemWriter, corpus: Corpus) -> list[Row]:
+def ranked(made: list[PassedProblem], gate: Gate, writer: ProblemWriter, corpus: Corpus) -> list[Row]:
     """What is handed out of each problem, the best by the run's own reward first."""
     run = writer.run
     base = Base(writer.model, writer.tokenizer, run.prompt, run.sampling.batch_size, writer.copy)
