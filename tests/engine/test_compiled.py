@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from qgen.engine import rollout
 from qgen.engine.compiled import CompiledWriter
-from qgen.engine.decoder import short_of
+from qgen.engine.decoder import bytes_short
 from qgen.engine.int8 import Int8
 from qgen.settings.model import ModelConfig
 from qgen.settings.sampling import SamplingConfig
@@ -175,7 +175,7 @@ def test_a_copy_that_does_not_fit_says_how_much_is_missing(policy, monkeypatch):
     config = ModelConfig(name="x", rollout=rollout.Rollout.compiled)
     with pytest.raises(RuntimeError, match="GiB short of room for compiled's copy"):
         rollout.choose(config, 4, policy, None)
-    assert short_of(policy.config, 4, True, 4, 64, 2**10) < short_of(policy.config, 4, False, 4, 64, 2**10)
+    assert bytes_short(policy.config, 4, True, 4, 64, 2**10) < bytes_short(policy.config, 4, False, 4, 64, 2**10)
 
 
 def test_another_architecture_is_refused_by_name():

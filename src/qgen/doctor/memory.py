@@ -9,7 +9,7 @@ from qgen.doctor.lengths import Lengths
 from qgen.doctor.machine import Device
 from qgen.doctor.simulate import Peak, Twin
 from qgen.engine.compiled import BUCKET
-from qgen.engine.decoder import bytes_of, bytes_of_cache, short_of, unsupported
+from qgen.engine.decoder import bytes_of, bytes_of_cache, bytes_short, unsupported
 from qgen.metrics.loss import TOKENS
 from qgen.runtime import attention
 from qgen.settings.choices import COPIES, Rollout
@@ -139,7 +139,7 @@ def _rollout(config: Config, shape: PretrainedConfig, device: Device, itemsize: 
         return asked if config.stage.name == "grpo" else Rollout.generate
     if asked is Rollout.auto:
         length = config.model.max_length
-        fit = (r for r in COPIES if not short_of(shape, itemsize, r is Rollout.compiled_int8, rows, length, free))
+        fit = (r for r in COPIES if not bytes_short(shape, itemsize, r is Rollout.compiled_int8, rows, length, free))
         return next(fit, Rollout.generate) if device.cuda and not unsupported(shape) else Rollout.generate
     return asked
 

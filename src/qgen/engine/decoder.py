@@ -159,7 +159,7 @@ def bytes_of_cache(config: Any, rows: int, length: int, itemsize: int) -> int:
     return 2 * config.num_hidden_layers * config.num_key_value_heads * head_width(config) * rows * length * itemsize
 
 
-def short_of(config: Any, itemsize: int, int8: bool, rows: int, length: int, free: int) -> int:
+def bytes_short(config: Any, itemsize: int, int8: bool, rows: int, length: int, free: int) -> int:
     """Bytes that a copy and its cache lack; 0 where they fit beside a quarter of what is free, which training takes."""
     taken = bytes_of(config, int8, itemsize) + bytes_of_cache(config, rows, length, itemsize)
     return max(0, taken - free * 3 // 4)

@@ -16,7 +16,7 @@ from transformers import BatchEncoding, DynamicCache, PreTrainedModel, PreTraine
 from transformers.generation import TopPLogitsWarper
 
 from qgen.engine.compiled import CompiledWriter, ended
-from qgen.engine.decoder import short_of, unsupported
+from qgen.engine.decoder import bytes_short, unsupported
 from qgen.runtime import memory, shards
 from qgen.runtime.finite import NotFiniteError
 from qgen.runtime.strict import require
@@ -198,7 +198,7 @@ def choose(
     if lack is None:
         for rollout in asked:
             int8 = rollout is Rollout.compiled_int8
-            short = short_of(model.config, dtype.itemsize, int8, rows, config.max_length, memory.free())
+            short = bytes_short(model.config, dtype.itemsize, int8, rows, config.max_length, memory.free())
             if not short:
                 why = f"a copy in {'8 bits' if int8 else dtype} fits"
                 writer = CompiledWriter(model, ends(model, tokenizer), tokenizer.pad_token_id, int8, resident)
@@ -209,7 +209,7 @@ def choose(
     raise RuntimeError(f"model.rollout={config.rollout.value}: {lack}; set model.rollout=auto or generate")
 
 
-def who(writer: CompiledWriter | None) -> Rollout:
+def rollout_of(writer: CompiledWriter | None) -> Rollout:
     """Whom `generate` has the completions from: of the same seed, another writes others."""
     if writer is None:
         return Rollout.generate

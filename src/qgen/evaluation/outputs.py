@@ -101,10 +101,10 @@ def outputs(
 ) -> dict[str, list[dict]]:
     """For each candidate its outputs, a block a seed, with the seconds that writing them took.
 
-    Blocks are known by the weights, the requests, the sampling, the seed and, if it was said, who writes, and kept in a
+    Blocks are known by the weights, the requests, the sampling, the seed and, if it was said, rollout_of writes, and kept in a
     file that only grows. One copy of a base writes for all of its adapters: making it costs more than writing does.
     """
-    from qgen.engine.rollout import choose, generate, who
+    from qgen.engine.rollout import choose, generate, rollout_of
     from qgen.models.model import adapted, load_plain
 
     keys = {(w.name, s): _key(w, asked, sampling, s) for w in candidates for s in seeds}
@@ -131,7 +131,7 @@ def outputs(
                     prompts = [r["prompt"] for r in asked]
                     written = generate(policy, tokenizer, prompts, sampling, seed, bar.update, copy)
                 known[key] = {
-                    "key": key, "writer": candidate.name, "seed": seed, "rollout": who(copy).value,
+                    "key": key, "writer": candidate.name, "seed": seed, "rollout": rollout_of(copy).value,
                     "seconds": round(time.monotonic() - began, 2), "texts": [c.text for c in written],
                 }  # fmt: skip
                 append(path, [known[key]])

@@ -55,7 +55,7 @@ class ProblemWriter:
             "model": fingerprint(run.model, self.model),
             "stage": str(home),
             "adapter": rundir.fingerprint(adapter),
-            "rollout": rollout.who(self.copy).value,
+            "rollout": rollout.rollout_of(self.copy).value,
             "language": run.prompt.language.value,
             "like": like and {key: getattr(like, key) for key in ("statement", "answer", "topic", "level")},
             "kind": kind and kind.value,

@@ -1,5 +1,5 @@
 """Distillation: training on what a teacher writes. teacher=self is best-of-n: the model's own winners by reward;
-teacher=api (taught.py) makes lessons of them; teacher=local (on_policy.py) needs no text, but logits."""
+teacher=api (distill_api.py) makes lessons of them; teacher=local (on_policy.py) needs no text, but logits."""
 
 import random
 
@@ -11,7 +11,7 @@ from qgen.runs.rundir import WINNERS, once
 from qgen.runtime import ranks
 from qgen.runtime.shards import whole
 from qgen.settings.choices import Teacher
-from qgen.stages import on_policy, sft, taught
+from qgen.stages import distill_api, on_policy, sft
 from qgen.stages.context import Context
 
 
@@ -23,7 +23,7 @@ def build(context: Context) -> Trainer:
         return on_policy.build(context)
     won = once(
         context.out / WINNERS,
-        lambda: taught.lessons(context, best_of_n) if teacher is Teacher.api else best_of_n(context),
+        lambda: distill_api.lessons(context, best_of_n) if teacher is Teacher.api else best_of_n(context),
     )
     return sft.trainer(context, [{"prompt": row["prompt"], "completion": row["completion"]} for row in won], needed=1)
 

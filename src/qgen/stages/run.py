@@ -37,7 +37,7 @@ from qgen.stages.validation import Validation
 BUILD = {"sft": sft.build, "grpo": grpo.build, "distill": distill.build}
 
 
-class Metrics(TrainerCallback):
+class MetricsCallback(TrainerCallback):
     """Each step's log as a row of metrics.jsonl; then the stage may end."""
 
     def __init__(self, tracker: Tracker, finite: Finite):
@@ -184,7 +184,15 @@ def _equip(
     finite.equip(trainer)
     trainer.remove_callback(PrinterCallback)
     trainer.create_model_card = lambda *_, **__: None  # TRL's says nothing that qgen has checked
-    for callback in (finite, validation, bar, context.symptoms, Metrics(context.tracker, finite), monitor, *after):
+    for callback in (
+        finite,
+        validation,
+        bar,
+        context.symptoms,
+        MetricsCallback(context.tracker, finite),
+        monitor,
+        *after,
+    ):
         trainer.add_callback(callback)
 
 
