@@ -107,9 +107,7 @@ def test_overwrite_removes_nothing_where_no_run_was(tmp_path):
 
 def test_a_directory_is_one_processs(tmp_path):
     with rundir.locked(tmp_path):
-        code = (
-            f"from pathlib import Path; from qgen.runtime import rundir\nwith rundir.locked(Path({str(tmp_path)!r})): 0"
-        )
+        code = f"from pathlib import Path; from qgen.runs import rundir\nwith rundir.locked(Path({str(tmp_path)!r})): 0"
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "another process is at work in" in other.stderr
     with rundir.locked(tmp_path):

@@ -79,15 +79,15 @@ def same_problems(candidate: Candidate, run: Config, corpus: "Corpus") -> None:
     for key in ("data", "prompt"):
         if getattr(candidate.config, key) != getattr(run, key):
             raise RuntimeError(
-                f"{candidate.home} was trained with another {key}=..., so that it cannot be measured beside the others: "
-                f"evaluate it by itself, with run={candidate.home}"
+                f"{candidate.home} was trained with another {key}=..., so that it cannot be measured beside the "
+                f"others: evaluate it by itself, with run={candidate.home}"
             )
     was = environment_of(candidate)
     for part, problems in (("data", corpus.train), ("heldout", corpus.heldout)):
         if was.get(part) != fingerprint(problems):
             raise RuntimeError(
-                f"{candidate.home}: the problems that data.source={run.data.source.value} holds now are not those that it "
-                f"was trained with, so that what was held out may have been trained on: restore them"
+                f"{candidate.home}: the problems that data.source={run.data.source.value} holds now are not those "
+                f"that it was trained with, so that what was held out may have been trained on: restore them"
             )
 
 
@@ -101,8 +101,8 @@ def outputs(
 ) -> dict[str, list[dict]]:
     """For each candidate its outputs, a block a seed, with the seconds that writing them took.
 
-    Blocks are known by the weights, the requests, the sampling, the seed and, if it was said, rollout_of writes, and kept in a
-    file that only grows. One copy of a base writes for all of its adapters: making it costs more than writing does.
+    Blocks are known by the weights, the requests, the sampling, the seed and, if it was said, who writes, and kept in
+    a file that only grows. One copy of a base writes for all of its adapters: making it costs more than writing does.
     """
     from qgen.engine.rollout import choose, generate, rollout_of
     from qgen.models.model import adapted, load_plain
