@@ -78,7 +78,7 @@ def test_a_step_of_sft_takes_what_is_simulated(dtype, checkpointing):
             loss = model(input_ids=ids, attention_mask=mask, labels=ids, use_cache=False).loss
         loss.backward()
 
-    assert one.deeper(two, 4).total == pytest.approx(allocated(step), rel=0.05)
+    assert one.with_layers(two, 4).total == pytest.approx(allocated(step), rel=0.05)
 
 
 @pytest.mark.parametrize(("dtype", "checkpointing"), [(torch.float32, False), (HALF, True)])
@@ -100,7 +100,7 @@ def test_a_step_of_grpo_takes_what_is_simulated(dtype, checkpointing):
         )
         chosen.mean().backward()
 
-    assert one.deeper(two, 4).total == pytest.approx(allocated(step), rel=0.05)
+    assert one.with_layers(two, 4).total == pytest.approx(allocated(step), rel=0.05)
 
 
 def test_heldout_loss_takes_what_is_simulated(problems):
@@ -118,7 +118,7 @@ def test_heldout_loss_takes_what_is_simulated(problems):
 def test_resident_are_the_parameters():
     model = policy(HALF, checkpointing=False)
     one, two = (twin.resident() for twin in twins(HALF, checkpointing=False))
-    found = one.deeper(two, 4)
+    found = one.with_layers(two, 4)
     assert found.weights == sum(p.nbytes for p in model.parameters() if not p.requires_grad)
     assert found.adapter == sum(p.nbytes for p in model.parameters() if p.requires_grad)
     merged = [p for name, p in model.named_parameters() if "base_layer" in name]

@@ -74,11 +74,11 @@ def estimate(config: Config, shape: PretrainedConfig, lengths: Lengths, device: 
     accumulated = stage.gradient_accumulation_steps > 1
     twins = [Twin(shape, config.model, dtype, layers, accumulated) for layers in (1, 2)]
     layers = shape.num_hidden_layers
-    resident = twins[0].resident().deeper(twins[1].resident(), layers)
+    resident = twins[0].resident().with_layers(twins[1].resident(), layers)
 
     def peak(phase: str, *arguments) -> Peak:
         one, two = (getattr(twin, phase)(*arguments) for twin in twins)
-        return one.deeper(two, layers)
+        return one.with_layers(two, layers)
 
     def step(rows: int) -> Peak:
         if grpo:
@@ -159,7 +159,7 @@ def _static(shape: PretrainedConfig, rows: int, length: int, itemsize: int) -> i
 
 def _parts(peak: Peak, kept: str) -> dict[str, float]:
     last = "logits and loss" if peak.top >= peak.layer else "a layer's work"
-    return {kept: peak.kept, last: max(peak.top, peak.layer)}
+    return {kept: peak.saved, last: max(peak.top, peak.layer)}
 
 
 def _largest(config: Config, fixed: float, once: Peak, twice: Peak, room: float) -> int:

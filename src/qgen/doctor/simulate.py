@@ -33,23 +33,23 @@ class Peak:
     """The most that a phase holds, in bytes above what is resident anyway.
 
     Attributes:
-        kept: what the layers keep for the backward pass, or a cache.
+        saved: what the layers save for the backward pass, or a cache.
         top: the most beside it while the logits, the loss and its gradient are computed, or a token is drawn.
         layer: the most beside it while a layer is computed, or its gradient.
     """
 
-    kept: float
+    saved: float
     top: float
     layer: float
 
     @property
     def total(self) -> float:
         """Bytes at the worst moment: the layers' part, and the larger of the two others, which never meet."""
-        return self.kept + max(self.top, self.layer)
+        return self.saved + max(self.top, self.layer)
 
-    def deeper(self, other: "Peak", layers: int) -> "Peak":
+    def with_layers(self, other: "Peak", layers: int) -> "Peak":
         """The peak of a model of `layers`, from that of one layer, which this is, and that of two."""
-        pairs = ((getattr(self, name), getattr(other, name)) for name in ("kept", "top", "layer"))
+        pairs = ((getattr(self, name), getattr(other, name)) for name in ("saved", "top", "layer"))
         return Peak(*(one + (layers - 1) * (two - one) for one, two in pairs))
 
 
@@ -62,7 +62,7 @@ class Resident:
     merged: float  # a copy of those weights that the adapter changes, taken while a model without quantization writes
     linear: float  # the weights of all the layers' matrices, at two bytes each
 
-    def deeper(self, other: "Resident", layers: int) -> "Resident":
+    def with_layers(self, other: "Resident", layers: int) -> "Resident":
         """What a model of `layers` layers holds, from that of one layer, which this is, and that of two."""
         pairs = ((one, getattr(other, name)) for name, one in vars(self).items())
         return Resident(*(one + (layers - 1) * (two - one) for one, two in pairs))
@@ -109,11 +109,11 @@ class Twin:
 
     @contextmanager
     def counted(self):
-        """The model on fake tensors, and the ledger that has counted what is resident."""
-        with FakeTensorMode(allow_non_fake_inputs=True), ByteCounter() as ledger:
+        """The model on fake tensors, and the counter that has counted what is resident."""
+        with FakeTensorMode(allow_non_fake_inputs=True), ByteCounter() as counter:
             _materialize(self.model, self.gradients)
-            ledger.start()
-            yield ledger
+            counter.start()
+            yield counter
 
     def autocast(self) -> torch.autocast:
         """The context in which the Trainer runs a forward pass of this dtype; it does nothing in float32."""
@@ -167,35 +167,35 @@ class Twin:
         return self._step(rows, width, loss)
 
     def _step(self, rows: int, width: int, loss: Callable) -> Peak:
-        with self.counted() as ledger:
+        with self.counted() as counter:
             ids, mask = (torch.ones(rows, width, dtype=torch.long) for _ in range(2))
             hidden, rest = loss(ids, mask)
-            kept, computing = ledger.live, ledger.peak
-            ledger.start(zero=False)
+            kept, computing = counter.live, counter.peak
+            counter.start(zero=False)
             top: list[int] = []
-            hidden.register_hook(lambda gradient: top.append(ledger.peak))
+            hidden.register_hook(lambda gradient: top.append(counter.peak))
             del hidden
             value = rest()
             del rest
-            ledger.backward = True
+            counter.backward = True
             value.backward()
-            return Peak(kept, top[0] - kept, max(computing, ledger.peak if ledger.peak > top[0] else 0) - kept)
+            return Peak(kept, top[0] - kept, max(computing, counter.peak if counter.peak > top[0] else 0) - kept)
 
     def writing(self, rows: int, prompt: int, new: int, sampling: SamplingConfig) -> Peak:
         """Completions of `new` tokens each, written for prompts of `prompt` tokens at once."""
         self.model.eval()
-        with self.counted() as ledger, torch.no_grad(), self.autocast():
+        with self.counted() as counter, torch.no_grad(), self.autocast():
             cache = self._read(rows, prompt, DynamicCache(config=self.shape))
-            reading = ledger.peak
+            reading = counter.peak
             del cache
             cache = self._read(rows, prompt + new - 1, DynamicCache(config=self.shape))
-            kept = ledger.live
-            ledger.start(zero=False)
+            kept = counter.live
+            counter.start(zero=False)
             ids, mask = torch.ones(rows, 1, dtype=torch.long), torch.ones(rows, prompt + new, dtype=torch.long)
             logits = self.model(input_ids=ids, attention_mask=mask, past_key_values=cache, logits_to_keep=1).logits
             draw(logits[:, -1].float(), torch.rand(rows), sampling)
         self.model.train()
-        return Peak(kept, ledger.peak - kept, reading - kept)
+        return Peak(kept, counter.peak - kept, reading - kept)
 
     def _read(self, rows: int, width: int, cache: DynamicCache) -> DynamicCache:
         ids, mask = (torch.ones(rows, width, dtype=torch.long) for _ in range(2))
@@ -205,14 +205,14 @@ class Twin:
     def heldout(self, rows: int, width: int) -> Peak:
         """The loss of real problems, as metrics/loss.py computes it."""
         self.model.eval()
-        with self.counted() as ledger, torch.no_grad():
+        with self.counted() as counter, torch.no_grad():
             ids, mask = (torch.ones(rows, width, dtype=torch.long) for _ in range(2))
             with self.autocast():
                 logits = self.model(input_ids=ids, attention_mask=mask).logits
             logits = logits.float()
             cross_entropy(logits[0, :-1], ids[0, 1:], reduction="sum")
         self.model.train()
-        return Peak(0, ledger.peak, 0)
+        return Peak(0, counter.peak, 0)
 
 
 def _materialize(model: PeftModel, gradients: bool) -> None:

@@ -60,9 +60,9 @@ class Decoder:
 
     def __init__(self, policy: PreTrainedModel, int8: bool = False):
         config = policy.config
-        lack = unsupported(config)
-        if lack:
-            raise RuntimeError(f"model.rollout=compiled: {lack}; set model.rollout=generate")
+        reason = unsupported(config)
+        if reason:
+            raise RuntimeError(f"model.rollout=compiled: {reason}; set model.rollout=generate")
         causal = policy.get_base_model() if hasattr(policy, "get_base_model") else policy
         body = causal.model
         width = head_width(config)

@@ -194,8 +194,8 @@ def choose(
         return None, "generate" if config.rollout is Rollout.generate else "generate (no GPU)"
     asked = COPIES if config.rollout is Rollout.auto else [config.rollout]
     dtype = model.get_input_embeddings().weight.dtype
-    lack = unsupported(model.config)
-    if lack is None:
+    reason = unsupported(model.config)
+    if reason is None:
         for rollout in asked:
             int8 = rollout is Rollout.compiled_int8
             short = bytes_short(model.config, dtype.itemsize, int8, rows, config.max_length, memory.free())
@@ -203,10 +203,10 @@ def choose(
                 why = f"a copy in {'8 bits' if int8 else dtype} fits"
                 writer = CompiledWriter(model, ends(model, tokenizer), tokenizer.pad_token_id, int8, resident)
                 return writer, f"{rollout.value} ({why})"
-            lack = f"{short / 2**30:.1f} GiB short of room for {rollout.value}'s copy of the weights and its cache"
+            reason = f"{short / 2**30:.1f} GiB short of room for {rollout.value}'s copy of the weights and its cache"
     if config.rollout is Rollout.auto:
-        return None, f"generate ({lack})"
-    raise RuntimeError(f"model.rollout={config.rollout.value}: {lack}; set model.rollout=auto or generate")
+        return None, f"generate ({reason})"
+    raise RuntimeError(f"model.rollout={config.rollout.value}: {reason}; set model.rollout=auto or generate")
 
 
 def rollout_of(writer: CompiledWriter | None) -> Rollout:

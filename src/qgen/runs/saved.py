@@ -28,9 +28,9 @@ def last_checkpoint(out: Path) -> tuple[Path | None, str]:
     """
     broken, damaged = [], False
     for checkpoint in checkpoints(out):
-        if (lack := missing(checkpoint)) is not None:
-            broken.append(f"{checkpoint.name} is half written or damaged, it has no whole {lack}")
-            damaged |= lack != STATE
+        if (absent := missing(checkpoint)) is not None:
+            broken.append(f"{checkpoint.name} is half written or damaged, it has no whole {absent}")
+            damaged |= absent != STATE
         elif (fault := weights.fault(checkpoint / ADAPTER_WEIGHTS)) is not None:
             broken.append(f"{checkpoint.name}/{ADAPTER_WEIGHTS} {fault}")
             damaged = True

@@ -76,9 +76,11 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
     base_hash = fingerprint(config.model, model)
     rundir.same_base(checkpoint or adapter, base_hash)
     print(f"{config.stage.name}: from {adapter or 'the base model'}; attention: {running}")
-    steady = config.stage.name == "grpo"  # each step writes; other stages do now and then, and train in the memory
-    at_once = max(config.sampling.batch_size, config.stage.rollouts if steady else 0)
-    writer, chosen = rollout.choose(config.model, at_once, model, tokenizer, resident=steady)
+    writes_each_step = (
+        config.stage.name == "grpo"
+    )  # each step writes; other stages do now and then, and train in the memory
+    at_once = max(config.sampling.batch_size, config.stage.rollouts if writes_each_step else 0)
+    writer, chosen = rollout.choose(config.model, at_once, model, tokenizer, resident=writes_each_step)
     print(f"rollout: {chosen}")
     base = Base(model, tokenizer, config.prompt, config.sampling.batch_size, writer)
     rewards = Rewards(config.reward, corpus.train, base, config.judge, config.prompt.language)
@@ -101,8 +103,8 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
         guard = Guard(rewards, out / rundir.SAMPLES, lambda: trainer._total_train_tokens)
         finite = Finite(config, out, running, state.get("finite"))
         build = BUILD[config.stage.name]
-        early = build is not distill.build and not finished  # which writes files itself
-        trainer = build(context) if early else None
+        built_first = build is not distill.build and not finished  # which writes files itself
+        trainer = build(context) if built_first else None
         ranks.wait()  # every rank has read what is there
         if ranks.first():
             rundir.begin(given, out, claim)
