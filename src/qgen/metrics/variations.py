@@ -3,7 +3,7 @@
 It is where it is a problem, related to its original, no copy, and keeps to what its kind demands:
 
     parameter     reads the same with numbers masked (edit similarity of at least .9); other numbers and another answer,
-                  which is SymPy's where the original's can be recomputed (computation.py)
+                  which is SymPy's where the original's can be recomputed (mathematics/computation.py)
     context       the same numbers and answer, among other things (Jaccard similarity of at most .3)
     application   at least half of the numbers, and three things or more that the original does not speak of
     harder        a higher level, as a regressor fitted to real problems' levels estimates it (metrics/difficulty.py)

@@ -151,7 +151,7 @@ def once(path: Path, make: Callable[[], list[Row]]) -> list[Row]:
     return rows(path)
 
 
-_LET_GO = 3.0  # seconds that a process which ends with its killed parent (orphans.py) may take to
+_LET_GO = 3.0  # seconds that a process which ends with its killed parent (runtime/orphans.py) may take to
 
 
 @contextmanager

@@ -24,7 +24,7 @@ class LoraConfig:
 class ModelConfig:
     """Which weights, how they are kept, how long a text they are given, and who writes from them."""
 
-    name: str = MISSING  # a packaged model (models.py), a hub name, a local directory or a GGUF file
+    name: str = MISSING  # a packaged model (models/packaged.py), a hub name, a local directory or a GGUF file
     backend: Backend = Backend.hf
     rollout: Rollout = Rollout.auto
     dtype: DType = DType.auto
