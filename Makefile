@@ -27,9 +27,10 @@ test: lint  ## lint, then run the tests but the slow ones
 slow: $(READY)  ## run the tests that take most of a minute each
 	$(BIN)/python -m pytest -m slow
 
-lint: $(READY)  ## check style
+lint: $(READY)  ## check style, and which room imports which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo --no-cache
 
 format: $(READY)  ## put files into style
 	$(BIN)/ruff check --fix .

@@ -17,13 +17,14 @@ import torch
 from torch.backends.cuda import enable_cudnn_sdp
 
 from qgen import data
-from qgen.compose import composed
-from qgen.config import SamplingConfig
-from qgen.model import load
-from qgen.prompts import lesson, request
-from qgen.runtime import attention, rollout
-from qgen.runtime.compiled import Writer
+from qgen.data.prompts import lesson, request
+from qgen.engine import rollout
+from qgen.engine.compiled import CompiledWriter
+from qgen.models.model import load
+from qgen.runtime import attention
 from qgen.runtime.finite import largest
+from qgen.settings.compose import composed
+from qgen.settings.sampling import SamplingConfig
 
 LENGTHS = (128, 192, 256, 320)
 
@@ -53,7 +54,7 @@ def main() -> None:
     }
     policy, tokenizer = load(config.model, None, 0)
     corpus = data.load(config.data)
-    writer = Writer(policy, rollout.ends(policy, tokenizer), tokenizer.pad_token_id)
+    writer = CompiledWriter(policy, rollout.ends(policy, tokenizer), tokenizer.pad_token_id)
     writer.decoder.refresh()
     writer.ends = ()  # to the last token, so that both write as many
     asked = [request(config.prompt, p)["prompt"] for p in corpus.train[: max(given.rows)]]
@@ -92,7 +93,7 @@ def step(policy, batch: dict[str, torch.Tensor]) -> tuple[float, bool]:
     return seconds, largest(p.grad for p in policy.parameters() if p.grad is not None) < float("inf")
 
 
-def written(writer: Writer, ids: list[list[int]], sampling: SamplingConfig) -> tuple[float, bool]:
+def written(writer: CompiledWriter, ids: list[list[int]], sampling: SamplingConfig) -> tuple[float, bool]:
     """Seconds a token, and whether every log-probability is finite."""
     torch.cuda.synchronize()
     began = time.perf_counter()

@@ -12,10 +12,10 @@ from pathlib import Path
 from gpu import SHAPES, SOLUTION, lengthened, workload
 
 from qgen import data
-from qgen.compose import composed
-from qgen.config import Config
-from qgen.diagnosis import lengths, machine, memory, sources
-from qgen.tables import plain_table, show
+from qgen.doctor import lengths, machine, memory, sources
+from qgen.reporting.tables import plain_table, show
+from qgen.settings.compose import composed
+from qgen.settings.config import Config
 
 HERE = Path(__file__).parent
 GOAL = 15  # % of the measured peak

@@ -1,6 +1,6 @@
 """What watching for numbers that are not finite costs: python benchmarks/finite.py [--pairs 2] [key=value ...]
 
-A stage is trained with the watch (qgen.runtime.finite) and without it, in turns in one process; the losses must be the
+A stage is trained with the watch (qgen.stages.finite) and without it, in turns in one process; the losses must be the
 same. Printed are the medians of seconds a step after the first two, and by itself, with the GPU waited for before, what
 the watch's own work takes in a step.
 """
@@ -15,11 +15,11 @@ from pathlib import Path
 import torch
 
 from qgen import data
-from qgen.compose import composed
-from qgen.runtime.files import rows, steps
-from qgen.runtime.finite import Finite
-from qgen.runtime.rundir import Claim
+from qgen.runs.files import rows, steps
+from qgen.runs.rundir import Claim
+from qgen.settings.compose import composed
 from qgen.stages import run as stages
+from qgen.stages.finite import Finite
 
 
 class Off(Finite):

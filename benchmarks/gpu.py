@@ -25,7 +25,7 @@ import time
 from math import nan
 from pathlib import Path
 
-from qgen.runtime import files
+from qgen.runs import files
 
 SMALL = ["model=smollm2", "model.dtype=bfloat16", "model.lora.r=32"]
 GRPO = ["stage=grpo", "stage.gradient_accumulation_steps=1", "sampling.max_new_tokens=192", "stage.num_generations=8"]
@@ -212,8 +212,8 @@ def line(row: dict) -> str:
 
 def lengthened(path: str, tokens: int, rows: int = 200) -> str:
     """Problems with worked solutions of so many tokens: solutions of several problems, one after the other."""
-    from qgen.compose import composed
-    from qgen.model import load_tokenizer
+    from qgen.models.model import load_tokenizer
+    from qgen.settings.compose import composed
 
     tokenizer = load_tokenizer(composed(["stage=sft"]).model)
     known = [json.loads(row) for row in Path(path).read_text().splitlines()]
@@ -242,7 +242,8 @@ def write(shape: str, folder: Path) -> None:
         return
     began = time.perf_counter()
     code = (
-        "import sys\nfrom qgen.compose import composed\nfrom qgen.model import load_base, load_tokenizer\n"
+        "import sys\nfrom qgen.models.model import load_base, load_tokenizer\n"
+        "from qgen.settings.compose import composed\n"
         "c = composed(['stage=sft', 'model=a100_random', *sys.argv[2:]])\n"
         "t = load_tokenizer(c.model)\nm = load_base(c.model, t, 0)\n"
         "m.save_pretrained(sys.argv[1]); t.save_pretrained(sys.argv[1])\n"

@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from qgen.runtime.files import rows, steps
+from qgen.runs.files import rows, steps
 
 SIZE = [
     "model=tiny", "stage.max_steps=8", "stage.save_steps=2", "stage.per_device_train_batch_size=${by_stage:1,4,1}",

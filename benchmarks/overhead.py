@@ -15,11 +15,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from qgen import data, model
-from qgen.compose import composed
-from qgen.config import Config
+from qgen import data
 from qgen.data.mix import training_rows
-from qgen.runtime.files import read_json, steps
+from qgen.models import model
+from qgen.runs.files import read_json, steps
+from qgen.settings.compose import composed
+from qgen.settings.config import Config
 
 GOAL = "at most 3 s and 2 %"
 

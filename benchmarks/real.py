@@ -13,11 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from qgen import data, evaluate
-from qgen.prompts import requests
-from qgen.runtime import rundir
-from qgen.runtime.files import read_json, rows, write_json
-from qgen.tables import difference_table, evaluation_table, plain_table, show, test_table
+from qgen import data
+from qgen.data.prompts import requests
+from qgen.evaluation.measuring import figures
+from qgen.evaluation.outputs import Candidate, outputs
+from qgen.reporting.tables import difference_table, evaluation_table, plain_table, show, test_table
+from qgen.runs import rundir
+from qgen.runs.files import read_json, rows, write_json
+from qgen.settings.evaluate import EvaluateConfig
 
 
 def main() -> None:
@@ -110,39 +113,41 @@ def reading_table(files: list[Path]):
 
 def measured(given: argparse.Namespace) -> dict:
     """The protocol's figures, models of several seeds pooled."""
-    from qgen.metrics.written import Written
-    from qgen.model import load_plain
+    from qgen.evaluation.sets import OutputSet
+    from qgen.models.model import load_plain
 
     found = stages(given.runs)
     homes = {name: found[name] for name in (found if given.only is None else given.only) if name in found}
     first = next(iter(found.values()))[0]
     run = rundir.config_at(first)
-    groups = {"base": [evaluate.Writer("base", first, run, None)]} | {
-        name: [evaluate.Writer(f"{name}-{i}", home, rundir.config_at(home), rundir.adapter_at(home))
+    groups = {"base": [Candidate("base", first, run, None)]} | {
+        name: [Candidate(f"{name}-{i}", home, rundir.config_at(home), rundir.adapter_at(home))
                for i, home in enumerate(found)]
         for name, found in homes.items()
     }  # fmt: skip
     writers = [writer for group in groups.values() for writer in group]
     corpus = data.load(run.data)
-    config = evaluate.EvaluateConfig(run=str(first), n=given.n, batch_size=given.batch)
+    config = EvaluateConfig(run=str(first), n=given.n, batch_size=given.batch)
     config.evaluate.solver = given.solver
     sampling = run.sampling
     sampling.max_new_tokens, sampling.batch_size = given.tokens, given.batch
     asked = requests(run.prompt, corpus.heldout, given.n, run.data.split_seed, config.task)
     loaded = load_plain(run.model, run.seed)
-    blocks = evaluate._blocks(writers, loaded, asked, sampling, [0], given.out / "outputs.jsonl")
+    blocks = outputs(writers, loaded, asked, sampling, [0], given.out / "outputs.jsonl")
     ids = {prompt: i for i, prompt in enumerate(dict.fromkeys(json.dumps(r["prompt"]) for r in asked))}
     prompts = np.array([ids[json.dumps(r["prompt"])] for r in asked])
     texts = {name: [blocks[writer.name][0]["texts"] for writer in group] for name, group in groups.items()}
     texts |= {name: kept(given.out / "outputs.jsonl", name, len(asked)) for name in given.kept if name not in texts}
     written = [
-        Written(name, "model", asked * len(own), np.tile(prompts, len(own)), [text for block in own for text in block])
+        OutputSet(
+            name, "model", asked * len(own), np.tile(prompts, len(own)), [text for block in own for text in block]
+        )
         for name, own in texts.items()
     ]
     pairs = [tuple(pair.split(":")) for pair in given.pairs]
     pairs = [pair for pair in pairs if set(pair) <= set(texts)]
     return {"n": given.n, "seeds": [0], "prompts": len(ids), "max_new_tokens": given.tokens, "solver": given.solver,
-            **evaluate._measure(config, run, corpus, loaded, written, pairs)}  # fmt: skip
+            **figures(config, run, corpus, loaded, written, pairs)}  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -22,9 +22,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from threadpoolctl import threadpool_limits
 
 from qgen import data
-from qgen.compose import composed
-from qgen.problem import Problem, parse, render
+from qgen.mathematics.problem import Problem, parse, render
 from qgen.rewards import Rewards
+from qgen.settings.compose import composed
 
 BATCH, BATCHES, SCORED = 64, 30, 100_000
 GRPO = ("stage=grpo", "stage.max_steps=2", "stage.per_device_train_batch_size=8", "stage.gradient_accumulation_steps=2",

@@ -19,12 +19,13 @@ from torch._dynamo.utils import counters
 from transformers import AutoConfig
 
 from qgen import data
-from qgen.compose import composed
-from qgen.config import Config, SamplingConfig
-from qgen.model import load, load_tokenizer, weights
-from qgen.prompts import request
-from qgen.runtime import rollout
-from qgen.runtime.compiled import Writer, ended
+from qgen.data.prompts import request
+from qgen.engine import rollout
+from qgen.engine.compiled import CompiledWriter, ended
+from qgen.models.model import load, load_tokenizer, weights
+from qgen.settings.compose import composed
+from qgen.settings.config import Config
+from qgen.settings.sampling import SamplingConfig
 
 
 def main() -> None:
@@ -48,7 +49,7 @@ def main() -> None:
             parameter.data.normal_(0, given.spread)
     asked, ids = requests(config, tokenizer, given.rows)
     ends = rollout.ends(model, tokenizer)
-    writer = Writer(model, ends, tokenizer.pad_token_id, given.int8)
+    writer = CompiledWriter(model, ends, tokenizer.pad_token_id, given.int8)
     found = {
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "model": config.model.name,

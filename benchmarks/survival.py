@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from gpu import lengthened
 
-from qgen.runtime.files import rows, steps
+from qgen.runs.files import rows, steps
 
 RETRIES = 6
 COMMON = ("model.rollout=generate", "stage.save_steps=100", "stage.warmup_steps=0", "validation.every=0",

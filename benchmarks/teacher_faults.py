@@ -31,13 +31,13 @@ import loopback
 from proxy import Proxy
 
 from qgen import data
-from qgen.compose import composed
-from qgen.problem import Problem
-from qgen.runtime.environment import git_commit
-from qgen.runtime.files import write_json
+from qgen.mathematics.problem import Problem
+from qgen.runs.environment import git_commit
+from qgen.runs.files import write_json
+from qgen.settings.compose import composed
+from qgen.settings.teacher import TeacherConfig
 from qgen.teachers import questions
 from qgen.teachers.client import Client, OutOfBudgetError
-from qgen.teachers.config import TeacherConfig
 
 FAULTS = ("429", "500", "silence", "cut", "reset", "truncated", "schema")
 RESULTS = Path(__file__).resolve().parent / "results" / "teacher_faults.json"

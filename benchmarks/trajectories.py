@@ -13,8 +13,8 @@ from math import sqrt
 from pathlib import Path
 from statistics import mean, stdev
 
-from qgen.choices import Rollout
-from qgen.runtime.files import steps
+from qgen.runs.files import steps
+from qgen.settings.choices import Rollout
 
 JOB = ("stage=grpo", "stage.per_device_train_batch_size=16", "stage.gradient_accumulation_steps=2",
        "stage.num_generations=8", "sampling.max_new_tokens=96", "stage.learning_rate=1e-4", "stage.warmup_steps=2",

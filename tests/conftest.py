@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from qgen import compose
-from qgen.config import Config
-from qgen.problem import Problem
+from qgen.mathematics.problem import Problem
+from qgen.settings import compose
+from qgen.settings.config import Config
 
 SPHERES = Problem(
     statement="Three spheres of radius $2$ touch each other and a plane. What is the radius of the circle through "

@@ -15,8 +15,8 @@ from conftest import TINY
 from torch.distributed.fsdp import StateDictType
 from torch.distributed.fsdp.wrap import transformer_auto_wrap_policy
 
-from qgen.compose import CONF
-from qgen.runtime.files import read_json, steps
+from qgen.runs.files import read_json, steps
+from qgen.settings.compose import CONF
 
 SFT = ("stage=sft", "stage.per_device_train_batch_size=2", "stage.gradient_accumulation_steps=2", "stage.max_steps=1",
        "validation.every=0")  # fmt: skip

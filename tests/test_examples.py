@@ -12,8 +12,9 @@ from conftest import TINY
 PLUGIN = Path(__file__).parents[1] / "examples" / "reward_plugin"
 SCORE = """
 import json
-from qgen import compose, data
-from qgen.problem import render
+from qgen.settings import compose
+from qgen import data
+from qgen.mathematics.problem import render
 from qgen.rewards import Rewards
 config = compose.composed(["+reward.terms.on_topic.weight=0.2"])
 corpus = data.load(config.data)

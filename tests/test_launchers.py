@@ -8,7 +8,7 @@ import pytest
 import yaml
 from conftest import TINY, qgen
 
-from qgen.runtime.files import read_json, rows
+from qgen.runs.files import read_json, rows
 
 SIZE = ("stage.per_device_train_batch_size=2", "stage.gradient_accumulation_steps=1", "stage.max_steps=2")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import composed
 
-from qgen import model
+from qgen.models import model
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -69,8 +69,8 @@ def mirror(tmp_path):
 def test_a_model_is_loaded_through_the_mirror(mirror, tmp_path):
     address, served = mirror
     code = """
-from qgen.compose import composed
-from qgen.model import load
+from qgen.settings.compose import composed
+from qgen.models.model import load
 config = composed(["model.name=someone/tiny", "model.lora.r=4"])
 policy, tokenizer = load(config.model, None, 0)
 print(policy.config.hidden_size, tokenizer.eos_token)

@@ -14,9 +14,9 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
-from qgen import model
-from qgen.compose import CONF
-from qgen.runtime.files import read_json, rows, steps
+from qgen.models import model
+from qgen.runs.files import read_json, rows, steps
+from qgen.settings.compose import CONF
 
 SFT = ("stage=sft", "stage.per_device_train_batch_size=2", "stage.max_steps=4", "stage.learning_rate=1e-2",
        "validation.every=2")  # fmt: skip
@@ -25,7 +25,7 @@ import json
 from pathlib import Path
 
 from qgen import data
-from qgen.compose import composed
+from qgen.settings.compose import composed
 from qgen.rewards import Rewards
 from qgen.runtime import ranks
 
@@ -85,8 +85,8 @@ import torch
 from accelerate import Accelerator
 from torch.distributed.tensor import DTensor
 
-from qgen.compose import composed
-from qgen.model import load
+from qgen.settings.compose import composed
+from qgen.models.model import load
 from qgen.runtime import ranks, shards
 
 def sharded():

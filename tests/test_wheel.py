@@ -16,7 +16,7 @@ def test_the_wheel_carries_its_configs(tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     shipped = {p.relative_to(tmp_path / "site/qgen/conf") for p in (tmp_path / "site/qgen/conf").rglob("*.yaml")}
     assert shipped == {p.relative_to(ROOT / "conf") for p in (ROOT / "conf").rglob("*.yaml")}
-    assert (tmp_path / "site/qgen/problemset/paper.html").is_file()
+    assert (tmp_path / "site/qgen/papers/paper.html").is_file()
     env = os.environ | {"PYTHONPATH": str(tmp_path / "site")}
     command = [sys.executable, "-m", "qgen.train", "stage=grpo", "--info", "searchpath"]
     said = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=True).stdout

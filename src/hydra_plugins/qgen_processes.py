@@ -32,12 +32,12 @@ class Choices(Callback):
 
 
 class ProcessLauncher(Launcher):
-    """What a sweeper hands its jobs to; the work is in qgen.sweep."""
+    """What a sweeper hands its jobs to; the work is in qgen.sweeps."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.context, self.config = hydra_context, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from qgen.sweep import launch  # other Hydra applications in this environment find this module too
+        from qgen.sweeps import launch  # other Hydra applications in this environment find this module too
 
         return launch(self.context, self.config, job_overrides, initial_job_idx)

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-__version__ = "0.1.0"
-__all__ = ["QuestionsGenTrainer"]
+from qgen.version import __version__
+
+__all__ = ["QuestionsGenTrainer", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -25,11 +25,12 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from qgen import repeat
-from qgen.compose import CONF, keys, naming, nearest, register, resolve
-from qgen.config import Config
-from qgen.runtime import orphans, redact
-from qgen.visible import clean
+from qgen.runs import repeat
+from qgen.runtime import orphans
+from qgen.settings.compose import CONF, keys, naming, nearest, register, resolve
+from qgen.settings.config import Config
+from qgen.text import redact
+from qgen.text.visible import clean
 
 log = logging.getLogger("qgen")
 

@@ -1,199 +1,21 @@
 """Problems out of a run's model, fit to be handed out: python -m qgen.generate run=outputs/NAME topic=geometry n=20
 
-It writes until n outputs pass the gate (problemset/gate.py), ranks them by the run's own rewards, says which known
+It writes until n outputs pass the gate (papers/gate.py), ranks them by the run's own rewards, says which known
 problem is nearest to each, and leaves problems.jsonl and problems.md; with paper=contest also a paper to print.
 """
 
-import json
 import os
-import time
-from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
-from qgen import ranges
-from qgen.choices import Kind, Language
 from qgen.cli import entry
-from qgen.compose import composed
-from qgen.config import Config, PromptConfig, SamplingConfig, WritingConfig
-from qgen.prompts import variation
-from qgen.runtime import rundir
-from qgen.runtime.files import Row, write_whole
-from qgen.runtime.quiet import quiet
-from qgen.tables import made_table, show
-
-if TYPE_CHECKING:
-    from qgen.problem import Problem
-    from qgen.problemset.author import Tally
-
-FOLDER, OUTPUTS = "generated", "outputs.jsonl"
-
-
-@dataclass
-class PaperConfig:
-    """A contest paper: conf/paper/. There is one where it has a title."""
-
-    title: str | None = None
-    instructions: str = ""
-    problems: int | None = None
-    topics: Any = None  # {topic: count}; the rest is of other topics. Any, as Hydra adds no key to a dict with a type
-
-
-@dataclass
-class GenerateConfig:
-    """The keys of qgen.generate; whatever else it needs, it reads from the run."""
-
-    run: str | None = None  # a run's directory (its last finished stage writes), or a stage's
-    n: int = 10  # problems that pass the gate
-    topic: str | None = None  # null: all of the data's topics in turn
-    level: int | None = None  # 1 to 5; null: any
-    like: str | None = None  # a problem: what is written are variations of it
-    kind: Kind | None = None  # of variation; null: any
-    language: Language | None = None  # null: the run's
-    seed: int = 0
-    tries: int = 40  # outputs at most for each problem that is asked for
-    temperature: float | None = None  # null: the run's
-    max_new_tokens: int | None = None  # null: the run's
-    batch_size: int = 32  # outputs written at once
-    model: WritingConfig = field(default_factory=WritingConfig)
-    paper: PaperConfig = field(default_factory=PaperConfig)  # paper=contest: also a paper, of paper.problems problems
-    reproduce: str | None = None  # DIR/problems.jsonl:N writes the Nth problem of a file again, and compares
-    out: str | None = None  # null: generated/ in the run's directory
-
-    def check(self) -> None:
-        ranges.check(self, {"n": (1, 10**5), "level": (1, 5), "tries": (1, 10**6), "max_new_tokens": (1, 10**6),
-                            "batch_size": (1, 10**6), "temperature": (0, 10), "paper.problems": (1, 1000)})  # fmt: skip
-        if not self.run:
-            raise ValueError("run says whose model writes: python -m qgen.generate run=outputs/NAME")
-        if not Path(self.run).is_dir():
-            raise ValueError(f"run={self.run}: there is no such directory")
-        if self.kind and not self.like:
-            raise ValueError(f"kind={self.kind.value} needs like='Problem: ... Answer: ...': it says what is varied")
-        if not self.paper.title and vars(self.paper) != vars(PaperConfig()):
-            raise ValueError("a paper needs a title: paper=contest has one")
-        topics = self.paper.topics or {}
-        if not isinstance(topics, dict) or not all(isinstance(count, int) for count in topics.values()):
-            raise ValueError(f"paper.topics={topics} must say how many of which, such as {{algebra: 5, geometry: 3}}")
-        if topics and (self.topic or self.like):
-            other = "topic" if self.topic else "like"
-            raise ValueError(f"{other} and paper.topics contradict each other: leave one out")
-
-    @property
-    def count(self) -> int:
-        return self.paper.problems or self.n
+from qgen.settings.generate import GenerateConfig
 
 
 def generate(config: GenerateConfig, _: Path, plain: dict) -> None:
     """Write, rank, attribute and hand out; or write one problem again."""
-    from qgen.problemset import certificate
+    from qgen.papers import generation
 
-    proof = certificate.read(config.reproduce) if config.reproduce else None
-    home = rundir.finished_stages(Path(config.run))[-1]
-    run = rundir.config_at(home)
-    language = proof["language"] if proof else config.language and config.language.value
-    if language and run.prompt.language.value != language:
-        solution = str(run.prompt.solution).lower()
-        run.prompt = composed([f"prompt={language}", f"prompt.solution={solution}"]).prompt
-    if not proof:
-        _generate(config, home, run)
-        return
-    quiet()
-    from qgen.problemset.writer import reproduce
-
-    show(reproduce(proof, home, run), f"\ncertificate {proof['id']}: written again, the same to the letter")
-
-
-def _generate(config: GenerateConfig, home: Path, run: Config) -> None:
-    from qgen import data
-    from qgen.problemset import author
-    from qgen.problemset.gate import Gate
-
-    began, corpus = time.monotonic(), data.load(run.data, run.prompt)
-    topics = sorted({p.topic for p in corpus.train})
-    like = _like(config, topics)
-    wanted = Counter({like.topic: config.count}) if like else _wanted(config, topics)
-    quiet()
-    from qgen.problemset.writer import Writer, ranked
-
-    sampling = _sampling(config, run)
-    run.model.rollout = config.model.rollout or run.model.rollout
-    writer = Writer(home, run, sampling, like, config.kind)
-    gate = Gate(corpus, like, config.kind, run.prompt.language)
-    level = like.level if like else config.level
-    if like and config.kind:
-        level = variation(run.prompt, like, config.kind)["level"]
-    plan = author.Plan(wanted, level, config.count * config.tries, config.seed, sampling)
-    bar = tqdm(total=config.count, desc=f"{run.stage.name} writes", unit="problem", leave=False, disable=None)
-
-    def progress(passed: int, tally: "Tally") -> None:
-        bar.set_postfix_str(f"{tally.tries} tries")
-        bar.update(passed)
-
-    out = Path(config.out or Path(config.run) / FOLDER)
-    with bar, rundir.locked(out):
-        made, tally = author.write(gate, lambda batch: writer.answer_once(batch, out / OUTPUTS), plan, progress)
-        rows = ranked(made, gate, writer, corpus)
-        if config.paper.title:  # from easy to hard
-            rows.sort(key=lambda row: row["level"] if row["difficulty"] is None else row["difficulty"])
-        files = _leave(config, out, rows, run.prompt)
-    notes = [f"{time.monotonic() - began:.0f} s. {', '.join(map(str, files))}"]
-    if gate.estimator:
-        notes.append(
-            f"difficulty is an estimate; its rank correlation with real levels is {gate.estimator.spearman:.2f}"
-        )
-    show(made_table(rows, config.count, str(tally)), *notes)
-    if len(made) < config.count:
-        raise RuntimeError(
-            f"{len(made)} of {config.count} problems passed the gate in {tally}; those are in {out}. "
-            f"Raise tries (the same command goes on from what was written), or train the model for longer"
-        )
-
-
-def _like(config: GenerateConfig, topics: list[str]) -> "Problem | None":
-    """What is varied, if anything is."""
-    from qgen.data import topics as of
-    from qgen.problemset.wishes import original, topic_named
-
-    if not config.like:
-        return None
-    topic = topic_named(config.topic, topics) if config.topic else of.topic(config.like)
-    return original(config.like, topic, config.level or 3)
-
-
-def _wanted(config: GenerateConfig, topics: list[str]) -> Counter[str]:
-    """How many problems of which topic."""
-    from qgen.problemset.wishes import quotas, topic_named
-
-    if config.topic:
-        return Counter({topic_named(config.topic, topics): config.count})
-    asked = {topic_named(name, topics): number for name, number in (config.paper.topics or {}).items()}
-    return quotas(config.count, asked, topics)
-
-
-def _sampling(config: GenerateConfig, run: Config) -> SamplingConfig:
-    own = {key: value for key in ("temperature", "max_new_tokens") if (value := getattr(config, key)) is not None}
-    return SamplingConfig(**vars(run.sampling) | own | {"batch_size": config.batch_size})
-
-
-def _leave(config: GenerateConfig, out: Path, rows: list[Row], prompt: PromptConfig) -> list[Path]:
-    """Write the files, replacing those of an earlier command."""
-    from qgen.problemset import sheet
-
-    paper, language = config.paper, prompt.language.value
-    title = paper.title or f"Problems by {Path(config.run).resolve().name}"
-    files = {
-        "problems.jsonl": "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows),
-        "problems.md": sheet.markdown(title, rows),
-    }
-    if paper.title:
-        files["paper.html"] = sheet.html(paper, rows, language, prompt.topics)
-        files["paper.tex"] = sheet.latex(paper, rows, language)
-    for name, text in files.items():
-        write_whole(out / name, text)
-    return [out / name for name in files]
+    generation.generate(config)
 
 
 def main() -> None:

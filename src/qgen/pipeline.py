@@ -8,13 +8,14 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from qgen import repeat
 from qgen.cli import add, entry
-from qgen.compose import composed
-from qgen.config import STAGES, Config
-from qgen.runtime import ranks, rundir
-from qgen.tables import samples, show, stage_table
-from qgen.train import child, in_process
+from qgen.reporting.tables import samples, show, stage_table
+from qgen.runs import repeat, rundir
+from qgen.runtime import ranks
+from qgen.settings.compose import composed
+from qgen.settings.config import Config
+from qgen.settings.stage import STAGES
+from qgen.sweeps.process import child, in_process
 
 
 def pipeline(config: Config, out: Path, plain: dict) -> float | None:
@@ -41,7 +42,12 @@ def run(overrides: list[str]) -> list[Path]:
 
 
 def show_run(homes: list[Path]) -> None:
-    from qgen.page import leave  # imports scikit-learn
+    """Print what each stage changed and what the last one writes, and leave the run's report.
+
+    Args:
+        homes: the directories of the stages, in their order.
+    """
+    from qgen.reporting.page import leave  # imports scikit-learn
 
     summaries = [json.loads((home / rundir.SUMMARY).read_text(encoding="utf-8")) for home in homes]
     show(

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,17 +9,17 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from qgen import repeat
-from qgen.choices import Backend
 from qgen.cli import entry
-from qgen.compare import figures
-from qgen.config import Config
-from qgen.runtime import oom, orphans, ranks, rundir
+from qgen.reporting.compare import figures
+from qgen.reporting.tables import corpus_table, samples, show, stage_table
+from qgen.runs import repeat, rundir
+from qgen.runtime import ranks
 from qgen.runtime.quiet import quiet
 from qgen.runtime.strict import require
-from qgen.sweep.jobs import Job, consider, stages_of
-from qgen.sweep.pool import why
-from qgen.tables import corpus_table, samples, show, stage_table
+from qgen.settings.choices import Backend
+from qgen.settings.config import Config
+from qgen.stages import oom
+from qgen.sweeps.process import in_process
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +37,11 @@ def train(config: Config, out: Path, plain: dict) -> float | None:
 
 
 def _train(config: Config, out: Path, plain: dict) -> None:
-    from qgen import data, rewards, scripts  # imports scikit-learn: a mistyped key need not wait for it
-    from qgen.data import apart
+    from qgen import data, rewards
+    from qgen.data import (
+        apart,
+        scripts,  # imports scikit-learn: a mistyped key need not wait for it
+    )
 
     with ranks.quiet_but_first(), rundir.locked(out) if ranks.first() else nullcontext():
         claimed = rundir.claim(config, out)
@@ -50,7 +52,7 @@ def _train(config: Config, out: Path, plain: dict) -> None:
         if claimed.complete:
             rundir.same_origin(out, adapter)
             if ranks.first() and not rundir.reported(out, [out]):  # a kill fell between the summary and the report
-                from qgen.page import leave  # imports scikit-learn
+                from qgen.reporting.page import leave  # imports scikit-learn
 
                 show(leave([out], out))
             return
@@ -58,7 +60,7 @@ def _train(config: Config, out: Path, plain: dict) -> None:
             os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
         if config.model.backend is Backend.unsloth:  # which must be imported before trl and transformers
             require("unsloth", "pip install 'qgen[gpu]' on a machine with an NVIDIA GPU, or set model.backend=hf")
-            from qgen.backends import unsloth
+            from qgen.models import unsloth
 
             unsloth.enter(out)
         rewards.check(config.reward)
@@ -69,7 +71,7 @@ def _train(config: Config, out: Path, plain: dict) -> None:
         if rundir.started(out) and not config.overwrite:
             rundir.same_origin(out, adapter, data.fingerprint(corpus.train))
         quiet()
-        from qgen.page import leave
+        from qgen.reporting.page import leave
         from qgen.stages.run import run  # imports torch, which takes seconds: after all that can fail without it
 
         summary = run(config, corpus, out, adapter, claimed, plain)
@@ -78,35 +80,6 @@ def _train(config: Config, out: Path, plain: dict) -> None:
         show(stage_table([summary]), samples(summary), f"this run's files lie in {out}", leave([out], out, corpus))
         if repeat.home:
             show(f"\nbeside {repeat.home}:", figures(repeat.home, out))
-
-
-def in_process(module: str, config: Config, out: Path) -> float | None:
-    """Run a job of a sweep that Hydra's own launchers, submitit or ray have started; return its `sweep.metric`."""
-    hydra = HydraConfig.get()
-    overrides = list(hydra.overrides.task)
-    configs = [config] if module == "train" else None
-    job = Job(hydra.job.num, overrides, out, module, configs or stages_of(overrides, out))
-    consider(job, None, retry=True)
-    if job.status is None:
-        child(job.command, job.name)
-    return job.metric(config.sweep.metric)
-
-
-def child(command: list[str], what: str) -> None:
-    """Run a command in a process of its own, so that memory and patched libraries end with it, and it with this one.
-
-    Raises RuntimeError where it fails; it has said why itself.
-    """
-    process = subprocess.Popen(command, env=orphans.adopted())
-    try:
-        code = process.wait()
-    except KeyboardInterrupt:  # the process has had it too, and stops in its own time; a second one does not wait
-        process.wait()
-        raise
-    if code == 130:
-        raise KeyboardInterrupt
-    if code:
-        raise RuntimeError(f"{what} failed: {why(code, '')}")
 
 
 main = entry(train)

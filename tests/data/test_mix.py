@@ -6,7 +6,7 @@ from conftest import CUBES, DIGITS, SPHERES, composed
 
 from qgen.data.curate import Corpus
 from qgen.data.mix import training_rows
-from qgen.problem import Problem, parse, render
+from qgen.mathematics.problem import Problem, parse, render
 
 HIDDEN = Problem("A parabola through $(1, 2)$ has its focus at the origin. Find its directrix.", "$y=3$", level=3)
 

@@ -6,7 +6,7 @@ from conftest import composed
 
 from qgen import data
 from qgen.data import champ, jsonl, openmath
-from qgen.problem import Problem, fault
+from qgen.mathematics.problem import Problem, fault
 
 
 def test_champ_is_270_real_problems():

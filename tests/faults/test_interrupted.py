@@ -14,11 +14,12 @@ from conftest import composed
 from safetensors.numpy import save
 
 from qgen import data
-from qgen.config import to_yaml
 from qgen.data import apart
-from qgen.runtime import orphans, rundir, saved
-from qgen.runtime.files import append, rows, write_json
-from qgen.sweep.jobs import Job, consider
+from qgen.runs import rundir, saved
+from qgen.runs.files import append, rows, write_json
+from qgen.runtime import orphans
+from qgen.settings.config import to_yaml
+from qgen.sweeps.jobs import Job, consider
 
 WEIGHTS = save({"a": np.ones(3, np.float32)})
 PARTS = ("optimizer.pt", "scheduler.pt", "rng_state.pth", "scaler.pt", "best/adapter/adapter_model.safetensors")
@@ -186,12 +187,13 @@ def test_fault_11_a_resume_before_the_first_checkpoint_keeps_a_teachers_rows(tmp
 PARENT = """
 import sys
 from pathlib import Path
-from qgen.sweep import pool
-from qgen.sweep.jobs import Job
+from qgen.sweeps import pool
+from qgen.sweeps.jobs import Job
 
 CHILD = "from qgen.runtime import orphans; orphans.follow(); import os, time; print('pid', os.getpid(), flush=True)"
 STAGE = f"{CHILD}; time.sleep(60)"
-PIPELINE = f"{CHILD}; from qgen.train import child; import sys; child([sys.executable, '-c', {STAGE!r}], 'stage')"
+STARTED = f"import sys; child([sys.executable, '-c', {STAGE!r}], 'stage')"
+PIPELINE = f"{CHILD}; from qgen.sweeps.process import child; {STARTED}"
 
 
 class Sleeper(Job):

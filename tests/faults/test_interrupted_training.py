@@ -9,8 +9,8 @@ from conftest import LETTERS, TINY, composed
 
 from qgen import data
 from qgen.rewards import registry, text
-from qgen.runtime.files import rows, steps
-from qgen.runtime.rundir import Claim
+from qgen.runs.files import rows, steps
+from qgen.runs.rundir import Claim
 from qgen.stages import run as stages
 from qgen.stages.guard import steps_per_rollout
 

@@ -12,12 +12,16 @@ from conftest import CUBES, composed
 from markdown_it import MarkdownIt
 from rich.text import Text
 
-from qgen import cli, dashboard, model, tables
-from qgen.config import to_yaml
-from qgen.diagnosis import sources
-from qgen.problemset import sheet
-from qgen.runtime import redact, rundir, strict
-from qgen.runtime.tracking import tracking
+from qgen import cli
+from qgen.doctor import sources
+from qgen.models import model
+from qgen.papers import sheet
+from qgen.reporting import dashboard, tables
+from qgen.runs import rundir
+from qgen.runs.tracking import tracking
+from qgen.runtime import strict
+from qgen.settings.config import to_yaml
+from qgen.text import redact
 
 URL = "https://user:S3CRET@hub.example"
 

@@ -8,18 +8,22 @@ from pathlib import Path
 import pytest
 from conftest import qgen
 
-from qgen import data, evaluate, repeat, scripts
-from qgen.answers import plain
-from qgen.choices import Language, Source
-from qgen.config import STAGES, DataConfig, RewardConfig, TermConfig
+from qgen import data
+from qgen.data import scripts
 from qgen.data.apart import lineage
-from qgen.problem import Problem, render
+from qgen.evaluation import outputs
+from qgen.mathematics.answers import plain
+from qgen.mathematics.equivalence import _count
+from qgen.mathematics.problem import Problem, render
 from qgen.rewards import Rewards
-from qgen.rewards.agreement import _count
 from qgen.rewards.format import Format
-from qgen.runtime import rundir
-from qgen.runtime.files import write_json
-from qgen.runtime.origin import origin
+from qgen.runs import repeat, rundir
+from qgen.runs.files import write_json
+from qgen.runs.origin import origin
+from qgen.settings.choices import Language, Source
+from qgen.settings.data import DataConfig
+from qgen.settings.reward import RewardConfig, TermConfig
+from qgen.settings.stage import STAGES
 
 CORPUS = data.load(DataConfig(source=Source.champ))
 SAME = [
@@ -163,14 +167,14 @@ def moved(tmp_path) -> Path:
     return tmp_path / "elsewhere"
 
 
-def _writers(run: Path) -> list[evaluate.Writer]:
-    stages = [evaluate.Writer(name, run / name, None, run / name / "adapter") for name in STAGES]
-    return [evaluate.Writer("base", run / "sft", None, None), *stages]
+def _writers(run: Path) -> list[outputs.Candidate]:
+    stages = [outputs.Candidate(name, run / name, None, run / name / "adapter") for name in STAGES]
+    return [outputs.Candidate("base", run / "sft", None, None), *stages]
 
 
 def test_fault_9_stages_of_a_moved_run_are_compared_with_what_they_started_from(moved, capsys):
     writers = _writers(moved)
-    assert [evaluate._origin(writer, writers) for writer in writers[1:]] == ["base", "sft", "grpo"]
+    assert [outputs.compared_with(writer, writers) for writer in writers[1:]] == ["base", "sft", "grpo"]
     assert capsys.readouterr().out == ""
 
 
@@ -183,7 +187,7 @@ def test_fault_9_a_run_named_from_another_directory_keeps_its_lineage(moved, mon
 def test_fault_9_weights_that_were_trained_again_are_not_what_a_stage_started_from(moved, capsys):
     (moved / "sft/adapter" / rundir.ADAPTER_WEIGHTS).write_bytes(b"trained again")
     writers = _writers(moved)
-    assert evaluate._origin(writers[2], writers) == "base"
+    assert outputs.compared_with(writers[2], writers) == "base"
     assert "grpo was started from outputs/t/sft/adapter, which is not measured here" in capsys.readouterr().out
 
 

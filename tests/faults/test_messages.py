@@ -14,13 +14,13 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 from pyarrow import parquet
 
-from qgen import ranges
-from qgen.choices import Task
 from qgen.cli import explain
 from qgen.data import files, jsonl
-from qgen.generate import GenerateConfig
-from qgen.prompts import epochs, of_task
+from qgen.data.prompts import epochs, of_task
 from qgen.rewards import registry
+from qgen.settings import ranges
+from qgen.settings.choices import Task
+from qgen.settings.generate import GenerateConfig
 
 
 @pytest.mark.parametrize(
@@ -141,8 +141,8 @@ def test_fault_20_the_quoting_that_is_told_works():
 
 
 def test_fault_20_a_sweep_that_split_a_value_says_so(tmp_path):
-    from qgen.sweep import _split
-    from qgen.sweep.jobs import Job
+    from qgen.sweeps import _split
+    from qgen.sweeps.jobs import Job
 
     jobs = [
         Job(i, ["data=jsonl", f"data.path={p}"], tmp_path / p, reason=f"{p}: no such file") for i, p in enumerate("xy")

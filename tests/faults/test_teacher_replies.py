@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "teachers"))
 
 from loopback import serving
 
-from qgen.choices import Kind
-from qgen.runtime.files import append
+from qgen.runs.files import append
+from qgen.settings.choices import Kind
 from qgen.teachers import questions
 from qgen.teachers.client import Client, RefusedError
 from qgen.teachers.ledger import Ledger

@@ -10,9 +10,9 @@ from qgen import data
 from qgen.data import columns, jsonl, openmath
 from qgen.data.curate import curate
 from qgen.data.mix import chat, variations
-from qgen.escapes import foreign, restored
-from qgen.problem import Fault, Problem, misread, parse, render
-from qgen.tables import corpus_table, show
+from qgen.mathematics.escapes import foreign, restored
+from qgen.mathematics.problem import Fault, Problem, misread, parse, render
+from qgen.reporting.tables import corpus_table, show
 from qgen.teachers.questions import Question, Worked
 
 CONFIG = composed().data

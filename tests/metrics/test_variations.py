@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from conftest import DIGITS
 
-from qgen.choices import Kind, Source
-from qgen.computation import agrees
-from qgen.config import DataConfig
 from qgen.data import champ
-from qgen.metrics import meaning, varied
+from qgen.evaluation import varied
+from qgen.mathematics.computation import agrees
+from qgen.mathematics.problem import Fault, Problem, parse
+from qgen.metrics import meaning
 from qgen.metrics.variations import Judge, structural
-from qgen.problem import Fault, Problem, parse
+from qgen.settings.choices import Kind, Source
+from qgen.settings.data import DataConfig
 
 BOOKS = Problem(
     "Anna has a shelf of 6 books. In how many ways can she take 4 books with her if their order does not matter?",

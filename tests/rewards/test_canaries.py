@@ -12,8 +12,8 @@ import pytest
 from conftest import composed
 
 from qgen import data
-from qgen.model import load
-from qgen.problem import render
+from qgen.mathematics.problem import render
+from qgen.models.model import load
 from qgen.rewards import Rewards
 from qgen.rewards.base import Base
 

@@ -11,11 +11,11 @@ from conftest import composed
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
-from qgen.choices import Normalize
-from qgen.config import RewardConfig, TermConfig
-from qgen.model import load
+from qgen.models.model import load
 from qgen.rewards import Rewards, registry, term, text
 from qgen.rewards.normalize import ZScore
+from qgen.settings.choices import Normalize
+from qgen.settings.reward import RewardConfig, TermConfig
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -80,8 +80,9 @@ def test_z_scoring_the_total_changes_nothing_and_z_scoring_each_term_does(tmp_pa
 RANK = """
 import json, os, sys
 from torch import distributed
-from qgen import compose, data
-from qgen.problem import render
+from qgen.settings import compose
+from qgen import data
+from qgen.mathematics.problem import render
 from qgen.rewards import Rewards
 
 rank, ranks, store = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]

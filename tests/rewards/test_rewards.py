@@ -5,10 +5,10 @@ import pytest
 from conftest import SPHERES, composed
 
 from qgen import data
-from qgen.config import RewardConfig, TermConfig
-from qgen.problem import render
+from qgen.mathematics.problem import render
 from qgen.rewards import JudgeError, Rewards, check, registry, term, text
 from qgen.rewards.normalize import ZScore
+from qgen.settings.reward import RewardConfig, TermConfig
 
 GOOD, BAD = render(SPHERES), "broken"
 

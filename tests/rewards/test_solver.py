@@ -7,14 +7,14 @@ import torch
 from conftest import CUBES, DIGITS, SPHERES, composed
 
 from qgen import data
-from qgen.config import RewardConfig, SolverConfig, TermConfig
-from qgen.metrics.controls import shuffle
-from qgen.model import load
-from qgen.problem import render
+from qgen.evaluation.controls import shuffle
+from qgen.mathematics.equivalence import AnswerComparer, final_answer
+from qgen.mathematics.problem import render
+from qgen.models.model import load
 from qgen.rewards import JudgeError, Rewards
-from qgen.rewards.agreement import Agreement, final_answer
 from qgen.rewards.base import Base
 from qgen.rewards.solver import Solver, Votes
+from qgen.settings.reward import RewardConfig, SolverConfig, TermConfig
 
 CORPUS = data.load(composed().data)
 QUICK = SolverConfig(samples=2, max_new_tokens=8, calibrate=2)
@@ -22,7 +22,7 @@ QUICK = SolverConfig(samples=2, max_new_tokens=8, calibrate=2)
 
 @pytest.fixture(scope="module")
 def agreement():
-    made = Agreement(time_out=5.0)
+    made = AnswerComparer(time_out=5.0)
     yield made
     made.close()
 
@@ -65,7 +65,7 @@ def test_an_answer_that_hangs_is_killed_and_the_next_is_counted(agreement):
 
 @pytest.mark.slow
 def test_a_comparing_process_that_dies_is_a_named_error(agreement, monkeypatch):
-    import qgen.rewards.agreement as module
+    import qgen.mathematics.equivalence as module
 
     monkeypatch.setattr(module, "_count", _die)
     with pytest.raises(JudgeError, match="compares answers broke"):

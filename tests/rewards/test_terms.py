@@ -4,7 +4,7 @@ import pytest
 from conftest import CUBES, DIGITS, SPHERES, composed
 
 from qgen import data
-from qgen.problem import render
+from qgen.mathematics.problem import render
 from qgen.rewards import Rewards
 from qgen.rewards.diversity import Diversity
 from qgen.rewards.format import Format

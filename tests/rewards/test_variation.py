@@ -6,10 +6,10 @@ import pytest
 from conftest import TINY, composed, qgen
 
 from qgen import data
-from qgen.problem import render
+from qgen.mathematics.problem import render
 from qgen.rewards import Rewards
 from qgen.rewards.variation import Variation
-from qgen.runtime.files import rows
+from qgen.runs.files import rows
 
 
 @pytest.fixture(scope="module")

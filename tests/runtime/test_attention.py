@@ -8,7 +8,7 @@ import torch
 from conftest import composed
 from torch.nn.functional import scaled_dot_product_attention
 
-from qgen import model
+from qgen.models import model
 from qgen.runtime import attention
 
 BROKEN = """

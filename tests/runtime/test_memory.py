@@ -2,8 +2,8 @@ import gc
 import mmap
 from dataclasses import replace
 
-from qgen.config import MemoryConfig
 from qgen.runtime.memory import Memory, MemoryMonitor, measure
+from qgen.settings.runtime import MemoryConfig
 
 
 def test_resident_memory_grows_with_what_is_held():

@@ -12,11 +12,11 @@ from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 
 from qgen import data
-from qgen.runtime import finite
-from qgen.runtime.files import rows, steps
+from qgen.runs.files import rows, steps
+from qgen.runs.rundir import Claim
+from qgen.runs.saved import last_checkpoint
 from qgen.runtime.finite import NotFiniteError
-from qgen.runtime.rundir import Claim
-from qgen.runtime.saved import last_checkpoint
+from qgen.stages import finite
 from qgen.stages import run as stages
 
 SIZE = ("stage.per_device_train_batch_size=${by_stage:1,4,1}", "stage.gradient_accumulation_steps=2",
@@ -255,7 +255,7 @@ def test_an_adapter_that_does_not_fit_is_refused_by_name(pipeline, tmp_path):
 
 
 def test_a_base_that_is_not_finite_is_refused_by_every_load(tmp_path):
-    from qgen import model
+    from qgen.models import model
 
     config = composed(*TINY).model
     tokenizer = model.load_tokenizer(config)

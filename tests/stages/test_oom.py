@@ -12,11 +12,11 @@ from conftest import LETTERS, TINY, composed, letters, qgen
 from trl import GRPOTrainer
 
 from qgen import data
-from qgen.config import to_yaml
 from qgen.rewards import registry, text
-from qgen.runtime import oom
-from qgen.runtime.files import append, read_json, rows, steps
-from qgen.runtime.rundir import OOM, Claim, differences
+from qgen.runs.files import append, read_json, rows, steps
+from qgen.runs.rundir import OOM, Claim, differences
+from qgen.settings.config import to_yaml
+from qgen.stages import oom
 from qgen.stages import run as stages
 from qgen.stages.grpo import in_parts
 

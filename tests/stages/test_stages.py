@@ -16,11 +16,12 @@ import pytest
 import trl
 from conftest import CUBES, LETTERS, PIPELINE, TINY, composed, letters
 
-from qgen import data, model
-from qgen.problem import Problem, parse
-from qgen.prompts import lesson
-from qgen.runtime.files import steps
-from qgen.runtime.rundir import Claim
+from qgen import data
+from qgen.data.prompts import lesson
+from qgen.mathematics.problem import Problem, parse
+from qgen.models import model
+from qgen.runs.files import steps
+from qgen.runs.rundir import Claim
 from qgen.stages import run as stages
 from qgen.stages import sft
 from qgen.stages.context import Context

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qgen.runtime.remarks import remarks
+from qgen.runs.remarks import remarks
 from qgen.stages.symptoms import MANY, Symptoms, loops
 
 GOOD = "Problem: How many primes are below $100$?\nAnswer: 25"

@@ -7,8 +7,8 @@ from conftest import TINY, composed
 
 from qgen import data
 from qgen.rewards import registry, term
-from qgen.runtime.files import rows, steps
-from qgen.runtime.rundir import Claim
+from qgen.runs.files import rows, steps
+from qgen.runs.rundir import Claim
 from qgen.stages import run as stages
 
 SIZE = ("stage.per_device_train_batch_size=2", "stage.gradient_accumulation_steps=1", "stage.max_steps=6",

@@ -11,12 +11,12 @@ from conftest import CUBES, DIGITS, SPHERES, TINY, composed
 from proxy import Proxy
 
 from qgen import data
-from qgen.config import RewardConfig, TermConfig
-from qgen.problem import render
-from qgen.prompts import ask_like
+from qgen.data.prompts import ask_like
+from qgen.mathematics.problem import render
 from qgen.rewards import JudgeError, Rewards
-from qgen.runtime.files import append, rows
-from qgen.runtime.rundir import Claim
+from qgen.runs.files import append, rows
+from qgen.runs.rundir import Claim
+from qgen.settings.reward import RewardConfig, TermConfig
 from qgen.stages import run as stages
 from qgen.teachers import lessons, questions
 from qgen.teachers.client import Client, OutOfBudgetError

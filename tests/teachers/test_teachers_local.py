@@ -6,9 +6,10 @@ import shutil
 import pytest
 from conftest import TINY, composed
 
-from qgen import data, model
-from qgen.runtime.files import rows, steps
-from qgen.runtime.rundir import Claim
+from qgen import data
+from qgen.models import model
+from qgen.runs.files import rows, steps
+from qgen.runs.rundir import Claim
 from qgen.stages import run as stages
 from qgen.teachers import local
 

@@ -1,14 +1,18 @@
-"""Sources of problems, and what becomes of them: read, curated, split, and turned into chat rows."""
+"""Sources of problems, and what becomes of them: read, curated, split, and turned into chat rows.
+
+What a problem is, and whether it is one, does not belong here: mathematics has that. Nothing here imports torch.
+"""
 
 import hashlib
 from collections.abc import Callable, Iterable
 from itertools import islice
 
-from qgen.choices import Source
-from qgen.config import DataConfig, PromptConfig
 from qgen.data import champ, jsonl, openmath
 from qgen.data.curate import Corpus, curate
-from qgen.problem import Fault, Problem
+from qgen.mathematics.problem import Fault, Problem
+from qgen.settings.choices import Source
+from qgen.settings.data import DataConfig
+from qgen.settings.prompt import PromptConfig
 
 __all__ = ["Corpus", "fingerprint", "load"]
 

@@ -3,12 +3,12 @@
 import re
 from pathlib import Path
 
-from qgen.config import Config, to_yaml
 from qgen.data import Corpus, fingerprint, load
-from qgen.problem import Problem
-from qgen.runtime import rundir
-from qgen.runtime.files import read_json
-from qgen.runtime.origin import origin
+from qgen.mathematics.problem import Problem
+from qgen.runs import rundir
+from qgen.runs.files import read_json
+from qgen.runs.origin import origin
+from qgen.settings.config import Config, to_yaml
 
 
 def check(config: Config, corpus: Corpus, adapter: Path | None) -> None:

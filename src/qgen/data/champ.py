@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from importlib import resources
 
-from qgen.config import DataConfig
-from qgen.problem import Problem
+from qgen.mathematics.problem import Problem
 from qgen.runtime.strict import require
+from qgen.settings.data import DataConfig
 
 LICENCE = "MIT"
 _TOPICS = {"Number-Theory": "Number Theory"}

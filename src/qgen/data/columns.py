@@ -4,7 +4,7 @@ import math
 from decimal import Decimal
 from typing import Any
 
-from qgen import escapes
+from qgen.mathematics import escapes
 
 NEEDED = ("statement", "answer")
 EXACT = 2**53  # up to here a float holds every integer

@@ -6,10 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from qgen.config import DataConfig, PromptConfig
 from qgen.data.quality import quality
+from qgen.mathematics.problem import Fault, Problem, fault, misread
 from qgen.metrics.similarity import mask, near_duplicates
-from qgen.problem import Fault, Problem, fault, misread
+from qgen.settings.data import DataConfig
+from qgen.settings.prompt import PromptConfig
 
 NAMED = 3  # rows of a reason, at most
 

@@ -10,17 +10,17 @@
 | id | as an answer, and no row's before it; null or empty: FILE:LINE. data.fields.id=NONE where ids repeat |
 
 A list of one stands for what is in it. A row that holds anything else is left out and counted, with its line; what
-JSON's escapes made of LaTeX's single backslashes is restored, or the row left out (qgen/escapes.py).
+JSON's escapes made of LaTeX's single backslashes is restored, or the row left out (qgen/mathematics/escapes.py).
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from qgen.config import DataConfig
 from qgen.data import columns, topics
 from qgen.data.files import rows
-from qgen.problem import Fault, Problem
+from qgen.mathematics.problem import Fault, Problem
+from qgen.settings.data import DataConfig
 
 
 def read(config: DataConfig) -> Iterator[Problem | Fault]:

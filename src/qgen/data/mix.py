@@ -5,18 +5,19 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from qgen import escapes
-from qgen.choices import Kind
-from qgen.config import DataConfig, PromptConfig
 from qgen.data import columns, jsonl, recompute
 from qgen.data.curate import Corpus
+from qgen.data.prompts import lesson, reply, vary
+from qgen.mathematics import escapes
+from qgen.mathematics.problem import LABELS, Problem, misread, parse
 from qgen.metrics.similarity import SimilarityIndex
-from qgen.problem import LABELS, Problem, misread, parse
-from qgen.prompts import lesson, reply, vary
 from qgen.runtime.strict import hub
+from qgen.settings.choices import Kind
+from qgen.settings.data import DataConfig
+from qgen.settings.prompt import PromptConfig
 
 Row = dict[str, Any]
-Made = list[tuple[int, Row]]  # numbers and rows, as a file's
+NumberedRows = list[tuple[int, Row]]  # numbers and rows, as a file's
 RECOMPUTED = "recomputed"
 
 
@@ -41,7 +42,7 @@ def training_rows(corpus: Corpus, config: DataConfig, prompt: PromptConfig, seed
 
 
 def variations(
-    path: str, prompt: PromptConfig, heldout: list[Problem], near_duplicate: float, made: Made | None = None
+    path: str, prompt: PromptConfig, heldout: list[Problem], near_duplicate: float, made: NumberedRows | None = None
 ) -> list[Row]:
     """Rows {original, statement, answer, kind} of a JSONL file, or those that were made; `original` is a problem as
     `problem.render` writes it, and `kind`, if there is one, a name of choices.Kind."""

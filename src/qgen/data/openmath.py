@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from qgen.config import DataConfig
 from qgen.data import columns, topics
-from qgen.problem import Fault, Problem
+from qgen.mathematics.problem import Fault, Problem
 from qgen.runtime.strict import hub
+from qgen.settings.data import DataConfig
 
 NAME = "unsloth/OpenMathReasoning-mini"
 SPLIT = "cot"

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable
 
-from qgen import latex
-from qgen.problem import Problem, fault
+from qgen.mathematics import latex
+from qgen.mathematics.problem import Problem, fault
 
 _FIGURE = re.compile(
     r"\[asy\]|\\includegraphics|(?:figure|diagram|graph|picture|table) (?:above|below|shown|at right)", re.I

@@ -1,6 +1,6 @@
 """Parameter changes of problems as training data: other numbers, and the answers that SymPy finds for them.
 
-Computer algebra runs in processes of its own that are killed when they hang, as in rewards/agreement.py.
+Computer algebra runs in processes of its own that are killed when they hang, as in mathematics/equivalence.py.
 """
 
 import logging
@@ -16,9 +16,9 @@ from typing import Any
 from pebble import ProcessPool
 from tqdm import tqdm
 
-from qgen import computation
-from qgen.choices import Kind
-from qgen.problem import Problem, render
+from qgen.mathematics import computation
+from qgen.mathematics.problem import Problem, render
+from qgen.settings.choices import Kind
 
 EACH = 8  # variations made of one problem, at most
 SECONDS = 20.0  # for one problem

@@ -12,8 +12,8 @@ from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from qgen.mathematics.problem import Problem
 from qgen.metrics.similarity import tokens
-from qgen.problem import Problem
 
 LEVELS = np.arange(1, 6)
 

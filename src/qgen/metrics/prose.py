@@ -14,9 +14,9 @@ from collections import Counter
 import numpy as np
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from qgen import latex
-from qgen.problem import Problem
-from qgen.statement import sentences
+from qgen.mathematics import latex
+from qgen.mathematics.problem import Problem
+from qgen.mathematics.statement import sentences
 
 RARE = 3  # problems that a word must occur in to count as itself
 BACKOFF = 8.0  # how many observations the shorter context weighs

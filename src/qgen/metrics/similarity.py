@@ -72,6 +72,7 @@ class SimilarityIndex:
         return counts
 
     def add(self, texts: list[str]) -> None:
+        """Let further texts be found too."""
         if texts:
             self._append(self.vectors(texts))
 

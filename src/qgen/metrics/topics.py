@@ -6,8 +6,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
+from qgen.mathematics.problem import Problem
 from qgen.metrics.similarity import tokens
-from qgen.problem import Problem
 
 FOLDS = 5
 

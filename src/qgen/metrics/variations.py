@@ -3,7 +3,7 @@
 It is where it is a problem, related to its original, no copy, and keeps to what its kind demands:
 
     parameter     reads the same with numbers masked (edit similarity of at least .9); other numbers and another answer,
-                  which is SymPy's where the original's can be recomputed (computation.py)
+                  which is SymPy's where the original's can be recomputed (mathematics/computation.py)
     context       the same numbers and answer, among other things (Jaccard similarity of at most .3)
     application   at least half of the numbers, and three things or more that the original does not speak of
     harder        a higher level, as a regressor fitted to real problems' levels estimates it (metrics/difficulty.py)
@@ -24,14 +24,14 @@ from difflib import SequenceMatcher
 
 import numpy as np
 
-from qgen import latex
-from qgen.answers import plain
-from qgen.choices import Kind
+from qgen.mathematics import latex
+from qgen.mathematics.answers import plain
+from qgen.mathematics.problem import Fault, Problem
 from qgen.metrics.copies import JACCARD, Copies
 from qgen.metrics.difficulty import DifficultyModel
 from qgen.metrics.meaning import Embed
 from qgen.metrics.similarity import mask, tokens
-from qgen.problem import Fault, Problem
+from qgen.settings.choices import Kind
 
 MASKED = 0.9  # edit similarity of a parameter change, numbers and letters masked
 THINGS = 0.3  # Jaccard similarity of what a context change and its original speak of
@@ -42,7 +42,7 @@ Checked = Callable[[list[tuple[Problem, Problem]]], list[bool | None]]  # whethe
 
 
 @dataclass(frozen=True)
-class Verdict:
+class VariationVerdict:
     """What a text is as a variation. `fault` is one of a few stable words, or None; the similarities to the original
     are from 0 to 1, of meaning and of form (edit similarity, numbers and letters masked), 0 for what is no problem."""
 
@@ -69,7 +69,14 @@ class Judge:
         self.levels = _levels(corpus)
         self.related = _threshold(corpus, embed)
 
-    def verdicts(self, originals: list[Problem], varied: list[Problem | Fault], kinds: list[Kind]) -> list[Verdict]:
+    def verdicts(
+        self, originals: list[Problem], varied: list[Problem | Fault], kinds: list[Kind]
+    ) -> list[VariationVerdict]:
+        """What each variation is worth, in the order given.
+
+        Args:
+            originals, varied, kinds: of one length: what was to be varied, what became of it, and how it was to differ.
+        """
         good = [i for i, p in enumerate(varied) if isinstance(p, Problem)]
         before, after = [originals[i] for i in good], [varied[i] for i in good]
         vectors = [self.embed([p.statement for p in part]) for part in (before, after)]
@@ -77,17 +84,17 @@ class Judge:
         levels = [self.levels.predict([p.statement for p in part]) if good and self.levels else None
                   for part in (before, after)]  # fmt: skip
         known = self.copies.degree([p.statement for p in after]) if good else []
-        found = [Verdict("no problem")] * len(varied)
+        found = [VariationVerdict("no problem")] * len(varied)
         for at, i in enumerate(good):
             shape = structural(before[at].statement, after[at].statement)
             harder = None if levels[0] is None else float(levels[1][at] - levels[0][at])
             wrong = self._fault(before[at], after[at], kinds[i], near[at], shape, known[at], harder)
-            found[i] = Verdict(wrong, float(near[at]), shape)
+            found[i] = VariationVerdict(wrong, float(near[at]), shape)
         asked = [i for i in good if kinds[i] is Kind.parameter and found[i].fault is None]
         right = self.check([(originals[i], varied[i]) for i in asked]) if self.check else [None] * len(asked)
         for i, answer in zip(asked, right, strict=True):
             if answer is False:
-                found[i] = Verdict("wrong answer", found[i].semantic, found[i].structural)
+                found[i] = VariationVerdict("wrong answer", found[i].semantic, found[i].structural)
         return found
 
     def _fault(

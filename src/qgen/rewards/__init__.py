@@ -1,4 +1,7 @@
-"""Rewards: the terms that a config enables, gated, weighted and handed to GRPO one function a term."""
+"""Rewards: the terms that a config enables, gated, weighted and handed to GRPO one function a term.
+
+Nothing here imports TRL or trains; measures that no term is made of are in metrics.
+"""
 
 import copy
 import time
@@ -6,9 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from qgen.choices import Language, Normalize
-from qgen.config import RewardConfig, TeacherConfig
-from qgen.problem import Problem
+from qgen.mathematics.problem import Problem
 from qgen.rewards import (  # noqa: F401 (they register)
     difficulty,
     diversity,
@@ -22,14 +23,18 @@ from qgen.rewards import (  # noqa: F401 (they register)
 )
 from qgen.rewards.normalize import ZScore
 from qgen.rewards.registry import Completion, JudgeError, build, call, find, parsed, term, text
+from qgen.rewards.solver import Solver
 from qgen.runtime import ranks
+from qgen.settings.choices import Language, Normalize
+from qgen.settings.reward import RewardConfig
+from qgen.settings.teacher import TeacherConfig
 
 if TYPE_CHECKING:
     from qgen.rewards.base import Base
 
-__all__ = ["JudgeError", "Rewards", "Scores", "check", "parsed", "term", "text"]
+__all__ = ["JudgeError", "RewardScores", "Rewards", "check", "parsed", "term", "text"]
 
-Sink = Callable[[list, list[Completion], "Scores", dict[str, Any]], None]
+Sink = Callable[[list, list[Completion], "RewardScores", dict[str, Any]], None]
 
 
 def check(config: RewardConfig) -> None:
@@ -44,7 +49,7 @@ def check(config: RewardConfig) -> None:
 
 
 @dataclass(frozen=True)
-class Scores:
+class RewardScores:
     """What a batch of completions is worth, one entry a completion."""
 
     terms: dict[str, list[float | None]]  # raw values of each term, 0 to 1, or None
@@ -58,6 +63,7 @@ class Scores:
         return {name: sum(values) / len(values) if values else None for name, values in known.items()}
 
     def row(self, i: int) -> dict[str, float | None]:
+        """The value of each term for completion i, rounded to four digits; None where a term gave none."""
         return {name: None if values[i] is None else round(values[i], 4) for name, values in self.terms.items()}
 
 
@@ -83,14 +89,14 @@ class Rewards:
         check(config)
         self.config = config
         self.weights = {name: enabled.weight for name, enabled in config.terms.items()}
-        self.solver = base.solver(config.solver, corpus) if base and config.solver else None
+        self.solver = Solver(base, config.solver, corpus) if base and config.solver else None
         offered = {"corpus": corpus, "base": base, "solver": self.solver, "teacher": judge, "language": language}
         self.terms = {name: build(name, enabled.params, **offered) for name, enabled in config.terms.items()}
         self.zscore = ZScore(config.window) if config.normalize is Normalize.zscore else None
         self.sink: Sink | None = None
         self._batch: tuple[list[Completion] | None, dict[str, list]] = (None, {})
 
-    def score(self, prompts: list, completions: list[Completion], **columns: Any) -> Scores:
+    def score(self, prompts: list, completions: list[Completion], **columns: Any) -> RewardScores:
         """Score completions without remembering them.
 
         What the gate refuses has 0 in every term, and the other terms never see it: a solver is not asked about
@@ -118,7 +124,7 @@ class Rewards:
             sum(self.weights[name] * values[i] for name, values in terms.items() if values[i] is not None)
             for i in range(count)
         ]
-        return Scores(terms, total, facts, time.perf_counter() - began)
+        return RewardScores(terms, total, facts, time.perf_counter() - began)
 
     def notes(self) -> list[str]:
         """What a person should know of the terms before reading their figures, a sentence a term."""
@@ -139,6 +145,7 @@ class Rewards:
         return [TermFunction(self, name) for name in self.terms]
 
     def trl_weights(self) -> list[float]:
+        """The terms' weights in the order of the functions that TRL is handed."""
         return list(self.weights.values())
 
     def aggregation(self) -> str:

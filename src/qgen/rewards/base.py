@@ -1,25 +1,21 @@
 """The frozen base: the policy's own weights with its adapter switched off, so that a judge costs no memory."""
 
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING
 
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from qgen.config import PromptConfig, SamplingConfig, SolverConfig
+from qgen.data.prompts import solve
+from qgen.engine.compiled import SMALLEST, CompiledWriter
+from qgen.engine.decoder import bytes_of_cache
+from qgen.engine.rollout import Completion, generate
 from qgen.metrics.loss import text_losses
-from qgen.problem import Problem
-from qgen.prompts import solve
 from qgen.runtime import ranks
-from qgen.runtime.compiled import SMALLEST, Writer
-from qgen.runtime.decoder import bytes_of_cache
 from qgen.runtime.memory import free
-from qgen.runtime.rollout import Completion, generate
 from qgen.runtime.shards import whole
-
-if TYPE_CHECKING:
-    from qgen.rewards.solver import Solver
-
+from qgen.settings.prompt import PromptConfig
+from qgen.settings.reward import SolverConfig
+from qgen.settings.sampling import SamplingConfig
 
 ATTEMPTS = 512  # at once, at most
 STATEMENT = 512  # tokens of a problem as a solver is asked for it, at most
@@ -41,7 +37,7 @@ class Base:
         tokenizer: PreTrainedTokenizerBase,
         prompt: PromptConfig,
         batch_size: int = 32,
-        writer: Writer | None = None,
+        writer: CompiledWriter | None = None,
     ):
         self.model, self.tokenizer, self.prompt, self.batch_size = model, tokenizer, prompt, batch_size
         self.writer = writer and writer.twin()
@@ -77,11 +73,6 @@ class Base:
         while rows > SMALLEST and bytes_of_cache(self.model.config, rows, tokens + STATEMENT, itemsize) > free() // 4:
             rows //= 2
         return rows
-
-    def solver(self, config: SolverConfig, corpus: list[Problem]) -> "Solver":
-        from qgen.rewards.solver import Solver
-
-        return Solver(self, config, corpus)
 
     @contextmanager
     def _adapter_off(self):

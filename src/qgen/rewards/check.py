@@ -1,15 +1,15 @@
 """Do the rewards tell real problems from spoiled ones? python -m qgen.rewards.check [reward=NAME] [key=value ...]
 
-Every real problem is scored by rewards that have not seen it, and so is what each control (metrics/controls.py) makes
-of it. The area under the ROC curve says how often a real problem scores higher than a spoiled one. The figures are
-also written to check/separations.json in the run's directory.
+Every real problem is scored by rewards that have not seen it, and so is what each control (evaluation/controls.py)
+makes of it. The area under the ROC curve says how often a real problem scores higher than a spoiled one. The figures
+are also written to check/separations.json in the run's directory.
 """
 
 import os
 import random
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 
@@ -17,30 +17,20 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
-from qgen.choices import Backend
 from qgen.cli import entry
-from qgen.config import Config
-from qgen.metrics.controls import CONTROLS
-from qgen.problem import Problem, fault, render
+from qgen.evaluation.controls import CONTROLS
+from qgen.mathematics.problem import Problem, fault, render
+from qgen.reporting.tables import separation_table, show
 from qgen.rewards import Rewards, check
-from qgen.runtime.files import write_json
-from qgen.tables import separation_table, show
+from qgen.rewards.separation import Separation
+from qgen.runs.files import write_json
+from qgen.settings.choices import Backend
+from qgen.settings.config import Config
 
 PROBLEMS = 300  # real problems that are scored, at most
 FOLDS = 5
 GOAL = 0.9
 ASKED = ("shuffle", "stuff", "copy", "numbers", "truncate")  # the controls that must reach the goal
-
-
-@dataclass(frozen=True)
-class Separation:
-    """How the rewards tell one control from real problems."""
-
-    control: str
-    total: tuple[float, float, float]  # AUROC of the weighted total, and its 95 % interval (bootstrap over problems)
-    terms: dict[str, float]  # AUROC of each term by itself
-    mean: float  # mean total of the spoiled problems
-    above: float  # share of them at or above the 10th percentile of real ones
 
 
 def separations(
@@ -111,7 +101,8 @@ def _auroc(good: np.ndarray, bad: np.ndarray) -> float:
 
 def run(config: Config, out: Path, plain: dict) -> None:
     """Print the table and keep it; raise RuntimeError where a control that must be told from real problems is not."""
-    from qgen import data, scripts
+    from qgen import data
+    from qgen.data import scripts
     from qgen.runtime.quiet import quiet
 
     check(config.reward)
@@ -120,7 +111,7 @@ def run(config: Config, out: Path, plain: dict) -> None:
     base = None
     if config.reward.solver or "natural" in config.reward.terms:
         quiet()
-        from qgen.model import load
+        from qgen.models.model import load
         from qgen.rewards.base import Base
 
         config.model.backend = Backend.hf

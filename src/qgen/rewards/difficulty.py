@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qgen.mathematics.problem import Problem
 from qgen.metrics.difficulty import LEVELS, DifficultyModel, ease
-from qgen.problem import Problem
 from qgen.rewards.registry import Completion, parsed, term
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from qgen.mathematics.problem import Problem
 from qgen.metrics.similarity import SimilarityIndex, mask
-from qgen.problem import Problem
 from qgen.rewards.registry import Completion, parsed, term
 
 

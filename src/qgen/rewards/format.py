@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import binom
 
-from qgen.answers import plain
-from qgen.choices import Language
+from qgen.data.scripts import SCRIPTS, scripts
+from qgen.mathematics.answers import plain
+from qgen.mathematics.problem import Problem
 from qgen.metrics.prose import Prose
-from qgen.problem import Problem
 from qgen.rewards.registry import Completion, parsed, term
-from qgen.scripts import SCRIPTS, scripts
+from qgen.settings.choices import Language
 
 
 @term("format")

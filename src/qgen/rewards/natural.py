@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qgen.problem import Problem
+from qgen.mathematics.problem import Problem
 from qgen.rewards.registry import Completion, parsed, term
 
 if TYPE_CHECKING:

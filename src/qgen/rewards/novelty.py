@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from qgen.mathematics.problem import Problem
 from qgen.metrics.similarity import SimilarityIndex, leave_one_out, mask
-from qgen.problem import Problem
 from qgen.rewards.registry import Completion, parsed, term
 
 CONTAINED = 0.95  # share of a known problem's weight that makes a problem hold it whole

@@ -29,16 +29,13 @@ from importlib import metadata
 from numbers import Real
 from typing import Any
 
-from qgen.problem import Fault, Problem, parse
+from qgen.mathematics.equivalence import JudgeError
+from qgen.mathematics.problem import Fault, Problem, parse
 
 Completion = str | list[dict[str, str]]
 Term = Callable[..., list[float | None]]
 TERMS: dict[str, Callable] = {}
 GROUP = "qgen.rewards"
-
-
-class JudgeError(RuntimeError):
-    """A reward term broke, as against a completion that is worth nothing. The cause is chained."""
 
 
 def term(name: str) -> Callable:

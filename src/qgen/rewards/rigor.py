@@ -2,10 +2,10 @@
 
 import re
 
-from qgen import latex
-from qgen.problem import Problem
+from qgen.mathematics import latex
+from qgen.mathematics.problem import Problem
+from qgen.mathematics.statement import question, sentences
 from qgen.rewards.registry import Completion, parsed, term
-from qgen.statement import question, sentences
 
 
 @term("rigor")

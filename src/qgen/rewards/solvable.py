@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from qgen.problem import Problem
+from qgen.mathematics.problem import Problem
 from qgen.rewards.registry import Completion, parsed, term
 
 if TYPE_CHECKING:

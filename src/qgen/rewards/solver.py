@@ -4,9 +4,9 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from qgen.config import SolverConfig
-from qgen.problem import Problem
-from qgen.rewards.agreement import Agreement, final_answer
+from qgen.mathematics.equivalence import AnswerComparer, final_answer
+from qgen.mathematics.problem import Problem
+from qgen.settings.reward import SolverConfig
 
 if TYPE_CHECKING:
     from qgen.rewards.base import Base
@@ -49,7 +49,7 @@ class Solver:
 
     def __init__(self, base: "Base", config: SolverConfig, corpus: list[Problem]):
         self.base, self.config = base, config
-        self.agreement = Agreement(config.time_out)
+        self.agreement = AnswerComparer(config.time_out)
         self.keep = False  # True: parts of the last batch are not solved again (the check, which resumes nothing)
         self._known: dict[tuple[str, str], Votes] = {}
         tried = random.Random(0).sample(corpus, min(config.calibrate, len(corpus)))

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from qgen.problem import Problem
+from qgen.mathematics.problem import Problem
 from qgen.rewards.registry import Completion, parsed, term
-from qgen.teachers.config import TeacherConfig
+from qgen.settings.teacher import TeacherConfig
 
 
 @term("teacher")

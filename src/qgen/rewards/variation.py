@@ -1,10 +1,10 @@
 """variation: is the completion a variation of the problem that it was asked to vary, and of the kind?"""
 
-from qgen.choices import Kind
+from qgen.mathematics.problem import Problem, parse
 from qgen.metrics.similarity import SimilarityIndex, mask
 from qgen.metrics.variations import Judge
-from qgen.problem import Problem, parse
 from qgen.rewards.registry import Completion, parsed, term
+from qgen.settings.choices import Kind
 
 
 @term("variation")

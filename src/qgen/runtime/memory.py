@@ -17,7 +17,7 @@ import psutil
 import torch
 from transformers import TrainerCallback
 
-from qgen.config import MemoryConfig
+from qgen.settings.runtime import MemoryConfig
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Memory:
 
     @property
     def share(self) -> float:
+        """What is reserved of the device's memory, 0 to 1."""
         return self.reserved / self.total
 
 

@@ -18,9 +18,9 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
-from qgen.choices import Backend, Rollout
-from qgen.config import ModelConfig
 from qgen.runtime import ranks
+from qgen.settings.choices import Backend, Rollout
+from qgen.settings.model import ModelConfig
 
 FILE = "conf/accelerate/fsdp2.yaml"
 WRITERS = (Rollout.auto, Rollout.generate)

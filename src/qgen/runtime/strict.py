@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
-from qgen.runtime import redact
 from qgen.runtime.quiet import quiet
+from qgen.text import redact
 
 
 def require(module: str, install: str) -> ModuleType:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from peft import PeftModel
 
+from qgen.runs.files import link_tree, write_json
+from qgen.runs.rundir import ADAPTER, BEST
 from qgen.runtime import ranks
-from qgen.runtime.files import link_tree, write_json
-from qgen.runtime.rundir import ADAPTER, BEST
 from qgen.runtime.shards import save_adapter
 
 
@@ -45,6 +45,7 @@ class Best:
         fresh.rename(self.folder)
 
     def keep_in(self, checkpoint: Path) -> None:
+        """Put the best adapter into a checkpoint, so that a resumed stage knows it. Only the first rank does."""
         if self.step is not None and ranks.first():
             link_tree(self.folder, checkpoint / BEST)
 

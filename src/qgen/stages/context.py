@@ -8,15 +8,15 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedTokenizerBase
 
-from qgen.backends import unsloth
-from qgen.choices import Backend
-from qgen.config import Config
 from qgen.data import Corpus
-from qgen.model import resolve_dtype
-from qgen.rewards import Rewards, Scores
+from qgen.engine.compiled import CompiledWriter
+from qgen.models import unsloth
+from qgen.models.model import resolve_dtype
+from qgen.rewards import Rewards, RewardScores
+from qgen.runs.tracking import Tracker
 from qgen.runtime import ranks
-from qgen.runtime.compiled import Writer
-from qgen.runtime.tracking import Tracker
+from qgen.settings.choices import Backend
+from qgen.settings.config import Config
 from qgen.stages.symptoms import Symptoms
 
 
@@ -32,7 +32,7 @@ class Context:
     rewards: Rewards
     tracker: Tracker
     symptoms: Symptoms
-    writer: Writer | None = None  # who writes completions by model.rollout; None: the policy itself
+    writer: CompiledWriter | None = None  # who writes completions by model.rollout; None: the policy itself
     reference: Any = None  # with Unsloth: what TRL's own class makes of the arguments
 
     def arguments(self, config_class: type, **own: Any) -> Any:
@@ -74,7 +74,7 @@ class Context:
             arguments.__dict__["_setup_devices"] = torch.device("cpu")
         return arguments
 
-    def keep(self, mode: str, step: int, columns: dict[str, list], texts: list[str], scores: Scores) -> None:
+    def keep(self, mode: str, step: int, columns: dict[str, list], texts: list[str], scores: RewardScores) -> None:
         """Write completions with their requests' columns and scores to samples.jsonl, and look out for what a run that
         goes wrong shows."""
         self.symptoms.see(mode, step, texts, scores.total)

@@ -1,17 +1,17 @@
 """Distillation: training on what a teacher writes. teacher=self is best-of-n: the model's own winners by reward;
-teacher=api (taught.py) makes lessons of them; teacher=local (on_policy.py) needs no text, but logits."""
+teacher=api (distill_api.py) makes lessons of them; teacher=local (on_policy.py) needs no text, but logits."""
 
 import random
 
 from transformers import Trainer
 
-from qgen.choices import Teacher
-from qgen.prompts import request
+from qgen.data.prompts import request
+from qgen.engine.rollout import Completion, generate
+from qgen.runs.rundir import WINNERS, once
 from qgen.runtime import ranks
-from qgen.runtime.rollout import Completion, generate
-from qgen.runtime.rundir import WINNERS, once
 from qgen.runtime.shards import whole
-from qgen.stages import on_policy, sft, taught
+from qgen.settings.choices import Teacher
+from qgen.stages import distill_api, on_policy, sft
 from qgen.stages.context import Context
 
 
@@ -23,7 +23,7 @@ def build(context: Context) -> Trainer:
         return on_policy.build(context)
     won = once(
         context.out / WINNERS,
-        lambda: taught.lessons(context, best_of_n) if teacher is Teacher.api else best_of_n(context),
+        lambda: distill_api.lessons(context, best_of_n) if teacher is Teacher.api else best_of_n(context),
     )
     return sft.trainer(context, [{"prompt": row["prompt"], "completion": row["completion"]} for row in won], needed=1)
 

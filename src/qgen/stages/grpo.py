@@ -7,10 +7,10 @@ from itertools import chain
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
-from qgen.choices import Rollout
-from qgen.prompts import epochs
-from qgen.rewards import Scores, text
+from qgen.data.prompts import epochs
+from qgen.rewards import RewardScores, text
 from qgen.runtime import ranks
+from qgen.settings.choices import Rollout
 from qgen.stages.context import Context
 from qgen.stages.guard import steps_per_rollout
 
@@ -83,7 +83,7 @@ def build(context: Context) -> GRPOTrainer:
             f"what is written at once is trained on for {lasts} steps"
         )
 
-    def keep(prompts: list, written: list, scores: Scores, columns: dict) -> None:
+    def keep(prompts: list, written: list, scores: RewardScores, columns: dict) -> None:
         context.keep("train", columns["trainer_state"].global_step, columns, [text(c) for c in written], scores)
         for name, mean in scores.means().items():  # of the raw values, whatever the normalisation
             columns["log_metric"](f"terms/{name}", float("nan") if mean is None else mean)

@@ -15,9 +15,9 @@ from accelerate.utils.memory import should_reduce_batch_size
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from qgen.rewards import Rewards
+from qgen.runs.saved import STATE
 from qgen.runtime import ranks
 from qgen.runtime.memory import clean
-from qgen.runtime.saved import STATE
 
 log = logging.getLogger(__name__)
 

@@ -9,25 +9,27 @@ from peft import PeftModel
 from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer, TrainerCallback
 
 from qgen import data
-from qgen.backends import unsloth
-from qgen.choices import Backend
-from qgen.config import Config
-from qgen.model import fingerprint, load
-from qgen.problem import Problem, parse
+from qgen.engine import rollout
+from qgen.mathematics.problem import Problem, parse
+from qgen.models import unsloth
+from qgen.models.model import fingerprint, load
 from qgen.rewards import Rewards
 from qgen.rewards.base import Base
-from qgen.runtime import attention, memory, oom, ranks, rollout, rundir, shards
-from qgen.runtime.checkpoints import StateCallback, read_state, write_state
-from qgen.runtime.environment import environment
-from qgen.runtime.files import link_tree, rows, steps, write_json
-from qgen.runtime.finite import Finite
+from qgen.runs import rundir
+from qgen.runs.checkpoints import StateCallback, read_state, write_state
+from qgen.runs.environment import environment
+from qgen.runs.files import link_tree, rows, steps, write_json
+from qgen.runs.remarks import learned_nothing
+from qgen.runs.saved import step_of
+from qgen.runs.tracking import Tracker, tracking
+from qgen.runtime import attention, memory, ranks, shards
 from qgen.runtime.memory import MemoryMonitor
 from qgen.runtime.progress import ProgressBar
-from qgen.runtime.remarks import learned_nothing
-from qgen.runtime.saved import step_of
-from qgen.runtime.tracking import Tracker, tracking
-from qgen.stages import distill, grpo, sft
+from qgen.settings.choices import Backend
+from qgen.settings.config import Config
+from qgen.stages import distill, grpo, oom, sft
 from qgen.stages.context import Context
+from qgen.stages.finite import Finite
 from qgen.stages.guard import Guard, steps_per_rollout
 from qgen.stages.symptoms import Symptoms
 from qgen.stages.validation import Validation
@@ -35,7 +37,7 @@ from qgen.stages.validation import Validation
 BUILD = {"sft": sft.build, "grpo": grpo.build, "distill": distill.build}
 
 
-class Metrics(TrainerCallback):
+class MetricsCallback(TrainerCallback):
     """Each step's log as a row of metrics.jsonl; then the stage may end."""
 
     def __init__(self, tracker: Tracker, finite: Finite):
@@ -74,9 +76,11 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
     base_hash = fingerprint(config.model, model)
     rundir.same_base(checkpoint or adapter, base_hash)
     print(f"{config.stage.name}: from {adapter or 'the base model'}; attention: {running}")
-    steady = config.stage.name == "grpo"  # each step writes; other stages do now and then, and train in the memory
-    at_once = max(config.sampling.batch_size, config.stage.rollouts if steady else 0)
-    writer, chosen = rollout.choose(config.model, at_once, model, tokenizer, resident=steady)
+    writes_each_step = (
+        config.stage.name == "grpo"
+    )  # each step writes; other stages do now and then, and train in the memory
+    at_once = max(config.sampling.batch_size, config.stage.rollouts if writes_each_step else 0)
+    writer, chosen = rollout.choose(config.model, at_once, model, tokenizer, resident=writes_each_step)
     print(f"rollout: {chosen}")
     base = Base(model, tokenizer, config.prompt, config.sampling.batch_size, writer)
     rewards = Rewards(config.reward, corpus.train, base, config.judge, config.prompt.language)
@@ -99,8 +103,8 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
         guard = Guard(rewards, out / rundir.SAMPLES, lambda: trainer._total_train_tokens)
         finite = Finite(config, out, running, state.get("finite"))
         build = BUILD[config.stage.name]
-        early = build is not distill.build and not finished  # which writes files itself
-        trainer = build(context) if early else None
+        built_first = build is not distill.build and not finished  # which writes files itself
+        trainer = build(context) if built_first else None
         ranks.wait()  # every rank has read what is there
         if ranks.first():
             rundir.begin(given, out, claim)
@@ -182,7 +186,15 @@ def _equip(
     finite.equip(trainer)
     trainer.remove_callback(PrinterCallback)
     trainer.create_model_card = lambda *_, **__: None  # TRL's says nothing that qgen has checked
-    for callback in (finite, validation, bar, context.symptoms, Metrics(context.tracker, finite), monitor, *after):
+    for callback in (
+        finite,
+        validation,
+        bar,
+        context.symptoms,
+        MetricsCallback(context.tracker, finite),
+        monitor,
+        *after,
+    ):
         trainer.add_callback(callback)
 
 

@@ -10,19 +10,19 @@ from pathlib import Path
 
 from transformers import TrainerCallback
 
-from qgen.config import SamplingConfig
 from qgen.data import fingerprint
+from qgen.data.prompts import lesson, requests
+from qgen.engine.rollout import generate
+from qgen.mathematics.problem import Problem
 from qgen.metrics.loss import completion_loss
-from qgen.problem import Problem
-from qgen.prompts import lesson, requests
 from qgen.rewards import parsed
+from qgen.runs.files import Row, rows, steps
+from qgen.runs.rundir import ADAPTER, SAMPLES, SUMMARY, prune
+from qgen.runs.saved import step_of
 from qgen.runtime import ranks
-from qgen.runtime.files import Row, rows, steps
 from qgen.runtime.finite import NotFiniteError
-from qgen.runtime.rollout import generate
-from qgen.runtime.rundir import ADAPTER, SAMPLES, SUMMARY, prune
-from qgen.runtime.saved import step_of
 from qgen.runtime.shards import whole
+from qgen.settings.sampling import SamplingConfig
 from qgen.stages.best import Best
 from qgen.stages.context import Context
 
@@ -113,6 +113,13 @@ class Validation(TrainerCallback):
         return None
 
     def measure(self, step: int) -> Row:
+        """Have the policy answer the held-out requests, score what it wrote, measure the held-out loss, and track both.
+
+        Args:
+            step: optimizer steps done.
+
+        Returns the row that validation.jsonl gets.
+        """
         context = self.context
         config = context.config
         prompts = [r["prompt"] for r in self.requests]

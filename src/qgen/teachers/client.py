@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from qgen.runtime.strict import require
+from qgen.settings.teacher import TeacherConfig
 from qgen.teachers import completion
-from qgen.teachers.config import TeacherConfig
 from qgen.teachers.ledger import Cost, Ledger
 from qgen.teachers.questions import Question, Reply, short
 from qgen.teachers.server import ADDRESS, KEY, MODEL, URL, server

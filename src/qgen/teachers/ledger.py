@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from qgen.runtime.files import Row, append
+from qgen.runs.files import Row, append
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Cost:
         return Cost(self.tokens - other.tokens, self.money - other.money)
 
     def within(self, limit: "Cost") -> bool:
+        """Whether neither tokens nor money are above a limit's."""
         return self.tokens <= limit.tokens and self.money <= limit.money + 1e-9
 
 

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field, replace
 
-from qgen.choices import Kind
-from qgen.config import Config
-from qgen.problem import Problem, fault
-from qgen.prompts import Message, improve, variation
+from qgen.data.prompts import Message, improve, variation
+from qgen.mathematics.problem import Problem, fault
+from qgen.settings.choices import Kind
+from qgen.settings.config import Config
 from qgen.teachers import questions
 from qgen.teachers.client import Client, OutOfBudgetError
 from qgen.teachers.questions import Scores, Written
@@ -28,7 +28,7 @@ class Lesson:
 
 
 @dataclass
-class Verdict:
+class TeacherVerdict:
     """What the teacher made of one problem. `whole` is False where the budget ended it."""
 
     scores: Scores | None = None
@@ -36,7 +36,7 @@ class Verdict:
     whole: bool = True
 
 
-def teach(client: Client, config: Config, drafts: list[tuple[list[Message], Problem]]) -> list[Verdict]:
+def teach(client: Client, config: Config, drafts: list[tuple[list[Message], Problem]]) -> list[TeacherVerdict]:
     """A verdict on each of the student's problems.
 
     A problem that scores teacher.keep or more on average is taught as it is; any other is improved, and what the
@@ -50,7 +50,7 @@ def teach(client: Client, config: Config, drafts: list[tuple[list[Message], Prob
     language, solution = prompt.language.value, prompt.solution
     kinds = list(Kind)
 
-    async def learn(index: int, request: list[Message], problem: Problem, verdict: Verdict) -> None:
+    async def learn(index: int, request: list[Message], problem: Problem, verdict: TeacherVerdict) -> None:
         verdict.scores = await client.ask(questions.score(problem, language))
         if verdict.scores is None:
             return
@@ -74,8 +74,8 @@ def teach(client: Client, config: Config, drafts: list[tuple[list[Message], Prob
                 made = replace(_problem(varied, best), level=asked["level"])
                 verdict.lessons.append(Lesson(kind.value, asked["prompt"], made))
 
-    async def one(draft: tuple[int, tuple[list[Message], Problem]]) -> Verdict:
-        verdict = Verdict()
+    async def one(draft: tuple[int, tuple[list[Message], Problem]]) -> TeacherVerdict:
+        verdict = TeacherVerdict()
         try:
             await learn(draft[0], *draft[1], verdict)
         except OutOfBudgetError:

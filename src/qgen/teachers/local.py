@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from qgen.config import Config
-from qgen.model import load_base, weights
+from qgen.models.model import load_base, weights
 from qgen.runtime.strict import hub
+from qgen.settings.config import Config
 
 
 def load(config: Config, student: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from qgen.choices import Kind, Structured
-from qgen.escapes import restored
-from qgen.problem import ANSWER_CHARS, STATEMENT_CHARS, Problem, render
+from qgen.mathematics.escapes import restored
+from qgen.mathematics.problem import ANSWER_CHARS, STATEMENT_CHARS, Problem, render
+from qgen.settings.choices import Kind, Structured
 
 Mark = Field(ge=1, le=5)
 Text = Annotated[str, AfterValidator(restored)]  # a teacher forgets to double a backslash now and then
@@ -17,6 +17,8 @@ Short = Annotated[str, AfterValidator(partial(restored, bare=True))]
 
 
 class Reply(BaseModel):
+    """What any reply is: an object of these keys and no others, of their own types."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
@@ -31,6 +33,7 @@ class Scores(Reply):
 
     @property
     def mean(self) -> float:
+        """The mean of the marks, 1 to 5."""
         marks = self.model_dump().values()
         return sum(marks) / len(marks)
 

@@ -9,7 +9,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.naive_bayes import ComplementNB
 from sklearn.pipeline import make_pipeline
 
-from qgen.problem import Problem
+from qgen.mathematics.problem import Problem
 from qgen.rewards import parsed, text
 
 

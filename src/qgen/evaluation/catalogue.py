@@ -1,0 +1,52 @@
+"""Which metrics there are, what each says, and the controls that it must tell from real problems to be believed."""
+
+from dataclasses import dataclass
+
+SPOILED = ("shuffle", "stuff", "copy", "numbers", "truncate")  # what no usable problem is
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What one measure of the evaluation is called, says, and must be able to tell apart."""
+
+    name: str
+    label: str
+    better: str  # higher, lower, or real: the nearer to real problems the better
+    controls: tuple[str, ...]  # which it must tell from real problems
+    explain: str
+    unit: str = "share"  # or number
+    whole: bool = False  # of a set, rather than a mean over outputs
+
+
+METRICS = (
+    Metric("format_yield", "format yield", "higher", ("truncate",), "outputs that parse as one problem with an answer"),
+    Metric("usable", "usable yield", "higher", SPOILED,
+           "outputs that parse, copy no known problem, repeat no earlier one and read as naturally as real ones"),
+    Metric("copies", "copies", "lower", ("copy",),
+           "problems that copy a training problem: 5-gram Jaccard similarity of .8, or 13 words in a row"),
+    Metric("copies_masked", "masked copies", "lower", ("copy", "numbers"), "the same with numbers and letters masked"),
+    Metric("novelty", "novelty", "real", ("copy", "numbers"),
+           "problems farther from every training problem (TF-IDF, plain and masked) than the median real one"),
+    Metric("naturalness", "natural", "higher", ("shuffle", "stuff"),
+           "problems whose likelihood under the frozen base lies where the middle 90 % of real problems' do"),
+    Metric("difficulty", "level error", "lower", ("levels",),
+           "levels between the level asked for and the one estimated from the text", unit="number"),
+    Metric("topic", "on topic", "higher", ("topics",), "problems that a classifier finds to be of the topic asked for"),
+    Metric("diversity", "diversity", "higher", ("collapse",),
+           "Vendi score of the problems, as a share of that of as many real ones", unit="number", whole=True),
+    Metric("self_bleu", "self-BLEU", "lower", ("collapse",),
+           "BLEU of a problem against the ten others nearest in length, numbers masked", unit="number", whole=True),
+    Metric("distinct", "distinct", "higher", ("collapse",),
+           "problems that are left when those that differ in numbers alone count once", whole=True),
+    Metric("topic_coverage", "topics covered", "higher", ("collapse",), "topics that a problem of a subset is about",
+           whole=True),
+    Metric("topic_entropy", "topic entropy", "real", ("collapse",),
+           "entropy of the problems' topics, as a share of the highest possible", unit="number", whole=True),
+    Metric("solvable", "solvable yield", "higher", ("answers",),
+           "outputs on whose answer independent attempts by the solver clearly agree"),
+    Metric("key", "right answers", "higher", ("answers",), "attempts by the solver that arrive at the answer given",
+           unit="number"),
+    Metric("solver_difficulty", "ease error", "lower", ("levels",),
+           "distance of the share of attempts that agree from the share that the level asks for", unit="number"),
+)  # fmt: skip
+BY_SOLVER = ("solvable", "key", "solver_difficulty")

@@ -1,0 +1,125 @@
+"""From a run to figures: its models answer the same held-out requests, and what they wrote is measured.
+
+Nothing that takes seconds to import is imported before it is known that the run can be measured.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qgen.evaluation import outputs
+from qgen.runs import rundir
+from qgen.runs.files import write_json
+from qgen.runtime.quiet import quiet
+from qgen.settings.choices import Task
+from qgen.settings.config import Config
+from qgen.settings.evaluate import EvaluateConfig
+from qgen.settings.model import ModelConfig
+from qgen.settings.reward import SolverConfig
+from qgen.settings.sampling import SamplingConfig
+
+if TYPE_CHECKING:
+    from qgen.data import Corpus
+    from qgen.evaluation.sets import OutputSet
+    from qgen.rewards.solver import Solver
+
+FOLDER, RESULT, VARIATIONS, OUTPUTS = "evaluation", "evaluation.json", "variations.json", "outputs.jsonl"
+CONTROLS = 100  # real problems that are spoiled, at most
+
+
+def evaluated(config: EvaluateConfig) -> tuple[dict, Path]:
+    """Write what is missing, measure everything, and keep the figures. Returns them and the file that they are in."""
+    began = time.monotonic()
+    candidates, pairs = outputs.candidates(config)
+    run = candidates[0].config
+    sampling = SamplingConfig(**vars(run.sampling) | {"batch_size": config.batch_size})
+    sampling.max_new_tokens = config.max_new_tokens or sampling.max_new_tokens
+    from qgen import data
+    from qgen.data.prompts import requests, spread
+    from qgen.evaluation import variations
+
+    corpus = data.load(run.data, run.prompt)
+    for candidate in candidates:
+        outputs.same_problems(candidate, run, corpus)
+        candidate.config.model.rollout = config.model.rollout or candidate.config.model.rollout
+    originals = variations.originals(run.data, corpus) if config.task is Task.variation else corpus.heldout
+    asked = requests(run.prompt, originals, config.n, run.data.split_seed, config.task)
+    quiet()
+    from qgen.evaluation.sets import OutputSet
+    from qgen.models.model import load_plain, load_tokenizer
+    from qgen.runtime.memory import measure
+
+    if config.evaluate.solver:
+        load_tokenizer(ModelConfig(name=config.evaluate.solver))  # a mistake is told before anything is written
+    home = Path(config.run) / FOLDER
+    loaded = load_plain(run.model, run.seed)
+    with rundir.locked(home):
+        blocks = outputs.outputs(candidates, loaded, asked, sampling, config.seeds, home / OUTPUTS)
+    if config.task is Task.variation:
+        texts = {name: [text for block in own for text in block["texts"]] for name, own in blocks.items()}
+        varied = spread(originals, config.n, run.data.split_seed)
+        found = variations.measured(run, corpus, varied, asked, texts, len(config.seeds), config.strict)
+        result = {"run": str(config.run), "n": config.n, "seeds": list(config.seeds), **found}
+        write_json(home / VARIATIONS, result)
+        return result, home / VARIATIONS
+    ids = {prompt: i for i, prompt in enumerate(dict.fromkeys(json.dumps(r["prompt"]) for r in asked))}
+    prompts = np.array([ids[json.dumps(r["prompt"])] for r in asked])
+    times = len(config.seeds)
+    written = [
+        OutputSet(name, "model", asked * times, np.tile(prompts, times), [text for b in own for text in b["texts"]])
+        for name, own in blocks.items()
+    ]
+    seconds = {name: round(sum(block["seconds"] for block in own), 1) for name, own in blocks.items()}
+    result = {
+        "run": str(config.run), "n": config.n, "seeds": list(config.seeds),
+        "prompts": len(ids), "max_new_tokens": sampling.max_new_tokens,
+        "solver": config.evaluate.solver,
+        "device": measure().device, **figures(config, run, corpus, loaded, written, pairs),
+        "seconds": {"writing": seconds},
+    }  # fmt: skip
+    result["seconds"]["all"] = round(time.monotonic() - began, 1)
+    target = home / (f"against-{pairs[0][0].replace('/', '-')}.json" if config.compare else RESULT)
+    write_json(target, result)
+    return result, target
+
+
+def figures(
+    config: EvaluateConfig, run: Config, corpus: "Corpus", loaded: tuple, written: list["OutputSet"], pairs: list
+) -> dict:
+    """The protocol's figures for what was written, beside real problems and controls."""
+    from qgen.data.prompts import spread
+    from qgen.evaluation.protocol import Protocol
+    from qgen.evaluation.results import results
+    from qgen.evaluation.sets import controls, real
+    from qgen.rewards.base import Base
+
+    language = run.prompt.language.value
+    base = Base(*loaded, run.prompt, config.batch_size)
+    solver = _solver(config, run, corpus) if config.evaluate.solver else None
+    problems = spread(corpus.heldout, min(config.n, len(corpus.heldout)), run.data.split_seed)  # those asked like
+    authors = real(problems, language)
+    spoiled = controls(problems[:CONTROLS], corpus.train, language)
+    print(f"measuring {len(written)} models, real problems and {len(spoiled)} controls")
+    protocol = Protocol(corpus.train, authors, base.losses, solver.votes if solver else None)
+    result = results(protocol, [*written, authors, *spoiled], pairs)
+    if solver:
+        rate = f"{config.evaluate.solver} answers {solver.rate:.0%} of real problems"
+        result["notes"].append(rate if solver.usable else f"{rate}: too few for its figures to say much")
+    return result
+
+
+def _solver(config: EvaluateConfig, run: Config, corpus: "Corpus") -> "Solver":
+    from qgen.engine.rollout import choose
+    from qgen.models.model import load_plain
+    from qgen.rewards.base import Base
+    from qgen.rewards.solver import Solver
+
+    options = config.evaluate
+    wanted = ModelConfig(name=options.solver, rollout=config.model.rollout or run.model.rollout)
+    model, tokenizer = load_plain(wanted, run.seed)
+    writer, _ = choose(wanted, config.batch_size, model, tokenizer)
+    settings = SolverConfig(samples=options.samples, max_new_tokens=options.max_new_tokens)
+    return Solver(Base(model, tokenizer, run.prompt, config.batch_size, writer), settings, corpus.train)

@@ -1,0 +1,143 @@
+"""The protocol's figures, with their intervals, each metric's own test and what differs by more than chance."""
+
+from dataclasses import astuple
+from typing import Any
+
+import numpy as np
+
+from qgen.evaluation.catalogue import Metric
+from qgen.evaluation.intervals import Interval, auroc, mean, mean_difference, proportion, proportion_difference
+from qgen.evaluation.protocol import COLLAPSE, DRAWS, Protocol, Whole
+from qgen.evaluation.sets import OutputSet
+
+GOAL = 0.8  # AUROC at which a metric is believed
+FEWEST = 10  # prompts with a value from which a mean is taken; twice as many problems for measures of a whole set
+LARGEST = 100  # problems of a subset, at most
+
+Wholes = dict[str, dict[str, Whole]]  # of each row, of each metric
+
+
+def results(protocol: Protocol, written: list[OutputSet], pairs: list[tuple[str, str]]) -> dict[str, Any]:
+    """Everything, as evaluation.json holds it.
+
+    Args:
+        written: models, real problems and controls.
+        pairs: names of models to compare, the one before first; both must have answered the same prompts.
+    """
+    rows = {w.name: w for w in written}
+    size = min(LARGEST, *(len(rows[name].good) // 2 for name in (protocol.real.name, COLLAPSE)))
+    wholes = {name: protocol.wholes(w, size) if size >= FEWEST else {} for name, w in rows.items()}
+    if scale := wholes[protocol.real.name].get("diversity"):
+        scale = scale.values.mean()
+        for found in wholes.values():
+            if "diversity" in found:
+                found["diversity"] = Whole(found["diversity"].values / scale, found["diversity"].error / scale)
+    return {
+        "subset": size,
+        "metrics": [_tested(protocol, metric, rows, wholes) for metric in protocol.metrics],
+        "rows": [
+            {"name": w.name, "kind": w.kind, "outputs": len(w.texts), "problems": len(w.good),
+             "values": {m.name: _plain(_interval(protocol, m, w, wholes)) for m in protocol.metrics}}
+            for w in written
+        ],
+        "differences": [
+            {"before": a, "after": b,
+             "values": {m.name: _plain(_difference(protocol, m, rows[a], rows[b], wholes)) for m in protocol.metrics}}
+            for a, b in pairs
+        ],
+        "notes": _notes(protocol, rows, size, wholes),
+    }  # fmt: skip
+
+
+def _interval(protocol: Protocol, metric: Metric, written: OutputSet, wholes: Wholes) -> Interval | None:
+    if metric.whole:
+        whole = wholes[written.name].get(metric.name)
+        if whole is None:
+            return None
+        found = _around(float(whole.values.mean()), whole.error)
+        return Interval(found.value, max(0.0, found.low), min(1.0, found.high)) if metric.unit == "share" else found
+    values = _enough(protocol.values(written)[metric.name], written.prompts)
+    if values is None:
+        return None
+    return (proportion if metric.unit == "share" else mean)(values, written.prompts)
+
+
+def _difference(protocol: Protocol, metric: Metric, a: OutputSet, b: OutputSet, wholes: Wholes) -> Interval | None:
+    before, after = (_interval(protocol, metric, written, wholes) for written in (a, b))
+    if before is None or after is None:
+        return None
+    if metric.whole:
+        errors = (wholes[written.name][metric.name].error for written in (a, b))
+        return _around(after.value - before.value, float(np.hypot(*errors)))
+    if metric.unit == "share":
+        return proportion_difference(before, after)
+    return mean_difference(*(protocol.values(written)[metric.name] for written in (a, b)), a.prompts)
+
+
+def _enough(values: np.ndarray, prompts: np.ndarray) -> np.ndarray | None:
+    return values if len(set(prompts[~np.isnan(values)])) >= FEWEST else None
+
+
+def _around(value: float, error: float) -> Interval:
+    return Interval(value, value - 1.96 * error, value + 1.96 * error)
+
+
+def _tested(protocol: Protocol, metric: Metric, rows: dict[str, OutputSet], wholes: Wholes) -> dict[str, Any]:
+    """A metric, with the control that it tells from real problems worst and the area under the ROC curve there."""
+    areas = {name: area for name in metric.controls if (area := _area(protocol, metric, rows[name], wholes))}
+    worst = min(areas, key=lambda name: areas[name].value, default=None)
+    area = areas.get(worst)
+    known = area is not None
+    return {
+        "name": metric.name, "label": metric.label, "unit": metric.unit, "better": metric.better,
+        "explain": metric.explain, "control": worst,
+        "auroc": round(area.value, 4) if known else None,
+        "auroc_interval": [round(area.low, 4), round(area.high, 4)] if known and not metric.whole else None,
+        "passed": area.value >= GOAL if known else None,
+    }  # fmt: skip
+
+
+def _area(protocol: Protocol, metric: Metric, control: OutputSet, wholes: Wholes) -> Interval | None:
+    """None where too few problems have a value, or the control asks for nothing else than the real problems do."""
+    real = protocol.real
+    if metric.whole:
+        if metric.name not in wholes[real.name] or metric.name not in wholes[control.name]:
+            return None
+        sign = -1.0 if metric.better == "lower" else 1.0
+        return auroc(*(sign * wholes[row.name][metric.name].values for row in (real, control)))
+    if control.name in ("levels", "topics") and control.requests == real.requests[: len(control.requests)]:
+        return None
+    good, bad = (_enough(protocol.scores(row)[metric.name], row.prompts) for row in (real, control))
+    return None if good is None or bad is None else auroc(good, bad)
+
+
+def _notes(protocol: Protocol, rows: dict[str, OutputSet], size: int, wholes: Wholes) -> list[str]:
+    notes = [
+        "real problems parse by construction, and half of them are 'novel': all were curated, and the median is theirs"
+    ]
+    deleted = auroc(*(protocol.scores(rows[name])["usable"] for name in (protocol.real.name, "deletion")))
+    notes.append(
+        f"a deleted condition is seen by no metric: usable yield tells it with an AUROC of {deleted.value:.2f}"
+    )
+    notes.append("natural is judged by the run's own frozen base: for the row 'base' that is the model itself")
+    if protocol.levels:
+        notes.append(
+            f"level error rests on a regressor; its rank correlation with real levels is {protocol.levels.spearman:.2f}"
+        )
+    else:
+        notes.append("level error is left out: too few problems with levels to learn from")
+    if protocol.topics.topics:
+        notes.append(f"topics are found by a classifier, right on {protocol.topics.accuracy:.0%} of real problems")
+    else:
+        notes.append("on topic is left out: there are fewer than two topics with five problems")
+    if any(wholes.values()):
+        notes.append(f"diversity, self-BLEU, distinct and topics are means over {DRAWS} subsets of {size} problems")
+    else:
+        notes.append(
+            f"the measures of a whole set need {2 * FEWEST} held-out problems that parse, and there are {2 * size}"
+        )
+    return notes
+
+
+def _plain(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else [round(v, 4) for v in astuple(interval)]

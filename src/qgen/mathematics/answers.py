@@ -1,0 +1,145 @@
+r"""Answers in plain form: one spelling for what means the same, without algebra (pure).
+
+    mixed numbers     2 1/2, 2\frac{1}{2}, 2½    5/2          (neither 21/2 nor a product)
+    characters        ５, −, ％, x²               5, -, %, x^{2}
+    solutions         x=2 or x=1; \{2, 1\}       x=1, x=2; 1, 2  (sorted; semicolons part groups of them)
+    units and nouns   5 m, 5 meters, 5米; 3 pairs  5\text{m}; 3\text{pair}
+
+Rewards and measures that ask whether two answers are alike compare this form, equivalence.py what algebra makes of it
+besides.
+"""
+
+import re
+import unicodedata
+
+
+def plain(answer: str) -> str:
+    """The plain form of an answer: without dollars, a full stop and spaces that mean nothing, words in lower case."""
+    text = _unwrapped(_typed(answer))
+    groups = [_split(group, _COMMA) for group in _split(text, _JOINT)]
+    if not all(len(group) > 1 for group in groups):  # 1, 2 and 3: one list; x=1, y=2 and x=3, y=4: groups
+        groups = [[part for group in groups for part in group]]
+    return "; ".join(sorted(", ".join(sorted(map(_part, group))) for group in groups))
+
+
+def parts(form: str) -> list[str]:
+    """The solutions, or groups of them, that a plain form lists; itself where it is one."""
+    groups = _split(form, _SEMICOLON)
+    return groups if len(groups) > 1 else _split(form, _COMMA)
+
+
+def measured(form: str) -> tuple[str, str]:
+    """A plain form's value, and its unit or noun, '' without one."""
+    found = _MEASURED.fullmatch(form)
+    return (found["value"], found["unit"]) if found else (form, "")
+
+
+def unmarked(form: str) -> str:
+    """A plain form with its units as if they were letters: '5 m' and '5m' are written alike."""
+    return re.sub(r"\\text\{([^{}]*)\}", r"\1", form)
+
+
+def _typed(answer: str) -> str:
+    """The answer in the characters, and with the spacing and thousands, that a keyboard gives."""
+    text = re.sub("[¼-¾⅐-⅞]", r" \g<0>", answer)  # 2½ is no 21/2
+    text = re.sub("[²³¹⁰ⁱ⁴-⁹⁺⁻ⁿ]+", r"^{\g<0>}", text)
+    text = re.sub("[₀-₉]+", r"_{\g<0>}", text)
+    text = unicodedata.normalize("NFKC", text).translate(_CHARACTERS)
+    text = _SPACING.sub(" ", re.sub(r"\\!|\\[()\[\]]", "", text).replace("{,}", ","))
+    text = _THOUSANDS.sub(lambda found: re.sub(r"[, ]", "", found.group()), text)
+    return _ROUGHLY.sub("", text).strip().rstrip(".").strip()
+
+
+def _unwrapped(text: str) -> str:
+    """What stands between the braces of a set that is written in them."""
+    found = re.fullmatch(r"\$*\s*\\?\{(?P<inside>.*?)\\?\}\s*\$*", text, re.S)
+    return found["inside"] if found and len(_split(found["inside"], _COMMA)) > 1 else text
+
+
+def _split(text: str, separator: re.Pattern) -> list[str]:
+    """A text's parts between separators that stand in no brackets; itself where brackets do not match."""
+    depth, start, found = 0, 0, []
+    for mark in separator.finditer(text):
+        depth += (mark["bracket"] or " ") in "([{"
+        depth -= (mark["bracket"] or " ") in ")]}"
+        if depth < 0:
+            return [text]
+        if depth == 0 and not mark["bracket"]:
+            found.append(text[start : mark.start()])
+            start = mark.end()
+    return [part.strip() for part in (*found, text[start:]) if part.strip()] or [text]
+
+
+def _part(text: str) -> str:
+    text = re.sub(r"\\(?:text|mathrm|textrm|mbox)\s*\{([^{}]*)\}", r" \1 ", text).strip().strip("$").rstrip(". ")
+    if found := re.fullmatch(r"(?P<money>\\\$|[€£¥])\s*(?P<value>.*\d)", text):
+        return _squeezed(found["value"]) + rf"\text{{{_MONEY[found['money']]}}}"
+    found = _TAIL.fullmatch(text)
+    unit = _unit(found["words"], bool(found["space"]), found["power"]) if found else ""
+    return _squeezed(found["value"]) + rf"\text{{{unit}}}" if unit else _squeezed(text)
+
+
+def _unit(words: str, spaced: bool, power: str | None) -> str:
+    """The name of the unit, or noun, that words after a number are; '' where they are something else.
+
+    A letter that touches its number is a variable: 5m is a product, 5 m a length.
+    """
+    if not words.isascii() or not words[0].isalpha():
+        return _ALIASES.get(words.strip(), "degree" if "circ" in words else words.strip("\\ "))
+    several = words.split()
+    if several[0].rstrip(".") in _POWERS and len(several) > 1:
+        power, words = _POWERS[several[0].rstrip(".")], " ".join(several[1:])
+    single = re.split(r"\s*/\s*|\s+per\s+", words)
+    names = [_ALIASES.get(name) or _ALIASES.get(name.removesuffix("s")) for name in single]
+    if all(names) and (spaced or len(words) > 1):
+        return "/".join(names) + (f"^{power}" if power else "")
+    noun = spaced and all(len(word) > 2 and word.islower() for word in several) and not _NUMBERS & set(several)
+    return " ".join(several).removesuffix("s") if noun else ""
+
+
+def _squeezed(text: str) -> str:
+    """Mathematics without dollars and without the spaces that mean nothing; mixed numbers as fractions."""
+    text = re.sub(r"\s+", " ", text.replace("$", "")).strip()
+    text = _MIXED.sub(_improper, text)
+    text = _FRACTION.sub(lambda found: "/".join(filter(None, found.groups())), text)
+    text = re.sub(r"(\d (?=\d)|\\[a-zA-Z]+ (?=[a-zA-Z]))| ", lambda found: found[1] or "", text)
+    return text.lower() if text.isalpha() else re.sub(r"(?<![\\a-zA-Z])[a-zA-Z]{3,}", lambda m: m.group().lower(), text)
+
+
+def _improper(found: re.Match) -> str:
+    whole, above, below = (int(number) for number in found.groups() if number)
+    return f"{whole * below + above}/{below}" if above < below else found.group()
+
+
+_CHARACTERS = str.maketrans({"−": "-", "⁄": "/", "、": ",", "。": "."})
+_SPACING = re.compile(r"\\[,;: ]|~|\\(?:q?quad|displaystyle|left|right)(?![a-zA-Z])")
+_THOUSANDS = re.compile(r"(?<![\d.,(\[{])\d{1,3}(?:(?:,\d{3})+|(?: \d{3})+)(?![\d,])")
+_BRACKET = r"(?P<bracket>[()\[\]{}])"
+_ROUGHLY = re.compile(r"(?<=\S)\s*(?:,|,? or) (?:approximately|\\approx|≈).*", re.S)  # what an answer says twice
+_COMMA, _SEMICOLON = re.compile(rf"{_BRACKET}|,"), re.compile(rf"{_BRACKET}|;")
+_JOINT = re.compile(
+    rf"\\(?:text|mathrm|mbox)\s*\{{\s*(?:or|and)\s*\}}|{_BRACKET}|;|,?\s*(?<![a-zA-Z\\])(?:or|and)(?![a-zA-Z])|[或和与及]"
+)
+_DIGITS = r"(?:\{ ?(\d{1,9}) ?\}|(\d))"
+_OVER = rf"\\[dtc]?frac ?{_DIGITS} ?{_DIGITS}"
+_MIXED = re.compile(rf"(?<![\d.^_/{{}}])(\d{{1,9}}) ?(?: (\d{{1,9}}) ?/ ?(\d{{1,9}})(?![\d.])|{_OVER})")
+_FRACTION = re.compile(rf"(?<![^=+(,-]){_OVER}(?![^=+),-])")
+_MEASURED = re.compile(r"(?P<value>.*)\\text\{(?P<unit>[^{}]*)\}", re.S)
+_TAIL = re.compile(
+    r"(?P<value>.*(?:[\d)}\]$]|\\pi))(?P<space>\s*)(?P<words>\\?%|°|\^ ?\{? ?\\circ ?\}?|[一-鿿]+|"
+    r"[a-zA-Z]+\.?(?:(?:\s+|\s*/\s*)[a-zA-Z]+)*)(?:\s*\^ ?\{?(?P<power>[23])\}?)?",
+    re.S,
+)
+_NUMBERS = {"hundred", "thousand", "million", "billion", "dozen", "more", "less", "when", "otherwise"}
+_POWERS = {"square": "2", "sq": "2", "cubic": "3", "cu": "3"}
+_MONEY = {"\\$": "dollar", "€": "euro", "£": "pound", "¥": "yuan"}
+_UNITS = {
+    "m": "meter metre 米", "cm": "centimeter centimetre 厘米", "mm": "millimeter millimetre 毫米",
+    "km": "kilometer kilometre 千米 公里", "ft": "foot feet", "inch": "inches", "yd": "yard", "mile": "mi",
+    "g": "gram 克", "kg": "kilogram 千克 公斤", "mg": "milligram", "lb": "pound", "l": "liter litre L 升",
+    "ml": "milliliter millilitre mL 毫升", "s": "second sec 秒", "min": "minute 分钟", "h": "hour hr 小时",
+    "day": "天", "week": "周", "month": "月", "year": "yr 年", "degree": "deg ° 度", "radian": "rad",
+    "%": "percent percentage pct \\%", "dollar": "USD 美元", "cent": "", "euro": "", "yuan": "元",
+    "m^2": "平方米", "cm^2": "平方厘米", "m^3": "立方米", "cm^3": "立方厘米", "mile/h": "mph", "km/h": "kmh kph",
+}  # fmt: skip
+_ALIASES = {alias: name for name, aliases in _UNITS.items() for alias in (name, *aliases.split())}

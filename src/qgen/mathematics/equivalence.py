@@ -1,0 +1,201 @@
+"""Whether answers mean the same, decided by math-verify in a process of its own that is killed when it hangs.
+
+Computer algebra on text that a model wrote can take for ever, and cannot be stopped from within.
+"""
+
+import logging
+import os
+import re
+from collections import Counter
+from concurrent.futures import Future, TimeoutError
+from multiprocessing import get_context, parent_process
+from threading import Thread
+
+from pebble import ProcessPool
+
+from qgen.mathematics.answers import measured, parts, plain, unmarked
+
+_BOXED = re.compile(r"\\boxed\s*\{")
+_SAID = re.compile(
+    r"(?:final answer|answer)\s*(?:is|:|=)\s*:?\s*(?P<answer>[^\n]{1,120}?)(?:\.(?:\s|$)|\n|$)|答案(?:是|为|：|"
+    r":)\s*(?P<zh>[^\n。]{1,120})",
+    re.I,
+)
+_NOTHING = {"", "none", "n/a", "unknown", "undefined", "?", "null", "nan", "not determined", "cannot be determined"}
+
+
+class JudgeError(RuntimeError):
+    """What judges broke, as against something judged that is worth nothing. The cause is chained."""
+
+
+def final_answer(solution: str) -> str | None:
+    """What a solution ends with: its last \\boxed{...}, or what follows its last 'the answer is'; None without."""
+    for found in reversed(list(_BOXED.finditer(solution))):
+        depth = 1
+        for end in range(found.end(), len(solution)):
+            depth += (solution[end] == "{") - (solution[end] == "}")
+            if depth == 0:
+                return _clean(solution[found.end() : end])
+    said = list(_SAID.finditer(solution))
+    return _clean(said[-1]["answer"] or said[-1]["zh"]) if said else None
+
+
+def _clean(answer: str) -> str | None:
+    answer = re.sub(r"^\\(?:text|mathrm)\{(.*)\}$", r"\1", answer.strip().strip("*$").strip()).strip()
+    return None if answer.lower().rstrip(".") in _NOTHING else answer
+
+
+class AnswerComparer:
+    """Counts answers that mean the same.
+
+    Args:
+        time_out: seconds for the answers to one problem, after which the process is killed and a new one started;
+            what could not be compared in time counts as different.
+    """
+
+    def __init__(self, time_out: float = 10.0):
+        self.time_out = time_out
+        self._pool: ProcessPool | None = None
+
+    def count(self, keys: list[str], answers: list[list[str | None]]) -> list[tuple[int, int, str]]:
+        """For each key: how many answers mean the same, how many the most frequent other answer has, and which it is.
+
+        Raises JudgeError where the process cannot be started or dies of something else than the time limit.
+        """
+        if not keys:
+            return []
+        if self._pool is None:  # spawned: a fork of a process with threads and a GPU may hang
+            self._pool = ProcessPool(
+                max_workers=min(8, os.cpu_count() or 1), context=get_context("spawn"), initializer=_ready
+            )
+        groups = [[answer for answer in group if answer is not None] for group in answers]
+        tasks = [
+            self._pool.schedule(_count, args=(key, group), timeout=self.time_out)
+            for key, group in zip(keys, groups, strict=True)
+        ]
+        return [
+            self._result(task) or _literally(key, group) for task, key, group in zip(tasks, keys, groups, strict=True)
+        ]
+
+    def _result(self, task: Future) -> tuple[int, int, str] | None:
+        try:
+            return task.result()
+        except TimeoutError:
+            return None
+        except Exception as error:
+            raise JudgeError(f"the process that compares answers broke: {type(error).__name__}: {error}") from error
+
+    def close(self) -> None:
+        """End the processes; the next count starts others."""
+        if self._pool is not None:
+            self._pool.stop()
+            self._pool.join()
+            self._pool = None
+
+    def __del__(self):
+        self.close()
+
+
+def _ready() -> None:
+    """Import what takes seconds before the first problem's time begins."""
+    import math_verify  # noqa: F401
+
+    Thread(target=_end_with_parent, daemon=True).start()
+    logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that nobody stops it: the caller does
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone: killed in the middle of a sum, it would go on for ever."""
+    parent_process().join()
+    os._exit(1)
+
+
+def _count(key: str, answers: list[str]) -> tuple[int, int, str]:
+    written, same = Counter(map(plain, answers)), _Same()
+    agree, kinds = 0, Counter()
+    for answer, count in written.items():
+        if same(plain(key), answer):
+            agree += count
+        else:
+            kinds[next((kind for kind in kinds if same(kind, answer)), answer)] += count
+    other, runner = next(iter(kinds.most_common(1)), ("", 0))
+    return agree, runner, other
+
+
+class _Same:
+    """Whether two answers in plain form mean the same: as they are written, as sets of solutions, or by algebra.
+
+    Values are the same only in the same unit, which one of the answers may leave out.
+    """
+
+    def __init__(self):
+        from latex2sympy2_extended import NormalizationConfig
+        from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse
+
+        letters = NormalizationConfig(malformed_operators=True, nits=True)  # it takes the t of 2t for a unit: not here
+        targets = [LatexExtractionConfig(normalization_config=letters), ExprExtractionConfig()]
+        self._parse = lambda text: parse(f"${text}$", extraction_config=targets, parsing_timeout=None)
+        self._known: dict[str, list] = {}
+
+    def __call__(self, key: str, answer: str) -> bool:
+        if unmarked(key) == unmarked(answer):
+            return True
+        ours, theirs = parts(key), parts(answer)
+        if len(ours) > 1 and len(theirs) > 1:
+            return len(ours) == len(theirs) and self._matched(ours, theirs)
+        (one, unit), (other, another) = measured(key), measured(answer)
+        if unit and another and unit != another:
+            return False
+        if self._equal(one, other):
+            return True
+        if {unit, another} != {"%", ""}:  # where one says percent, 50% is 50, and 0.5 too
+            return False
+        return self._equal(*(f"({value})/100" if name else value for value, name in (measured(key), measured(answer))))
+
+    def _matched(self, ours: list[str], theirs: list[str]) -> bool:
+        left = list(theirs)
+        for part in ours:
+            found = next((other for other in left if self(part, other)), None)
+            if found is None:
+                return False
+            left.remove(found)
+        return True
+
+    def _equal(self, one: str, other: str) -> bool:
+        return one == other or _alike(self._meaning(one), self._meaning(other))
+
+    def _meaning(self, text: str) -> list:
+        if text not in self._known:
+            try:  # math-verify adds numbers with a space between them
+                self._known[text] = [] if re.search(r"\d \d", text) else self._parse(text)
+            except Exception:  # as in _alike
+                self._known[text] = []
+        return self._known[text]
+
+
+def _alike(one: list, other: list) -> bool:
+    if not one or not other:
+        return False
+    from sympy import Float
+
+    try:
+        numbers = [m[0] for m in (one, other) if getattr(m[0], "is_number", False)]
+        if len(numbers) == 2 and all(number.is_finite for number in numbers):
+            a, b = (complex(number.evalf(15)) for number in numbers)  # a thousand times faster than algebra
+            near = abs(a - b) <= 1e-9 * max(1.0, abs(a))
+            exact = near and all(number.is_rational for number in numbers) and not any(n.has(Float) for n in numbers)
+            return bool(numbers[0].doit() == numbers[1].doit()) if exact else near
+        from math_verify import verify
+
+        return bool(verify(one, other, timeout_seconds=None))
+    except Exception:  # sympy on what a model wrote: what it cannot make sense of means nothing else either
+        return False
+
+
+def _literally(key: str, answers: list[str]) -> tuple[int, int, str]:
+    """The count where algebra took too long: only answers that are written alike are the same."""
+    written = [plain(answer) for answer in answers]
+    agree = written.count(plain(key))
+    others = [answer for answer in written if answer != plain(key)]
+    other = max(set(others), key=others.count, default="")
+    return agree, others.count(other), other

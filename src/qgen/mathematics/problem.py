@@ -1,0 +1,129 @@
+"""What a problem is: the parts it has, how it is written as text, and how text is read back.
+
+`parse` is the one place that decides whether a text is a problem. Rewards, metrics, validation and
+generation all call it, so that a completion cannot be a problem to one of them and not to another.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from qgen.mathematics import escapes, latex, statement
+
+LABELS = {
+    "en": {"statement": "Problem:", "solution": "Solution:", "answer": "Answer:"},
+    "zh": {"statement": "题目：", "solution": "解答：", "answer": "答案："},
+}
+STATEMENT_CHARS = (20, 1500)  # 99 % of CHAMP's and of MATH's statements lie inside
+ANSWER_CHARS = 200
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A competition problem. `level` runs from 1 (easy) to 5; `quality` from 0 to 1; both None where unknown."""
+
+    statement: str
+    answer: str
+    solution: str = ""
+    topic: str = ""
+    level: int | None = None
+    points: tuple[str, ...] = ()  # knowledge points: what it takes to solve it
+    quality: float | None = None
+    source: str = ""
+    licence: str = ""
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why a text is not a problem. `kind` is one of a few stable words, for counting; `detail` is for people."""
+
+    kind: str
+    detail: str = ""
+
+
+def render(problem: Problem, language: str = "en", solution: bool = False) -> str:
+    """Write a problem as the text that the policy is trained to write. `parse` reads it back."""
+    labels = LABELS[language]
+    parts = [f"{labels['statement']} {problem.statement}"]
+    if solution:
+        parts.append(f"{labels['solution']} {problem.solution}")
+    parts.append(f"{labels['answer']} {problem.answer}")
+    return "\n".join(parts)
+
+
+def misread(problem: Problem, language: str = "en", solution: bool = False) -> str | None:
+    """What `parse` makes of what `render` writes, where that is not the problem: the kind of fault, or None.
+
+    A part that holds a line such as "Answer: 6" is read as two.
+    """
+    read = parse(render(problem, language, solution))
+    if isinstance(read, Fault):
+        return read.kind
+    parts = ("statement", "answer", "solution") if solution else ("statement", "answer")
+    same = all(getattr(read, part) == getattr(problem, part).strip() for part in parts)
+    return None if same and (solution or not read.solution) else "other parts"
+
+
+@lru_cache(maxsize=8192)  # every reward term parses the same completions
+def parse(text: str) -> Problem | Fault:
+    """Read a problem from text, or say what is wrong with it. Never raises, whatever the text."""
+    if len(text) > 20_000:
+        return Fault("too long", f"{len(text)} characters")
+    if odd := escapes.foreign(text):  # before strip, which takes a form feed for a blank
+        return Fault("control character", f"the text holds {odd}")
+    found = [(m["label"], m.start(), m.end()) for m in _LABEL.finditer(text)]
+    names = [_PART[label.lower().rstrip(" \t:：")] for label, _, _ in found]
+    if "statement" not in names:
+        return Fault("no statement", "no 'Problem:' begins a line")
+    if text[: found[0][1]].strip():
+        return Fault("preamble", "text before the first label")
+    if names.count("statement") > 1:
+        return Fault("two problems", "'Problem:' begins more than one line")
+    if "answer" not in names:
+        return Fault("no answer", "no 'Answer:' begins a line")
+    if names not in (["statement", "answer"], ["statement", "solution", "answer"]):
+        return Fault("disorder", "parts are repeated or out of order: " + ", ".join(names))
+    ends = [start for _, start, _ in found[1:]] + [len(text)]
+    parts = {n: text[b:e].strip() for n, (_, _, b), e in zip(names, found, ends, strict=True)}
+    problem = Problem(parts["statement"], parts["answer"], parts.get("solution", ""))
+    return fault(problem) or problem
+
+
+def fault(problem: Problem) -> Fault | None:
+    """The first thing that is wrong with a problem's statement, answer or solution, or None."""
+    for part in (problem.statement, problem.answer, problem.solution):
+        if odd := escapes.foreign(part):
+            return Fault("control character", f"the text holds {odd}")
+    low, high = STATEMENT_CHARS
+    if not low <= len(problem.statement) <= high:
+        return Fault("length", f"a statement of {len(problem.statement)} characters, outside {low} to {high}")
+    if not problem.answer or problem.answer.lower().strip(".") in ("none", "null", "nan", "n/a", "unknown", "?"):
+        return Fault("no answer", "the answer is empty")
+    if "\n" in problem.answer or len(problem.answer) > ANSWER_CHARS:
+        return Fault("runs on", "the answer is longer than a line")
+    bare = "$" not in problem.answer and re.search(r"[\\^_]", problem.answer)  # LaTeX that some write without dollars
+    answer = f"${problem.answer}$" if bare else problem.answer
+    if wrong := latex.fault(problem.statement) or latex.fault(answer) or latex.unbalanced(problem.solution):
+        return Fault("latex", wrong)
+    if not _COMPLETE.search(problem.statement):
+        return Fault("cut off", "the statement does not end in a mark of punctuation or in mathematics")
+    if statement.repeats(problem.statement):
+        return Fault("repeats", "the statement repeats itself")
+    asked = statement.questions(problem.statement)
+    if asked == 0 or not re.search(r"[^\W\d_]{2}|[一-鿿]", latex.prose(problem.statement)):
+        return Fault("no question", "nothing is asked")
+    if asked > 1:
+        return Fault("two questions", "more than one thing is asked")
+    if statement.leaked(problem.statement, problem.answer):
+        return Fault("leak", "the statement gives its answer")
+    return None
+
+
+_PART = {
+    **dict.fromkeys(("problem", "question", "题目", "问题"), "statement"),
+    **dict.fromkeys(("solution", "解答", "解"), "solution"),
+    **dict.fromkeys(("answer", "final answer", "答案"), "answer"),
+}
+_LABEL = re.compile(r"^[ \t]*(?:\*\*)?(?P<label>(?:" + "|".join(_PART) + r")[ \t]*[:：])(?:\*\*)?", re.I | re.M)
+_COMPLETE = re.compile(r"""[.?!。？！:$)\]}"'”’]\s*$|\\\]\s*$""")

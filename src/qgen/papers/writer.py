@@ -1,0 +1,126 @@
+"""A run's model as the author of problems: it answers batches, ranks what passed, and writes a problem again."""
+
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from qgen.data import Corpus
+from qgen.data.prompts import Message
+from qgen.engine import rollout
+from qgen.engine.rollout import Completion, generate
+from qgen.mathematics.problem import Problem
+from qgen.models.model import fingerprint, load
+from qgen.papers.author import PassedProblem
+from qgen.papers.certificate import Batch, batch_of, certificate, digest
+from qgen.papers.gate import Gate
+from qgen.rewards import Rewards
+from qgen.rewards.base import Base
+from qgen.runs import rundir
+from qgen.runs.files import Row, append, rows
+from qgen.runtime.memory import measure
+from qgen.settings.choices import Kind, Rollout
+from qgen.settings.config import Config
+from qgen.settings.sampling import SamplingConfig
+
+PACKAGES = ("torch", "transformers", "peft", "numpy")  # those that an output depends on
+MACHINE = ("device", "threads", "packages")
+
+
+class ProblemWriter:
+    """A stage's model, answering batches.
+
+    Args:
+        home: the stage's directory.
+        run: its config, with the prompt to ask with, and model.rollout.
+        sampling: what batches are drawn with.
+        like: what is varied, if anything is.
+        kind: of the variations.
+
+    Attributes:
+        copy: the compiled copy of the model that writes; None: the model itself.
+        origin: what a certificate says of it.
+    """
+
+    def __init__(
+        self, home: Path, run: Config, sampling: SamplingConfig, like: Problem | None = None, kind: Kind | None = None
+    ):
+        self.run, self.like, self.kind = run, like, kind
+        adapter = rundir.adapter_at(home)
+        self.model, self.tokenizer = load(run.model, adapter, run.seed)
+        self.copy, chosen = rollout.choose(run.model, sampling.batch_size, self.model, self.tokenizer)
+        print(f"rollout: {chosen}")
+        self.origin: dict[str, Any] = {
+            "model": fingerprint(run.model, self.model),
+            "stage": str(home),
+            "adapter": rundir.fingerprint(adapter),
+            "rollout": rollout.rollout_of(self.copy).value,
+            "language": run.prompt.language.value,
+            "like": like and {key: getattr(like, key) for key in ("statement", "answer", "topic", "level")},
+            "kind": kind and kind.value,
+            "device": measure().device,
+            "threads": torch.get_num_threads(),
+            "packages": {name: metadata.version(name) for name in PACKAGES},
+        }
+
+    def prompts(self, batch: Batch) -> list[list[Message]]:
+        """The chats of a batch, one a request."""
+        return [request.prompt(self.run.prompt, self.like, self.kind) for request in batch.requests]
+
+    def answer(self, batch: Batch) -> list[Completion]:
+        """A completion a request of the batch, drawn by the batch's own seed."""
+        prompts = self.prompts(batch)
+        return generate(self.model, self.tokenizer, prompts, batch.sampling, batch.seed, writer=self.copy)
+
+    def answer_once(self, batch: Batch, kept: Path) -> list[Completion]:
+        """The batch's completions, read from a file where an earlier command has written them, and kept there."""
+        key = digest({**self.origin, **batch.plain(), "prompts": self.prompts(batch)})
+        found = next((row["outputs"] for row in rows(kept) if row["batch"] == key), None)
+        if found is not None:
+            return [Completion(**output) for output in found]
+        written = self.answer(batch)
+        append(kept, [{"batch": key, "outputs": [vars(completion) for completion in written]}])
+        return written
+
+
+def ranked(made: list[PassedProblem], gate: Gate, writer: ProblemWriter, corpus: Corpus) -> list[Row]:
+    """What is handed out of each problem, the best by the run's own reward first."""
+    run = writer.run
+    base = Base(writer.model, writer.tokenizer, run.prompt, run.sampling.batch_size, writer.copy)
+    rewards = Rewards(run.reward, corpus.train, base, run.judge, run.prompt.language)
+    asked = {"topic": [m.request.topic for m in made], "level": [m.request.level for m in made]}
+    scores = rewards.score(["ask"] * len(made), [m.completion for m in made], **asked)
+    problems = [m.verdict.problem for m in made]
+    rows = []
+    for i, (m, problem, level) in enumerate(zip(made, problems, gate.difficulty(problems), strict=True)):
+        reward = round(scores.total[i], 4)
+        proof = certificate(
+            writer.origin, m.batch, m.row, prompt=writer.prompts(m.batch)[m.row], completion=m.completion,
+            gate=m.verdict.checks, reward=reward, terms=scores.row(i), **scores.facts[i],
+        )  # fmt: skip
+        rows.append({
+            "statement": problem.statement, "answer": problem.answer, "solution": problem.solution,
+            "topic": m.request.topic, "level": m.request.level, "difficulty": level, "reward": reward,
+            "nearest": gate.nearest(problem), "certificate": proof,
+        })  # fmt: skip
+    return sorted(rows, key=lambda row: -row["reward"])
+
+
+def reproduce(proof: dict[str, Any], home: Path, run: Config) -> str:
+    """Write a problem again from its certificate, and return it. Raises RuntimeError where it is not the same."""
+    torch.set_num_threads(proof["threads"])  # the sums of other threads are rounded otherwise
+    run.model.rollout = Rollout(proof.get("rollout", "generate"))  # older certificates do not say: it was
+    like, kind = proof["like"] and Problem(**proof["like"]), proof["kind"] and Kind(proof["kind"])
+    batch, row = batch_of(proof), proof["row"]
+    writer = ProblemWriter(home, run, batch.sampling, like, kind)
+    now = {**writer.origin, "prompt": writer.prompts(batch)[row]}
+    for key in ("model", "adapter", "prompt"):
+        if proof[key] != now[key]:
+            raise RuntimeError(f"{home}: the {key} is {now[key]}, and the problem was written with {proof[key]}")
+    text = writer.answer(batch)[row].text
+    if text != proof["completion"]:
+        other = [f"{key} was {proof[key]} and is {now[key]}" for key in MACHINE if proof[key] != now[key]]
+        why = "; ".join(other) or f"{', '.join(MACHINE)} are the same"
+        raise RuntimeError(f"it is not the same problem: {text!r} now, {proof['completion']!r} then. {why}")
+    return text

@@ -1,0 +1,172 @@
+"""Which of a run's problems a report shows, and what stands beside each."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from markupsafe import Markup
+
+from qgen.data import Corpus
+from qgen.mathematics.problem import Fault, Problem, parse
+from qgen.metrics.similarity import SimilarityIndex
+from qgen.reporting.page.mathematics import render
+from qgen.reporting.page.runs import Corpora, Stage
+from qgen.runs.files import Row
+
+MODES = ("validation", "train", "teacher")
+EACH = 100  # of a stage and mode
+TOTAL = 400  # of a page: some 8 kB each
+RAW = 4000  # characters of a completion; a problem has at most 1,700
+
+
+@dataclass
+class Nearest:
+    """The real problem most like a written one."""
+
+    problem: Problem
+    similarity: float
+    heldout: bool
+
+    @property
+    def statement(self) -> Markup:
+        """The known problem's statement, as HTML."""
+        return render(self.problem.statement)
+
+    @property
+    def answer(self) -> Markup:
+        """The known problem's answer, as HTML."""
+        return mathematical(self.problem.answer)
+
+
+@dataclass
+class Card:
+    """One completion on the page. `problem` where it parses, `fault` where it does not."""
+
+    stage: Stage
+    mode: str
+    row: Row
+    raw: str
+    problem: Problem | None
+    fault: Fault | None
+    nearest: Nearest | None = None
+
+    @property
+    def score(self) -> float:
+        """The reward, as a number that can be sorted by."""
+        return _number(self.row.get("reward"))
+
+    @property
+    def statement(self) -> Markup:
+        """The statement as HTML."""
+        return render(self.problem.statement)
+
+    @property
+    def answer(self) -> Markup:
+        """The answer as HTML."""
+        return mathematical(self.problem.answer)
+
+    @property
+    def terms(self) -> list[tuple[str, float | None]]:
+        """The reward's terms by name; None where a term gave no value."""
+        terms = self.row.get("terms")
+        values = terms.items() if isinstance(terms, dict) else ()
+        return [(name, float(v) if isinstance(v, int | float) else None) for name, v in values]
+
+    @property
+    def facts(self) -> list[tuple[str, object]]:
+        """What terms found out on the way, such as a solver's votes."""
+        known = {"mode", "step", "topic", "level", "completion", "terms", "reward"}
+        return [(name, value) for name, value in self.row.items() if name not in known and value is not None]
+
+
+@dataclass
+class Gallery:
+    """The cards of a page, how many of how many, and why the nearest problems are missing where they are."""
+
+    cards: list[Card]
+    counts: dict[tuple[str, str], tuple[int, int]]  # of a kind of stage and a mode: shown, all
+    missing: list[str] = field(default_factory=list)
+
+    def values(self, what: str) -> list:
+        """The distinct values that a filter chooses from."""
+        found = {"stage": lambda c: c.stage.label, "mode": lambda c: c.mode, "topic": lambda c: c.row.get("topic"),
+                 "level": lambda c: c.row.get("level")}[what]  # fmt: skip
+        values = dict.fromkeys(str(value) for card in self.cards if (value := found(card)) is not None)
+        return list(values) if what in ("stage", "mode") else sorted(values)
+
+
+def gallery(stages: list[Stage], corpora: Corpora) -> Gallery:
+    """The problems that a page shows of its stages, each with the nearest real one."""
+    pools = {(i, mode): rows for i, s in enumerate(stages) for mode in MODES if (rows := _of(s, mode))}
+    each = max(6, min(EACH, TOTAL // max(1, len(pools))))
+    cards, counts = [], {}
+    for (i, mode), rows in pools.items():
+        chosen = _chosen(stages[i], mode, rows, each)
+        before = counts.get((stages[i].kind, mode), (0, 0))
+        counts[stages[i].kind, mode] = before[0] + len(chosen), before[1] + len(rows)
+        cards += [_card(stages[i], mode, row) for row in chosen]
+    return Gallery(cards, counts, _find_nearest(cards, corpora))
+
+
+def best(cards: Iterable[Card], stage: Stage, count: int = 3) -> list[Card]:
+    """The highest-scoring problems of a stage: of its last validation, which its final model wrote, where any parse."""
+    mine = [card for card in cards if card.stage is stage and card.problem]
+    for mode in ("validation", "train", "teacher"):
+        distinct = {c.problem.statement: c for c in sorted(mine, key=lambda c: c.score) if c.mode == mode}
+        if distinct:
+            return sorted(distinct.values(), key=lambda c: -c.score)[:count]
+    return []
+
+
+def mathematical(answer: str) -> Markup:
+    """An answer as HTML; one that is LaTeX without dollars, as some write it, as mathematics."""
+    bare = "$" not in answer and any(sign in answer for sign in "\\^_") and "\\(" not in answer and "\\[" not in answer
+    return render(f"${answer}$" if bare else answer)
+
+
+def _of(stage: Stage, mode: str) -> list[Row]:
+    return [row for row in stage.samples if row.get("mode") == mode]
+
+
+def _chosen(stage: Stage, mode: str, rows: list[Row], count: int) -> list[Row]:
+    """All of the last validation (or of the one whose model was kept); else half the newest, half the best."""
+    if mode == "validation":
+        kept = stage.summary.get("kept_step")
+        steps = [row.get("step") for row in rows]
+        last = kept if kept in steps else steps[-1]
+        rows = [row for row in rows if row.get("step") == last]
+        return rows[-min(count, stage.get("validation.prompts") or count) :]  # a resume may have written it twice
+    newest = rows[-(count // 2) :]
+    top = sorted(rows[: -(count // 2)], key=lambda row: -_number(row.get("reward")))
+    return newest[::-1] + top[: count - len(newest)]
+
+
+def _card(stage: Stage, mode: str, row: Row) -> Card:
+    text = str(row["completion"])
+    found = parse(text)
+    raw = text if len(text) <= RAW else f"{text[:RAW]} … ({len(text):,} characters)"
+    problem, fault = (found, None) if isinstance(found, Problem) else (None, found)
+    return Card(stage, mode, row, raw, problem, fault)
+
+
+def _find_nearest(cards: list[Card], corpora: Corpora) -> list[str]:
+    """Set each problem's nearest; return why it is unknown where it is."""
+    groups: dict[int, tuple[Corpus, list[Card]]] = {}
+    missing = []
+    for card in cards:
+        corpus, why = corpora.of(card.stage)
+        if corpus is None:
+            missing.append(f"{card.stage.label}: {why}")
+        elif card.problem:
+            groups.setdefault(id(corpus), (corpus, []))[1].append(card)
+    for corpus, mine in groups.values():
+        real = [*corpus.train, *corpus.heldout]
+        index = SimilarityIndex([problem.statement for problem in real])
+        similarity, where = index.nearest([card.problem.statement for card in mine])
+        for card, value, at in zip(mine, similarity, where, strict=True):
+            if at >= 0:
+                card.nearest = Nearest(real[at], float(value), bool(at >= len(corpus.train)))
+    return list(dict.fromkeys(missing))
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0

@@ -1,0 +1,36 @@
+"""How problems are asked for (conf/prompt/)."""
+
+from dataclasses import dataclass, field
+from string import Formatter
+
+from omegaconf import MISSING
+
+from qgen.settings.choices import Kind, Language
+
+
+@dataclass
+class PromptConfig:
+    """How problems are asked for. Templates take {topic}, {level} and, in `about`, {points}."""
+
+    language: Language = MISSING  # of the labels of a problem's parts
+    system: str = MISSING
+    ask: str = MISSING
+    worked: str = MISSING  # stands for {worked} where `solution` is true
+    about: str = MISSING  # appended when a problem's knowledge points are known
+    vary: str = MISSING  # asks for a variation of {original}
+    kinds: dict[str, str] = field(default_factory=dict)  # what stands for {kind} in `vary`, for each kind
+    improve: str = ""  # asks for a better problem in the place of {original}; empty: a teacher's are not taught so
+    solve: str = MISSING  # asks for the solution of {statement}
+    solution: bool = False  # also ask for, and train on, a worked solution
+    topics: dict[str, str] = field(default_factory=dict)  # names of topics in this language
+
+    def check(self) -> None:
+        asked = {"topic", "level", "worked"}
+        of = {*asked, "original"}
+        takes = {"ask": {*asked, "about"}, "about": {"points"}, "vary": {*of, "kind"}, "improve": of}
+        for name, known in takes.items():
+            used = {part for _, part, _, _ in Formatter().parse(getattr(self, name)) if part is not None}
+            if used - known:
+                raise ValueError(f"prompt.{name} takes {sorted(known)}, not {sorted(used - known)}")
+        if self.kinds and (wrong := set(self.kinds) ^ {kind.value for kind in Kind}):
+            raise ValueError(f"prompt.kinds: {', '.join(sorted(wrong))} must be told or does not exist")

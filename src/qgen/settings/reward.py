@@ -1,0 +1,56 @@
+"""The terms of the reward, their gate and their solver (conf/reward/)."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from qgen.settings.choices import Normalize
+
+
+@dataclass
+class TermConfig:
+    """One term of the reward."""
+
+    weight: float = 1.0
+    params: dict[str, Any] = field(default_factory=dict)  # arguments of the term's constructor
+
+
+@dataclass
+class SolverConfig:
+    """The frozen base as a solver of the problems that the policy writes."""
+
+    samples: int = 8  # attempts at each problem
+    max_new_tokens: int = 512  # of an attempt
+    temperature: float = 0.7
+    time_out: float = 10.0  # seconds in which the answers to one problem are compared
+    calibrate: int = 32  # real problems solved at start, to learn whether the base can
+    usable: float = 0.1  # share of right attempts at those from which its votes count as a measure of difficulty
+
+
+@dataclass
+class RewardConfig:
+    """Which terms score, with which weights, behind which gate, and on which scale."""
+
+    terms: dict[str, Any] = field(default_factory=dict)  # name -> TermConfig; Any, so that the command line can add one
+    gate: str | None = "format"  # completions to which this term gives 0 get 0 from every other
+    normalize: Normalize = Normalize.none
+    window: int = 1000  # values a term that zscore looks back on
+    solver: SolverConfig | None = None  # who solves problems, for the terms that ask it
+
+    def __post_init__(self) -> None:
+        self.terms = {name: _term(name, given) for name, given in self.terms.items()}
+
+    def check(self) -> None:
+        if not self.terms:
+            raise ValueError("reward.terms is empty: enable at least one term")
+
+
+def _term(name: str, given: Any) -> TermConfig:
+    if isinstance(given, TermConfig):
+        return given
+    try:
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TermConfig), given))
+    except (OmegaConfBaseException, ValueError, TypeError) as error:
+        raise ValueError(f"reward.terms.{name}: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,197 @@
+"""The page in a browser: it asks the network for nothing, runs nothing that a model wrote, filters, and fits."""
+
+import json
+import re
+import shutil
+
+import pytest
+import specimen
+from conftest import CUBES, DIGITS, SPHERES
+
+from qgen.data import Corpus
+from qgen.reporting.page import write
+from qgen.runs.files import append, write_json
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """The page of a run with an evaluation and with hostile samples, and how many samples it holds."""
+    home = specimen.run(tmp_path_factory.mktemp("outputs") / "run")
+    (home / "evaluation").mkdir()
+    write_json(home / "evaluation" / "evaluation.json", specimen.evaluation())
+    hostile = [
+        specimen.sample(0, "teacher", 1, text, topic="<script>alert(0)</script>", reward=0.01)
+        for text in specimen.HOSTILE
+    ]
+    append(home / "distill" / "samples.jsonl", hostile)
+    return write([home], home / "report.html", Corpus([SPHERES, DIGITS], [CUBES], 3))
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
+    with sync_api.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser, report):
+    """The page, opened; afterwards it must have said nothing, asked nothing and loaded nothing but itself."""
+    said, pages = [], []
+
+    def at(width: int = 1280, **more):
+        page = browser.new_context(viewport={"width": width, "height": 900}, **more).new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("dialog", lambda dialog: (said.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("request", lambda request: said.append(request.url) if request.url != report.as_uri() else None)
+        page.goto(report.as_uri())
+        page.wait_for_timeout(100)
+        pages.append(page)
+        return page
+
+    yield at
+    for page in pages:
+        page.context.close()
+    assert said == []
+
+
+def visible(page) -> int:
+    return page.locator("#cards > .card:visible").count()
+
+
+def test_mathematics_is_laid_out(opened):
+    page = opened()
+    boxes = page.eval_on_selector_all(
+        "#cards > .card:not([hidden]) > .statement math",
+        "all => all.map(m => { const b = m.getBoundingClientRect(); return [b.width, b.height] })",
+    )
+    assert len(boxes) > 20
+    assert all(width > 3 and height > 5 for width, height in boxes)
+
+
+def test_filters(opened):
+    page = opened()
+    total = page.locator("#cards > .card").count()
+    assert total == 36 + 40 + 48
+    assert visible(page) == 30
+    while page.locator("#more").is_visible():
+        page.click("#more")
+    assert visible(page) == total
+    page.select_option("[name=stage]", "sft")
+    assert visible(page) == 12
+    assert page.text_content("#count") == f"12 of {total} match"
+    page.select_option("[name=parses]", "no")
+    assert visible(page) == 3
+    page.click("[type=reset]")
+    page.wait_for_function("document.getElementById('count').textContent.startsWith('124')")
+    page.select_option("[name=mode]", "teacher")
+    page.fill("[name=text]", "ALERT")
+    assert visible(page) == 5
+    page.fill("[name=text]", "")
+    page.select_option("[name=mode]", "train")
+    page.select_option("[name=topic]", "Geometry")
+    page.select_option("[name=level]", "3")
+    expected = sum(i % 3 == 2 and i % 5 == 2 for i in range(40))
+    assert visible(page) == expected
+    page.click("[type=reset]")
+    page.fill("[name=score]", "0.9")
+    shown = [float(text) for text in page.locator("#cards > .card:visible .score").evaluate_all(
+        "all => all.map(e => e.textContent.replace('reward', ''))")]  # fmt: skip
+    assert shown
+    assert min(shown) >= 0.9
+    assert shown == sorted(shown, reverse=True)
+    page.fill("[name=score]", "")
+    page.select_option("[name=order]", "worst")
+    first = page.locator("#cards > .card:visible .score").first.text_content()
+    assert first.strip().endswith("0.00")
+
+
+def test_hover_tells_step_and_value(opened):
+    page = opened()
+    chart = page.locator("svg.chart").first
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    page.mouse.move(box["x"] + box["width"] - 12, box["y"] + 60)
+    tip = page.locator(".tip").inner_text()
+    assert re.fullmatch(r"step 20\s+(● )?training 1\.\d{3}\s+(● )?held-out 1\.400", tip)
+    page.mouse.move(5, 5)
+    assert page.locator(".tip").count() == 0
+
+
+@pytest.mark.parametrize("width", [375, 768, 1280])
+def test_nothing_is_wider_than_the_screen(opened, width):
+    page = opened(width)
+    while page.locator("#more").is_visible():
+        page.click("#more")
+    for details in page.locator("details").all()[:20]:
+        details.evaluate("d => d.open = true")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_summary_of_an_evaluated_run_fits_a_laptop(browser, tmp_path):
+    home = specimen.run(tmp_path / "run")
+    (home / "evaluation").mkdir()
+    told = json.dumps(specimen.evaluation()).replace('"reward"', '"usable"').replace('"heldout_loss"', '"nats"')
+    write_json(home / "evaluation" / "evaluation.json", json.loads(told))  # an evaluation has neither of the two
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(write([home], home / "report.html", Corpus([SPHERES, DIGITS], [CUBES], 3)).as_uri())
+    assert page.locator(".outcome th", has_text="usable yield").count() == 1
+    shown, needed = page.eval_on_selector(".outcome", "t => [t.parentElement.clientWidth, t.parentElement.scrollWidth]")
+    assert needed <= shown
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """The page of a sweep of three settings over three seeds."""
+    home = tmp_path_factory.mktemp("multirun") / "warmup"
+    for value in (2, 10, 20):
+        for seed in range(3):
+            own = (f"stage.warmup_steps={value}", f"seed={seed}")
+            specimen.job(home / ",".join(own), *own, reward=0.3 + value / 100 + seed / 1000)
+    return write([home], home / "report.html", Corpus([SPHERES, DIGITS], [CUBES], 3))
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_a_sweep_fits_and_its_plots_name_what_was_swept(browser, swept, width):
+    said, page = [], browser.new_page(viewport={"width": width, "height": 900})
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(swept.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("nav a[href='#sweep']").count() == 1
+    chart = page.locator("#sweep svg.chart").first
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    page.mouse.move(box["x"] + box["width"] - 12, box["y"] + 60)
+    assert re.fullmatch(r"stage.warmup_steps 20\s+(● )?0\.501", page.locator(".tip").inner_text())
+    page.close()
+    assert said == []
+
+
+def test_light_and_dark(opened):
+    brightness = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).reduce((a, b) => a + Number(b), 0)"
+    assert opened(color_scheme="light").evaluate(brightness) > 600
+    assert opened(color_scheme="dark").evaluate(brightness) < 150
+
+
+def test_it_reads_without_script(opened):
+    page = opened(java_script_enabled=False)
+    assert visible(page) == 36 + 40 + 48
+    assert not page.locator("#filters").is_visible()
+
+
+def test_controls_are_labelled(opened):
+    page = opened()
+    unlabelled = page.eval_on_selector_all(
+        "input, select", "all => all.filter(e => !e.labels.length).map(e => e.outerHTML)"
+    )
+    assert unlabelled == []
+    assert page.locator("svg.chart:not([aria-label])").count() == 0
