@@ -1,26 +1,26 @@
 """Do the rewards tell real problems from spoiled ones? python -m qgen.rewards.check [reward=NAME] [key=value ...]
 
-Every real problem is scored by rewards that have not seen it, and so is what each control (metrics/controls.py) makes
-of it. The area under the ROC curve says how often a real problem scores higher than a spoiled one. The figures are
-also written to check/separations.json in the run's directory.
+Every real problem is scored by rewards that have not seen it. So is the text that each control (metrics/controls.py)
+makes of it. The area under the ROC curve says how often a real problem scores higher than a spoiled one. The figures
+are also written to check/separations.json in the run's directory.
 """
 
 import os
 import random
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 from qgen.choices import Backend
 from qgen.cli import entry
 from qgen.config import Config
 from qgen.metrics.controls import CONTROLS
+from qgen.metrics.intervals import auroc
 from qgen.problem import Problem, fault, render
 from qgen.rewards import Rewards, check
 from qgen.runtime.files import write_json
@@ -37,7 +37,7 @@ class Separation:
     """How the rewards tell one control from real problems."""
 
     control: str
-    total: tuple[float, float, float]  # AUROC of the weighted total, and its 95 % interval (bootstrap over problems)
+    total: tuple[float, float, float]  # AUROC of the weighted total, and its 95 % interval (metrics/intervals.py)
     terms: dict[str, float]  # AUROC of each term by itself
     mean: float  # mean total of the spoiled problems
     above: float  # share of them at or above the 10th percentile of real ones
@@ -94,19 +94,11 @@ def _scores(rewards: Rewards, asked: list[Problem], written: list[Problem], lang
 
 def _separation(name: str, real: list, rows: list, tenth: float) -> Separation:
     good, bad = (np.array([total for total, _ in part]) for part in (real, rows))
-    rng = np.random.default_rng(0)
-    drawn = [rng.integers(len(good), size=len(good)) for _ in range(500)]
-    low, high = np.quantile([_auroc(good[i], bad[i]) for i in drawn], [0.025, 0.975])
     terms = {
-        term: _auroc(*(np.array([values[term] or 0.0 for _, values in part]) for part in (real, rows)))
+        term: auroc(*(np.array([values[term] or 0.0 for _, values in part]) for part in (real, rows))).value
         for term in real[0][1]
     }
-    total = (_auroc(good, bad), float(low), float(high))
-    return Separation(name, total, terms, float(bad.mean()), float((bad >= tenth).mean()))
-
-
-def _auroc(good: np.ndarray, bad: np.ndarray) -> float:
-    return float(roc_auc_score([1] * len(good) + [0] * len(bad), np.concatenate([good, bad])))
+    return Separation(name, astuple(auroc(good, bad)), terms, float(bad.mean()), float((bad >= tenth).mean()))
 
 
 def run(config: Config, out: Path, plain: dict) -> None:
