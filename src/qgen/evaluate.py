@@ -23,7 +23,7 @@ from qgen.cli import entry
 from qgen.config import Config, ModelConfig, SamplingConfig, SolverConfig, WritingConfig
 from qgen.prompts import requests, spread
 from qgen.runtime import rundir
-from qgen.runtime.files import append, rows, write_json
+from qgen.runtime.files import append, read_json, rows, write_json
 from qgen.runtime.origin import origin
 from qgen.runtime.quiet import quiet
 from qgen.tables import control_table, difference_table, evaluation_table, show, test_table, variation_table
@@ -178,10 +178,9 @@ def _origin(writer: Writer, writers: list[Writer]) -> str:
 
 
 def _environment(writer: Writer) -> dict:
-    try:
-        return json.loads((writer.home / rundir.ENVIRONMENT).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RuntimeError(f"{writer.home} has no {rundir.ENVIRONMENT}: it cannot be told what was trained") from error
+    if found := read_json(writer.home / rundir.ENVIRONMENT):
+        return found
+    raise RuntimeError(f"{writer.home} has no {rundir.ENVIRONMENT}: it cannot be told what was trained")
 
 
 def _same_problems(writer: Writer, run: Config, corpus: "Corpus") -> None:

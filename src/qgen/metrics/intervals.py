@@ -3,7 +3,7 @@
 Outputs to one prompt resemble each other, so that prompts, not outputs, are what is resampled.
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from math import hypot, sqrt
 from warnings import catch_warnings
 
@@ -20,6 +20,16 @@ class Interval:
     value: float
     low: float
     high: float
+
+    def plain(self) -> list[float]:
+        """[value, low, high] to four digits, as files hold it."""
+        return [round(float(figure), 4) for figure in astuple(self)]
+
+
+def around(value: float, error: float, share: bool = False) -> Interval:
+    """A value and 1.96 standard errors to both sides of it; a share's interval ends at 0 and 1."""
+    low, high = value - 1.96 * error, value + 1.96 * error
+    return Interval(value, max(0.0, low), min(1.0, high)) if share else Interval(value, low, high)
 
 
 def proportion(values: np.ndarray, prompts: np.ndarray) -> Interval | None:
