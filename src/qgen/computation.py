@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from math import gcd
 
 from qgen import symbols
+from qgen.answers import bare
 from qgen.latex import MATH
 from qgen.problem import Problem, fault
 
@@ -291,4 +292,4 @@ def _inside(span: str) -> str:
 
 
 def _bare(answer: str) -> str:
-    return re.sub(r"(?<=\d),\\!(?=\d{3})", "", answer.strip().strip("$").strip())
+    return re.sub(r"(?<=\d),\\!(?=\d{3})", "", bare(answer))
