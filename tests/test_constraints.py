@@ -1,6 +1,9 @@
-"""constraints.txt pins whatever qgen pulls in, and the tests run on what it pins."""
+"""What qgen imports is declared; constraints.txt pins whatever that pulls in, and the tests run on what it pins."""
 
+import ast
 import re
+import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
@@ -33,6 +36,37 @@ def test_every_transitive_dependency_is_pinned_and_installed():
     assert set(tree) - set(pins) == set()
     for name in tree:
         assert Version(metadata.version(name)).public == pins[name], name
+
+
+def imported(folder: str) -> set[str]:
+    """The first names of all modules that a folder's files import, but for Python's own."""
+    found = set()
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found.update(alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                found.add(node.module.partition(".")[0])
+    return found - sys.stdlib_module_names
+
+
+def test_what_is_imported_is_declared():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    product = [project["dependencies"], *(lines for name, lines in extras.items() if name != "dev")]
+    own = {path.stem for path in (ROOT / "tests").rglob("*.py")} | {"qgen", "hydra_plugins"}
+    distributions = metadata.packages_distributions()
+    for folder, lines in (("src", product), ("tests", [*product, extras["dev"]])):
+        declared = {canonicalize_name(Requirement(line).name) for group in lines for line in group}
+        for module in imported(folder) - own - {"triton"}:  # triton comes with PyTorch for a GPU
+            names = {canonicalize_name(name) for name in distributions.get(module, [module])}
+            assert names & declared, f"{folder} imports {module}, which pyproject.toml does not declare"
+
+
+def test_the_search_is_pinned_too():
+    pins = (ROOT / "constraints.txt").read_text().splitlines()
+    lines = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["optuna"]
+    assert set(lines) <= set(pins)
 
 
 def test_no_registry_is_named():

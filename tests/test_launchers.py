@@ -15,6 +15,7 @@ SIZE = ("stage.per_device_train_batch_size=2", "stage.gradient_accumulation_step
 
 @pytest.mark.slow
 def test_a_search_is_told_each_jobs_metric(tmp_path):
+    pytest.importorskip("optuna", reason="optuna is not installed: pip install 'qgen[optuna]'")
     search = ("-m", "hydra/sweeper=optuna", "hydra.sweeper.direction=minimize", "hydra.sweeper.n_trials=2",
               "hydra.sweeper.n_jobs=1", "sweep.metric=heldout_loss",
               "stage.learning_rate=interval(0.0001,0.01)")  # fmt: skip

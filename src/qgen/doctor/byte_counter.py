@@ -1,4 +1,9 @@
-"""Counts what tensors take, real or fake, as PyTorch's dispatcher sees them come and go."""
+"""Counts what tensors take, real or fake, as PyTorch's dispatcher sees them come and go.
+
+PyTorch's own torch.distributed._tools.mem_tracker.MemTracker was tried (2.13). It puts a hook on every parameter, which
+PyTorch refuses for a frozen one, as all are but the adapter's. It cannot begin a new peak in the middle of a step, and
+counts the copies that autograd makes under a dispatch mode alone.
+"""
 
 import weakref
 
@@ -14,9 +19,9 @@ class ByteCounter(TorchDispatchMode):
     """Counts the bytes of all storages that operations make, from when they are made until nothing refers to them.
 
     Attributes:
-        backward: gradients are being computed. What autograd does in place on real tensors it does on copies under a
-            dispatch mode (isTensorSubclassLike in PyTorch's input_buffer.cpp and FunctionsManual.cpp), so that these
-            operations are taken as in place.
+        backward: gradients are being computed. Under a dispatch mode autograd copies what it adds to in place
+            otherwise (isTensorSubclassLike in PyTorch's input_buffer.cpp and FunctionsManual.cpp). The operations of
+            IN_PLACE are therefore counted as in place.
     """
 
     def __init__(self):
@@ -26,7 +31,7 @@ class ByteCounter(TorchDispatchMode):
         self.backward = False
 
     def start(self, zero: bool = True) -> None:
-        """Count from what is live now, as nothing where `zero`."""
+        """Begin a new peak at what is live now. With `zero` that counts as nothing."""
         if zero:
             self.live = 0
         self.peak = self.live

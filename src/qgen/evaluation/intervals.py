@@ -3,11 +3,12 @@
 Outputs to one prompt resemble each other, so that prompts, not outputs, are what is resampled.
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from math import hypot, sqrt
+from warnings import catch_warnings
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import DegenerateDataWarning, bootstrap, norm
 from sklearn.metrics import roc_auc_score
 
 DRAWS = 2000
@@ -21,6 +22,16 @@ class Interval:
     value: float
     low: float
     high: float
+
+    def plain(self) -> list[float]:
+        """[value, low, high] to four digits, as files hold it."""
+        return [round(float(figure), 4) for figure in astuple(self)]
+
+
+def around(value: float, error: float, share: bool = False) -> Interval:
+    """A value and 1.96 standard errors to both sides of it; a share's interval ends at 0 and 1."""
+    low, high = value - 1.96 * error, value + 1.96 * error
+    return Interval(value, max(0.0, low), min(1.0, high)) if share else Interval(value, low, high)
 
 
 def proportion(values: np.ndarray, prompts: np.ndarray) -> Interval | None:
@@ -53,8 +64,8 @@ def proportion(values: np.ndarray, prompts: np.ndarray) -> Interval | None:
 def proportion_difference(before: Interval, after: Interval) -> Interval:
     """after - before, by Newcombe's method 10 from the two shares' own intervals (Statistics in Medicine 17, 1998).
 
-    A bootstrap would find no spread in a share of 0 or 1, and call a handful of outputs more than chance. That both
-    answered the same prompts is not made use of: the interval is wider than it need be.
+    A bootstrap would find no spread in a share of 0 or 1, and call a difference between a handful of outputs larger
+    than chance. That both answered the same prompts is not used, so the interval is wider than it need be.
     """
     value = after.value - before.value
     down = hypot(after.value - after.low, before.high - before.value)
@@ -63,34 +74,45 @@ def proportion_difference(before: Interval, after: Interval) -> Interval:
 
 
 def mean(values: np.ndarray, prompts: np.ndarray) -> Interval | None:
-    """The mean of what is not NaN, with the interval of a bootstrap over prompts."""
-    return _bootstrap([(values, 1.0)], prompts)
+    """The mean of what is not NaN, with the interval of a bootstrap over prompts; None where all is NaN.
+
+    None too where there is one prompt, of which no spread can be told. The same holds for `mean_difference`.
+    """
+    return _bootstrap([values], prompts)
 
 
 def mean_difference(before: np.ndarray, after: np.ndarray, prompts: np.ndarray) -> Interval | None:
     """mean(after) - mean(before), both answers to the same prompts, by a bootstrap over prompts."""
-    return _bootstrap([(after, 1.0), (before, -1.0)], prompts)
+    return _bootstrap([after, before], prompts)
 
 
-def _bootstrap(parts: list[tuple[np.ndarray, float]], prompts: np.ndarray) -> Interval | None:
-    """A signed sum of means. A prompt is drawn with all outputs to it, in every part."""
-    if any(np.isnan(values).all() for values, _ in parts):
-        return None
+def _bootstrap(parts: list[np.ndarray], prompts: np.ndarray) -> Interval | None:
+    """The mean of the first part, less that of the second where there is one, with its percentile interval.
+
+    A prompt is drawn with all outputs to it, in both parts. A draw without any value is left out.
+    """
     groups = int(prompts.max()) + 1
-    drawn = np.random.default_rng(0).multinomial(groups, np.full(groups, 1 / groups), size=DRAWS)
-    value, spread = 0.0, np.zeros(DRAWS)
-    for values, sign in parts:
-        known = ~np.isnan(values)
-        sums, counts = _by_prompt(values[known], prompts[known], groups)
-        value += sign * float(sums.sum() / counts.sum())
-        with np.errstate(invalid="ignore", divide="ignore"):  # a draw may hold no output that has a value
-            spread += sign * (drawn @ sums) / (drawn @ counts)
-    low, high = np.nanquantile(spread, [0.025, 0.975])
-    return Interval(value, float(low), float(high))
+    if groups == 1 or any(np.isnan(part).all() for part in parts):
+        return None
+    totals = np.array([_by_prompt(part, prompts, groups) for part in parts])
+
+    def statistic(drawn: np.ndarray, axis: int = -1) -> np.ndarray:
+        sums, counts = totals[:, :, drawn].sum(axis=axis).swapaxes(0, 1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means = sums / counts
+        return means[0] - means[1:].sum(axis=0)
+
+    every = np.arange(groups)
+    with catch_warnings(action="ignore", category=DegenerateDataWarning):  # SciPy's own interval knows no such draw
+        found = bootstrap([every], statistic, n_resamples=DRAWS, method="percentile", rng=0)
+    low, high = np.nanquantile(found.bootstrap_distribution, [0.025, 0.975])
+    return Interval(float(statistic(every)), float(low), float(high))
 
 
 def _by_prompt(values: np.ndarray, prompts: np.ndarray, groups: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Sum and number of the values of each prompt."""
+    """Sum and number of the values of each prompt, without those that are NaN."""
+    known = ~np.isnan(values)
+    values, prompts = values[known], prompts[known]
     return np.bincount(prompts, values, minlength=groups), np.bincount(prompts, minlength=groups)
 
 

@@ -1,7 +1,6 @@
 """Who is measured, and what they wrote: each model's outputs are written once and kept in evaluation/outputs.jsonl."""
 
 import hashlib
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from qgen.runs import rundir
-from qgen.runs.files import append, rows
+from qgen.runs.files import append, read_json, rows
 from qgen.runs.origin import origin
 from qgen.settings.choices import Rollout
 from qgen.settings.config import Config
@@ -64,12 +63,9 @@ def compared_with(candidate: Candidate, candidates: list[Candidate]) -> str:
 
 def environment_of(candidate: Candidate) -> dict:
     """What environment.json of a stage says. Raises RuntimeError where it cannot be read."""
-    try:
-        return json.loads((candidate.home / rundir.ENVIRONMENT).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RuntimeError(
-            f"{candidate.home} has no {rundir.ENVIRONMENT}: it cannot be told what was trained"
-        ) from error
+    if found := read_json(candidate.home / rundir.ENVIRONMENT):
+        return found
+    raise RuntimeError(f"{candidate.home} has no {rundir.ENVIRONMENT}: it cannot be told what was trained")
 
 
 def same_problems(candidate: Candidate, run: Config, corpus: "Corpus") -> None:

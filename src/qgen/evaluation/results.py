@@ -1,12 +1,11 @@
 """The protocol's figures, with their intervals, each metric's own test and what differs by more than chance."""
 
-from dataclasses import astuple
 from typing import Any
 
 import numpy as np
 
 from qgen.evaluation.catalogue import Metric
-from qgen.evaluation.intervals import Interval, auroc, mean, mean_difference, proportion, proportion_difference
+from qgen.evaluation.intervals import Interval, around, auroc, mean, mean_difference, proportion, proportion_difference
 from qgen.evaluation.protocol import COLLAPSE, DRAWS, Protocol, Whole
 from qgen.evaluation.sets import OutputSet
 
@@ -54,8 +53,7 @@ def _interval(protocol: Protocol, metric: Metric, written: OutputSet, wholes: Wh
         whole = wholes[written.name].get(metric.name)
         if whole is None:
             return None
-        found = _around(float(whole.values.mean()), whole.error)
-        return Interval(found.value, max(0.0, found.low), min(1.0, found.high)) if metric.unit == "share" else found
+        return around(float(whole.values.mean()), whole.error, metric.unit == "share")
     values = _enough(protocol.values(written)[metric.name], written.prompts)
     if values is None:
         return None
@@ -68,7 +66,7 @@ def _difference(protocol: Protocol, metric: Metric, a: OutputSet, b: OutputSet, 
         return None
     if metric.whole:
         errors = (wholes[written.name][metric.name].error for written in (a, b))
-        return _around(after.value - before.value, float(np.hypot(*errors)))
+        return around(after.value - before.value, float(np.hypot(*errors)))
     if metric.unit == "share":
         return proportion_difference(before, after)
     return mean_difference(*(protocol.values(written)[metric.name] for written in (a, b)), a.prompts)
@@ -76,10 +74,6 @@ def _difference(protocol: Protocol, metric: Metric, a: OutputSet, b: OutputSet, 
 
 def _enough(values: np.ndarray, prompts: np.ndarray) -> np.ndarray | None:
     return values if len(set(prompts[~np.isnan(values)])) >= FEWEST else None
-
-
-def _around(value: float, error: float) -> Interval:
-    return Interval(value, value - 1.96 * error, value + 1.96 * error)
 
 
 def _tested(protocol: Protocol, metric: Metric, rows: dict[str, OutputSet], wholes: Wholes) -> dict[str, Any]:
@@ -140,4 +134,4 @@ def _notes(protocol: Protocol, rows: dict[str, OutputSet], size: int, wholes: Wh
 
 
 def _plain(interval: Interval | None) -> list[float] | None:
-    return None if interval is None else [round(v, 4) for v in astuple(interval)]
+    return interval.plain() if interval else None

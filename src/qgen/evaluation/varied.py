@@ -6,13 +6,13 @@ all the diversity.
 
 import random
 from collections import Counter
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from qgen.evaluation.controls import number_swap
-from qgen.evaluation.intervals import Interval, proportion
+from qgen.evaluation.intervals import Interval, around, proportion
 from qgen.mathematics.problem import Fault, Problem, parse
 from qgen.metrics.diversity import vendi_share
 from qgen.metrics.variations import Judge
@@ -82,8 +82,8 @@ def _kinds(judge: Judge, row: Varied) -> dict[str, Any]:
         found[kind.value if kind else ALL] = {
             "outputs": len(own),
             "problems": len(problems),
-            "yield": _plain(proportion(valid, prompts[own])),
-            "diversity": _plain(_diversity(judge, texts)),
+            "yield": proportion(valid, prompts[own]).plain(),
+            "diversity": diversity.plain() if (diversity := _diversity(judge, texts)) else None,
             "semantic": _mean([v.semantic for v in problems]),
             "structural": _mean([v.structural for v in problems]),
             "faults": dict(Counter(verdicts[i].fault for i in own if verdicts[i].fault).most_common()),
@@ -105,13 +105,8 @@ def _diversity(judge: Judge, texts: list[str]) -> Interval | None:
         drawn = rng.choice(len(texts), SUBSET, replace=False)
         values.append(vendi_share(alike[np.ix_(drawn, drawn)]))
     error = float(np.std(values) * np.sqrt(SUBSET / (len(texts) - SUBSET)))
-    value = float(np.mean(values))
-    return Interval(value, max(0.0, value - 1.96 * error), min(1.0, value + 1.96 * error))
+    return around(float(np.mean(values)), error, share=True)
 
 
 def _mean(values: list[float]) -> float | None:
     return round(float(np.mean(values)), 4) if values else None
-
-
-def _plain(interval: Interval | None) -> list[float] | None:
-    return None if interval is None else [round(float(value), 4) for value in astuple(interval)]

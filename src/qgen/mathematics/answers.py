@@ -5,12 +5,19 @@ r"""Answers in plain form: one spelling for what means the same, without algebra
     solutions         x=2 or x=1; \{2, 1\}       x=1, x=2; 1, 2  (sorted; semicolons part groups of them)
     units and nouns   5 m, 5 meters, 5米; 3 pairs  5\text{m}; 3\text{pair}
 
-Rewards and measures that ask whether two answers are alike compare this form, equivalence.py what algebra makes of it
-besides.
+Rewards and measures that ask whether two answers are alike compare this form. Where it differs, equivalence.py asks
+computer algebra as well.
 """
 
 import re
 import unicodedata
+
+NOTHING = {"none", "null", "nan", "n/a", "unknown", "?"}  # what is written, in lower case, where there is no answer
+
+
+def bare(answer: str) -> str:
+    """An answer as it is written, without the dollars around it."""
+    return answer.strip().strip("$").strip()
 
 
 def plain(answer: str) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from math import gcd
 
 from qgen.mathematics import symbols
+from qgen.mathematics.answers import bare
 from qgen.mathematics.latex import MATH
 from qgen.mathematics.problem import Problem, fault
 
@@ -292,4 +293,4 @@ def _inside(span: str) -> str:
 
 
 def _bare(answer: str) -> str:
-    return re.sub(r"(?<=\d),\\!(?=\d{3})", "", answer.strip().strip("$").strip())
+    return re.sub(r"(?<=\d),\\!(?=\d{3})", "", bare(answer))

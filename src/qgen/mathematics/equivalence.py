@@ -1,6 +1,6 @@
 """Whether answers mean the same, decided by math-verify in a process of its own that is killed when it hangs.
 
-Computer algebra on text that a model wrote can take for ever, and cannot be stopped from within.
+Computer algebra on text that a model wrote may never end, and cannot be stopped from within its process.
 """
 
 import logging
@@ -13,7 +13,7 @@ from threading import Thread
 
 from pebble import ProcessPool
 
-from qgen.mathematics.answers import measured, parts, plain, unmarked
+from qgen.mathematics.answers import NOTHING, measured, parts, plain, unmarked
 
 _BOXED = re.compile(r"\\boxed\s*\{")
 _SAID = re.compile(
@@ -21,7 +21,7 @@ _SAID = re.compile(
     r":)\s*(?P<zh>[^\n。]{1,120})",
     re.I,
 )
-_NOTHING = {"", "none", "n/a", "unknown", "undefined", "?", "null", "nan", "not determined", "cannot be determined"}
+_NOTHING = NOTHING | {"", "undefined", "not determined", "cannot be determined"}  # said by who could not solve it
 
 
 class JudgeError(RuntimeError):
@@ -105,7 +105,7 @@ def _ready() -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process when the one that started it is gone: killed in the middle of a sum, it would go on for ever."""
+    """End this process when the one that started it is gone, which may be killed while this one is in a sum."""
     parent_process().join()
     os._exit(1)
 
@@ -194,8 +194,7 @@ def _alike(one: list, other: list) -> bool:
 
 def _literally(key: str, answers: list[str]) -> tuple[int, int, str]:
     """The count where algebra took too long: only answers that are written alike are the same."""
-    written = [plain(answer) for answer in answers]
-    agree = written.count(plain(key))
-    others = [answer for answer in written if answer != plain(key)]
-    other = max(set(others), key=others.count, default="")
-    return agree, others.count(other), other
+    written = Counter(map(plain, answers))
+    agree = written.pop(plain(key), 0)
+    other, runner = next(iter(written.most_common(1)), ("", 0))
+    return agree, runner, other

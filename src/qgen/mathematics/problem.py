@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from qgen.mathematics import escapes, latex, statement
+from qgen.mathematics.answers import NOTHING
 
 LABELS = {
     "en": {"statement": "Problem:", "solution": "Solution:", "answer": "Answer:"},
@@ -98,7 +99,7 @@ def fault(problem: Problem) -> Fault | None:
     low, high = STATEMENT_CHARS
     if not low <= len(problem.statement) <= high:
         return Fault("length", f"a statement of {len(problem.statement)} characters, outside {low} to {high}")
-    if not problem.answer or problem.answer.lower().strip(".") in ("none", "null", "nan", "n/a", "unknown", "?"):
+    if not problem.answer or problem.answer.lower().strip(".") in NOTHING:
         return Fault("no answer", "the answer is empty")
     if "\n" in problem.answer or len(problem.answer) > ANSWER_CHARS:
         return Fault("runs on", "the answer is longer than a line")

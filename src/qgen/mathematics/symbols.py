@@ -6,6 +6,7 @@ twelve vertices, for 54.
 
 import re
 
+from qgen.mathematics.answers import bare
 from qgen.mathematics.latex import MATH
 from qgen.mathematics.problem import Problem
 
@@ -30,7 +31,7 @@ def formula(problem: Problem) -> tuple[str, tuple[str, ...]] | None:
         return None
     said = clause.group().split(" of ")[-1].replace("$", "")
     letters = tuple(dict.fromkeys(re.findall(r"(?<![a-zA-Z])[a-zA-Z](?![a-zA-Z])", said)))
-    answer = _CHOOSE.sub(r"\\binom{\1}{\2}", problem.answer.strip().strip("$"))
+    answer = _CHOOSE.sub(r"\\binom{\1}{\2}", bare(problem.answer))
     answer = re.sub(r"\\operatorname\{floor\}\(([^()]*)\)", r"{\\lfloor \1\\rfloor}", answer)
     used = {name for name in _LETTER.findall(answer) if len(name) == 1}
     if not letters or "$" in answer or not _PLAIN.fullmatch(answer) or used != set(letters):

@@ -1,10 +1,10 @@
-"""How different the problems of a set are. Every measure depends on the set's size: compare equal ones."""
-
-import warnings
+"""How different the problems of a set are. Every measure depends on the size of the set: compare sets of one size."""
 
 import numpy as np
 from sacrebleu.metrics import BLEU
-from vendi_score import vendi
+from scipy import stats
+from scipy.linalg import eigvalsh
+from scipy.special import entr
 
 from qgen.metrics.similarity import mask, tokens
 
@@ -14,18 +14,20 @@ REFERENCES = 10  # texts that a text's self-BLEU is taken against
 def vendi_share(similarities: np.ndarray) -> float:
     """The Vendi score (arXiv:2210.02410), the effective number of different texts, as a share of their number.
 
+    The score is the exponential of the entropy of the eigenvalues of the matrix of similarities over its size.
+
     Args:
         similarities: of each text to each, 1 on the diagonal, of shape (texts, texts).
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of a name in SciPy that vendi-score asks for
-        return float(vendi.score_K(similarities)) / len(similarities)
+    spectrum = eigvalsh(similarities / len(similarities)).clip(0)
+    return float(np.exp(entr(spectrum).sum())) / len(similarities)
 
 
 def self_bleu(texts: list[str]) -> float:
     """Mean BLEU of each text against the ten others nearest to it in length, 0 to 1 (sacrebleu).
 
-    Self-BLEU (arXiv:1802.01886) rewards sets of texts of unlike lengths; references of like length do away with that.
+    Self-BLEU (arXiv:1802.01886) rewards a set for texts of different lengths. Taking the references that are nearest
+    in length removes that.
     """
     words = [tokens(mask(text)) for text in texts]
     order = sorted(range(len(texts)), key=lambda i: len(words[i]))
@@ -47,5 +49,4 @@ def distinct(texts: list[str]) -> float:
 def entropy(labels: list[str], of: int) -> float:
     """The entropy of labels, as a share of that of `of` equally frequent ones."""
     _, counts = np.unique(labels, return_counts=True)
-    shares = counts / counts.sum()
-    return float(-(shares * np.log(shares)).sum() / np.log(of)) if of > 1 else 1.0
+    return float(stats.entropy(counts, base=of)) if of > 1 else 1.0

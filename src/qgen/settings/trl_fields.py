@@ -1,4 +1,8 @@
-"""The fields of TRL's config classes, read from the installed source: importing them would import torch."""
+"""The fields of TRL's config classes, read from the installed source.
+
+`dataclasses.fields` would tell the same, but importing the classes imports torch and transformers, which takes seconds.
+A mistyped `stage.trl` key is to be told at once, before either is imported.
+"""
 
 import ast
 import difflib
