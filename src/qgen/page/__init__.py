@@ -17,13 +17,13 @@ from markupsafe import Markup
 
 from qgen import __version__
 from qgen.data import Corpus
-from qgen.page import evaluation, findings, settings
+from qgen.page import evaluation, settings
 from qgen.page.charts import short
 from qgen.page.curves import groups
 from qgen.page.gallery import gallery
 from qgen.page.runs import Corpora, read
 from qgen.page.summary import summarise
-from qgen.page.sweep import compare
+from qgen.page.sweep import bundles, compare
 from qgen.runtime.files import write_whole
 from qgen.visible import shown
 
@@ -59,8 +59,8 @@ def write(homes: list[Path], out: Path, corpus: Corpus | None = None) -> Path:
             runs=runs,
             several=len(runs) > 1,
             summary=summarise(runs, corpora, problems.cards, changed),
-            sweeps=[findings.shown(sweep) for sweep in sweeps],
-            groups=groups(findings.bundles(stages, sweeps)),
+            sweeps=sweeps,
+            groups=groups(bundles(stages, sweeps)),
             tables=[evaluation.table(run.name + where, found) for run in runs for where, found in run.evaluations],
             gallery=problems,
             changed=changed,

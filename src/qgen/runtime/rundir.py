@@ -270,7 +270,7 @@ def same_origin(out: Path, adapter: Path | None, data: str | None = None) -> Non
 def differences(before: str, after: str) -> dict[str, tuple[str, str]]:
     """The keys in which two configs (YAML) differ, with both values, without passwords; 'absent' where one has no such
     key."""
-    old, new = (_flat(OmegaConf.to_container(OmegaConf.create(text))) for text in (before, after))
+    old, new = (flat(OmegaConf.to_container(OmegaConf.create(text))) for text in (before, after))
     return {
         key: tuple(redact.value(key, side[key]) if key in side else "absent" for side in (old, new))
         for key in sorted(old | new)
@@ -278,7 +278,8 @@ def differences(before: str, after: str) -> dict[str, tuple[str, str]]:
     }
 
 
-def _flat(node: object, prefix: str = "") -> dict[str, object]:
+def flat(node: object, prefix: str = "") -> dict[str, object]:
+    """A config's values by dotted key."""
     if not isinstance(node, dict):
         return {prefix: node}
-    return {k: v for name, child in node.items() for k, v in _flat(child, f"{prefix}.{name}".lstrip(".")).items()}
+    return {k: v for name, child in node.items() for k, v in flat(child, f"{prefix}.{name}".lstrip(".")).items()}
