@@ -85,8 +85,10 @@ class Sweep:
             low=[low for low, _ in edges], high=[high for _, high in edges],
             dots=[list(cell.seeds.values()) if len(cell.seeds) > 1 else [] for cell in cells],
         )  # fmt: skip
+        note = "points: means over seeds; small dots: the seeds" if any(points.dots) else ""
+        note += "; whiskers: 95 % interval of the mean" if any(low is not None for low in points.low) else ""
         share, by = metric.unit == "share", self.heading
-        return Chart(metric.title, f"by {by}", [points], share, x=by, places=places)
+        return Chart(metric.title, f"by {by}", [points], share, note=note, x=by, places=places)
 
 
 def sweeps(homes: list[Path]) -> list[Sweep]:
