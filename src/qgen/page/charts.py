@@ -5,8 +5,9 @@ pages, in the page's colours (`var(--series-1)`): light, dark, phone and no scri
 policy let it pass. But its SVG does not carry the values that page.js shows of all lines at the step under the
 pointer, so that code and the data for it would stay, fitted to Vega's markup. It is a wheel of 33.5 MB (84 MB
 installed) and takes .9 s for the first chart and 23 to 40 ms for each further one, where these take 3 ms: the report
-of three stages (36 charts, .39 MB) became .53 MB and took 1.7 s more, .9 of it the start. uPlot, Plotly and the like draw
-nothing without script; matplotlib and pygal write style attributes or style elements, which the page's policy refuses.
+of three stages (36 charts, .39 MB) became .53 MB and took 1.7 s more, .9 of it the start. uPlot, Plotly and the like
+draw nothing without script; matplotlib and pygal write style attributes or style elements, which the page's policy
+refuses.
 """
 
 import math
