@@ -276,11 +276,11 @@ def test_several_keys_are_told_in_one_column_and_numbered_in_the_plot(tmp_path):
             job(tmp_path / "m", f"stage.learning_rate={rate}", f"stage.warmup_steps={warmup}", reward=0.3)
     found = one(tmp_path / "m")
     assert sorted(found.keys) == ["stage.learning_rate", "stage.warmup_steps"]
-    assert found.settings[0].label == "learning_rate=0.0001, warmup_steps=2"
+    assert found.settings[0].label == "learning_rate=1e-05, warmup_steps=2"
     assert list(found.chart.places.values()) == ["1", "2", "3", "4"]
     told = page(tmp_path / "m").says("sweep")
-    assert "1. learning_rate=0.0001, warmup_steps=2 baseline 1 seed" in told
-    assert "2. learning_rate=0.0001, warmup_steps=10 1 seed" in told
+    assert "1. learning_rate=1e-05, warmup_steps=2 baseline 1 seed" in told
+    assert "2. learning_rate=1e-05, warmup_steps=10 1 seed" in told
 
 
 def test_the_plot_shows_means_seeds_and_whiskers(tmp_path):

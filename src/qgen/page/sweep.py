@@ -150,9 +150,12 @@ def _sweep(home: Path, kind: str, jobs: list[Run], manifest: dict[str, Row]) -> 
     settings: dict[int, Setting] = {}
     for group, config, named, (_, stage) in zip(_groups(configs), configs, told, taking, strict=True):
         if group not in settings:
-            values = {key: redact.value(key, value) for key, value in config.items()}
-            settings[group] = Setting(*_labels(named), values, [])
+            texts = {key: redact.value(key, value) for key, value in config.items()}
+            settings[group] = Setting(*_labels(named), texts, [])
         settings[group].stages.append(stage)
+    values = {group: list(config.values()) for group, config in zip(_groups(configs), configs, strict=True)}
+    if not manifest and all(type(value) in (int, float) for each in values.values() for value in each):
+        settings = {group: settings[group] for group in sorted(settings, key=values.get)}  # nothing else orders them
     _measure(kind, list(settings.values()))
     return Sweep(home, home.name, kind, list(told[0]) if told else [], list(settings.values()), outside)
 
