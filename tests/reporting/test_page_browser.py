@@ -176,6 +176,15 @@ def test_a_sweep_fits_and_its_plots_name_what_was_swept(browser, swept, width):
     assert said == []
 
 
+def test_a_sweeps_table_fits_on_paper(browser, swept):
+    page = browser.new_page(viewport={"width": 717, "height": 1000})  # A4 within chromium's margins
+    page.emulate_media(media="print")
+    page.goto(swept.as_uri())
+    assert page.locator(".sweep thead th").count() == 11
+    assert page.eval_on_selector(".sweep", "t => t.getBoundingClientRect().right") <= 717
+    page.close()
+
+
 def test_light_and_dark(opened):
     brightness = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).reduce((a, b) => a + Number(b), 0)"
     assert opened(color_scheme="light").evaluate(brightness) > 600

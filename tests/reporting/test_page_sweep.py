@@ -10,9 +10,8 @@ from test_page_write import CORPUS, page
 from qgen.reporting.page import measures, write
 from qgen.reporting.page.charts import Chart, Series, draw
 from qgen.reporting.page.curves import Bundle, groups
-from qgen.reporting.page.findings import bundles, charts, lead, sentence
 from qgen.reporting.page.runs import read
-from qgen.reporting.page.sweep import Setting, Sweep, sweeps
+from qgen.reporting.page.sweep import Setting, Sweep, bundles, sweeps
 from qgen.runs.files import append
 
 T2 = 4.302653  # the 97.5 % quantile of Student's t with 2 degrees of freedom
@@ -58,22 +57,18 @@ def test_settings_are_compared_seed_by_seed(tmp_path):
     assert cell.value.value == pytest.approx(0.54)
     assert cell.difference.value == pytest.approx(0.21)
     assert cell.difference.high == pytest.approx(0.21 + T2 * 0.01 / 3**0.5, abs=1e-6)  # unpaired it would be ± 0.13
-    assert (cell.text, cell.change, cell.verdict) == ("0.540", "+0.210", "better")
+    assert (cell.text, cell.change, cell.clear, cell.better) == ("0.540", "+0.210", True, True)
     assert cell.between == "+0.185 to +0.235"
     assert base.cell("reward").difference is None
-    said = sentence(found, other)
-    assert said.startswith(
-        "stage.warmup_steps=10 against 2, over 3 seeds, larger than chance: held-out quality +0.210 (+0"
-    )
-    assert "(+0.185 to +0.235), better" in said
-    assert "Nothing else differs by more than chance" in said
+    assert [c.metric.name for c in other.cells if c.clear] == ["reward"]
 
 
 def test_which_way_is_better_follows_the_metric(tmp_path):
     for value, losses in ((2, (1.5, 1.6, 1.7)), (10, (1.7, 1.81, 1.92))):
         for seed, loss in enumerate(losses):
             job(tmp_path / "m", f"stage.warmup_steps={value}", seed=seed, heldout_loss=loss)
-    assert one(tmp_path / "m").settings[1].cell("heldout_loss").verdict == "worse"
+    cell = one(tmp_path / "m").settings[1].cell("heldout_loss")
+    assert (cell.clear, cell.better) == (True, False)
 
 
 def test_only_seeds_that_both_have_are_paired(tmp_path):
@@ -82,35 +77,32 @@ def test_only_seeds_that_both_have_are_paired(tmp_path):
     assert cell.value.n == 3
     assert cell.difference.n == 2
     assert cell.difference.value == pytest.approx((0.18 + 0.23) / 2)
-    assert cell.verdict == "too few seeds"
-    assert found.shared(found.settings[1]) == 2
-    assert "over 2 seeds: held-out quality +0.205" in sentence(found, found.settings[1])
+    assert not cell.clear
+    assert found.settings[1].shared == 2
+    assert "3 seeds, 2 shared with the baseline" in page(tmp_path / "m").says("sweep")
 
 
 def test_no_seed_in_common_is_told(tmp_path):
     found = one(two_settings(tmp_path / "m", (0.3, None), (None, 0.5)))
     assert found.settings[1].cell("reward").difference is None
-    assert "no seed in common" in sentence(found, found.settings[1])
+    assert "1 seed, none shared with the baseline" in page(tmp_path / "m").says("sweep")
 
 
 def test_one_seed_decides_nothing(tmp_path):
     found = one(two_settings(tmp_path / "m", (0.1,), (0.9,)))
     cell = found.settings[1].cell("reward")
-    assert (cell.interval, cell.between, cell.verdict) == ("", "", "too few seeds")
-    assert sentence(found, found.settings[1]).endswith(
-        "Fewer than 3 seeds cannot tell whether that is more than chance."
-    )
-    assert "larger than chance" not in page(tmp_path / "m").says("sweep").replace("called larger than chance", "")
+    assert (cell.interval, cell.between, cell.clear) == ("", "", False)
+    told = page(tmp_path / "m").says("sweep")
+    assert "Δ +0.800" in told
+    assert told.count("*") == 1  # that which says what it means
 
 
 def test_differences_that_leave_in_0_or_have_no_spread_are_not_more_than_chance(tmp_path):
     found = one(two_settings(tmp_path / "a", LOW, (0.5, 0.2, 0.4)))
-    assert found.settings[1].cell("reward").verdict == "may be chance"
-    assert ": nothing differs by more than chance" in sentence(found, found.settings[1])
+    assert not any(cell.clear for cell in found.settings[1].cells)
     same = one(two_settings(tmp_path / "b", (0.25, 0.5, 0.75), (0.5, 0.75, 1.0)))
-    assert same.settings[1].cell("reward").verdict == "the same for every seed"
-    assert "The same for every seed: held-out quality +0.250" in sentence(same, same.settings[1])
-    assert same.settings[1].cell("format_yield").verdict == "no difference"
+    cell = same.settings[1].cell("reward")
+    assert (cell.change, cell.between, cell.clear) == ("+0.250", "+0.250 to +0.250", False)
 
 
 def test_jobs_of_one_seed_and_setting_count_once(tmp_path):
@@ -134,15 +126,17 @@ def test_numbers_are_ordered_by_value_and_names_by_the_manifest(tmp_path):
     assert [s.label for s in one(names).settings] == ["linear", "constant", "cosine"]
 
 
-def test_keys_that_change_together_are_one_axis(tmp_path):
+def test_what_was_asked_for_names_the_settings(tmp_path):
     home = tmp_path / "m"
     for name in ("before", "after"):
         specimen.job(home / name, "stage.max_steps=20", f"experiment={name}")
-    axis = one(home).axes
-    assert len(axis) == 1
-    assert len(axis[0].keys) == 3
-    assert axis[0].labels == ["8 …", "4 …"]  # gradient_accumulation_steps is the first; after comes before before
-    assert not axis[0].numbers
+    found = one(home)  # after comes before before
+    assert len(found.keys) == 3
+    assert [s.label for s in found.settings] == [
+        "gradient_accumulation_steps=8, warmup_steps=10, lr_scheduler_type=cosine",
+        "gradient_accumulation_steps=4, warmup_steps=2, lr_scheduler_type=linear",
+    ]
+    assert "Every key in which the settings differ" not in page(home).says("sweep")
     specimen.manifest(home, *((name, [f"experiment={name}"], "complete", None) for name in ("before", "after")))
     found = one(home)
     assert [s.name for s in found.settings] == ["experiment=before", "experiment=after"]
@@ -196,7 +190,7 @@ def test_pipelines_are_compared_stage_by_stage(tmp_path):
     sft, grpo = sweeps([home])
     assert (sft.kind, grpo.kind) == ("sft", "grpo")
     assert [s.label for s in grpo.settings] == ["2", "10"]
-    assert [axis.keys for axis in grpo.axes] == [["stage.warmup_steps"]]  # init_from leads through each job's own path
+    assert grpo.keys == ["stage.warmup_steps"]  # init_from leads through each job's own path
     assert [len(s.stages) for s in sft.settings] == [3, 3]
     assert sft.outside == []
     assert grpo.outside == [("w=10,s=2", "failed", "killed in grpo")]
@@ -208,7 +202,7 @@ def test_pipelines_are_compared_stage_by_stage(tmp_path):
 def test_where_stages_start_from_counts_when_it_is_swept(tmp_path):
     for origin in ("base", "elsewhere/sft"):
         specimen.job(tmp_path / "m" / origin[:4], f"stage.init_from={origin}", kind="grpo")
-    assert one(tmp_path / "m").axes[0].keys == ["stage.init_from"]
+    assert one(tmp_path / "m").keys == ["stage.init_from"]
 
 
 def test_a_sweep_of_seeds_alone_says_what_chance_does(tmp_path):
@@ -216,9 +210,9 @@ def test_a_sweep_of_seeds_alone_says_what_chance_does(tmp_path):
         job(tmp_path / "m", seed=seed, reward=LOW[seed])
     found = one(tmp_path / "m")
     assert [s.label for s in found.settings] == ["all jobs"]
-    assert "Nothing but the seed differs" in lead(found)
+    assert "Nothing but the seed differs" in page(tmp_path / "m").says("sweep")
     assert found.settings[0].cell("reward").interval == "0.240 to 0.420"  # 0.33 ± 4.3027 · 0.036056 / √3
-    assert charts(found) == []
+    assert found.chart is None
 
 
 def test_runs_and_stages_are_no_sweeps(tmp_path):
@@ -256,9 +250,7 @@ def test_steps_to_target_are_those_to_where_the_baseline_ended(tmp_path):
     assert quick.cell("target").difference.value == -1
     assert stuck.cell("target").value is None
     assert stuck.cell("target").note == "reached by 0 of 3"
-    assert sentence(one(tmp_path / "m"), one(tmp_path / "m").settings[2]).endswith(
-        "Steps to target: reached by 0 of 3."
-    )
+    assert "– reached by 0 of 3" in page(tmp_path / "m").says("sweep")
 
 
 def test_grpo_is_measured_by_its_reward(tmp_path):
@@ -278,37 +270,46 @@ def test_a_collapsed_writer_has_no_diversity():
     assert measures.diversity(other[:1]) is None
 
 
-def test_a_swept_number_is_an_axis_and_a_second_one_its_lines(tmp_path):
-    for rate in ("1e-5", "1e-4", "1e-3"):
+def test_several_keys_are_told_in_one_column_and_numbered_in_the_plot(tmp_path):
+    for rate in ("1e-5", "1e-4"):
         for warmup in (2, 10):
             job(tmp_path / "m", f"stage.learning_rate={rate}", f"stage.warmup_steps={warmup}", reward=0.3)
-    quality = charts(one(tmp_path / "m"))[0]
-    assert [s.name for s in quality.series] == ["warmup_steps=2", "warmup_steps=10"]
-    assert quality.series[0].steps == pytest.approx([-5, -4, -3])  # spread over so much that it is logarithmic
-    assert list(quality.places.values()) == ["1e-05", "0.0001", "0.001"]
-    assert "logarithmic" in quality.unit
+    found = one(tmp_path / "m")
+    assert sorted(found.keys) == ["stage.learning_rate", "stage.warmup_steps"]
+    assert found.settings[0].label == "learning_rate=1e-05, warmup_steps=2"
+    assert list(found.chart.places.values()) == ["1", "2", "3", "4"]
+    told = page(tmp_path / "m").says("sweep")
+    assert "1. learning_rate=1e-05, warmup_steps=2 baseline 1 seed" in told
+    assert "2. learning_rate=1e-05, warmup_steps=10 1 seed" in told
 
 
-def test_a_plot_shows_means_seeds_and_whiskers(tmp_path):
+def test_the_plot_shows_means_seeds_and_whiskers(tmp_path):
     found = one(two_settings(tmp_path / "m"))
-    (series,) = charts(found)[0].series
-    assert series.steps == [2, 10]
+    (series,) = found.chart.series
     assert series.values == pytest.approx([0.33, 0.54])
     assert series.high[1] == pytest.approx(0.54 + T2 * 0.045826 / 3**0.5, abs=1e-4)
     assert series.dots == [list(LOW), list(HIGH)]
-    svg = str(charts(found)[0].svg())
+    svg = str(found.chart.svg())
     assert svg.count('class="whisker') == 2
     assert svg.count('class="dot') == 6
     assert 'data-x="stage.warmup_steps"' in svg
     assert 'data-v="2|0.330;10|0.540"' in svg
+    assert re.search(r'class="line s0" d="M[^L]*M[^L]*"', svg)  # settings stand side by side, unjoined
+    assert sum(tag == "svg" for tag in page(tmp_path / "m").tags_in("sweep")) == 1
 
 
-def test_what_is_no_number_stands_side_by_side_unjoined(tmp_path):
-    home = two_settings(tmp_path / "m", key="reward.normalize", values=("zscore", "group"))
-    svg = str(charts(one(home))[0].svg())
-    assert ">zscore</text>" in svg
-    assert re.search(r'class="line s0" d="M[^L]*M[^L]*"', svg)
-    assert 'class="whisker' in svg
+def test_a_plot_of_few_seeds_has_no_whiskers(tmp_path):
+    svg = str(one(two_settings(tmp_path / "m", (0.3, 0.32), (0.5, 0.53))).chart.svg())
+    assert 'class="whisker' not in svg
+    assert svg.count('class="dot') == 4
+
+
+def test_intervals_end_where_the_metric_does(tmp_path):
+    for seed, share in enumerate((0.9, 1.0, 1.0)):
+        job(tmp_path / "m", seed=seed, format_yield=share, reward=(0.0, 0.0, 0.3)[seed])
+    found = one(tmp_path / "m").settings[0]
+    assert found.cell("format_yield").interval == "82.3 to 100%"
+    assert found.cell("reward").interval == "0 to 0.530"
 
 
 def test_names_on_an_axis_are_cut_and_cannot_break_the_hover():
@@ -375,7 +376,7 @@ def test_the_page_tells_everything_once(tmp_path):
     assert ("a", "href", "#sweep") in found.attributes
     assert "6 jobs, 2 settings of stage.warmup_steps, 3 seeds (0, 1, 2)" in told
     assert "2 baseline 3 seeds" in told
-    assert "0.540 0.426 to 0.654 Δ +0.210 (+0.185 to +0.235) better, larger than chance" in told
+    assert "0.540 0.426 to 0.654 Δ +0.210 * (+0.185 to +0.235)" in told
     assert told.count("one in twenty differences") == 1
     assert list(found.text).index("sweep") < list(found.text).index("curves")
 

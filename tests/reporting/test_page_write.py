@@ -25,6 +25,7 @@ class Page(HTMLParser):
     def __init__(self, text: str):
         super().__init__()
         self.tags, self.attributes, self.text, self.section = [], [], {}, ""
+        self.inside = {}
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
@@ -32,11 +33,15 @@ class Page(HTMLParser):
         self.attributes += [(tag, name, value) for name, value in attrs]
         if tag == "section":
             self.section = dict(attrs)["id"]
+        self.inside.setdefault(self.section, []).append(tag)
         if tag in ("td", "th", "small", "li", "p"):
             self.handle_data(" ")
 
     def handle_data(self, data):
         self.text[self.section] = self.text.get(self.section, "") + data
+
+    def tags_in(self, section: str) -> list[str]:
+        return self.inside[section]
 
     def says(self, section: str) -> str:
         return re.sub(r"\s+", " ", self.text[section])

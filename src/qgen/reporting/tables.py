@@ -90,14 +90,15 @@ def sweep_table(sweep: "Sweep") -> Table:
     """A sweep's settings: means over seeds, and how each differs from the first, seed by seed."""
     shown = [m for m in sweep.metrics if m.name in _OF_A_SWEEP]
     table = plain_table(f"{sweep.name}, {sweep.kind}: means of {len(sweep.seeds)} seeds")
-    table.add_column(", ".join(axis.brief for axis in sweep.axes), overflow="fold")
+    table.add_column(sweep.heading, overflow="fold")
     for metric in shown:
         table.add_column("\n".join(f"{metric.label} {metric.arrow}".rsplit(" ", 2)), justify="right")
     for setting in sweep.settings:
         cells = [setting.cell(metric.name) for metric in shown]
-        texts = [_below(c.text, c.change, _larger(c.verdict)) if c.difference else c.text for c in cells]
+        texts = [_below(c.text, c.change, "*" if c.clear else " ") if c.difference else c.text for c in cells]
         table.add_row(setting.label, *texts)
-    table.caption, table.caption_justify = "below, the change against the first; * larger than chance", "left"
+    table.caption = "below, the change against the first, seed by seed; * larger than chance"
+    table.caption_justify = "left"
     return table
 
 
@@ -107,10 +108,6 @@ _OF_A_SWEEP = ("reward", "format_yield", "heldout_loss", "diversity", "loss", "s
 def _below(value: str, note: str, mark: str = "") -> Text:
     """A cell of two lines, the second one dim."""
     return Text.assemble(f"{value}\n", (note, "dim"), mark)
-
-
-def _larger(verdict: str) -> str:
-    return "*" if verdict in ("better", "worse", "changed") else " "
 
 
 def samples(summary: dict) -> Text:

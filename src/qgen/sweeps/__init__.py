@@ -77,12 +77,12 @@ def launch(
 def _compared(home: Path) -> None:
     """Say how the settings compare, and write the sweep's report."""
     # imports scikit-learn, which a sweep that is refused need not wait for
-    from qgen.reporting.page import findings, leave
+    from qgen.reporting.page import leave
     from qgen.reporting.page.sweep import sweeps
 
     try:
         for found in sweeps([home]):
-            show(sweep_table(found), *(findings.sentence(found, setting) for setting in found.settings[1:]))
+            show(sweep_table(found))
     except Exception:  # the page says why it cannot be written; the jobs are what counts
         log.exception("the settings could not be compared")
     show(leave([home], home))

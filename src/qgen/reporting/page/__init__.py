@@ -16,13 +16,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from qgen.data import Corpus
-from qgen.reporting.page import evaluation, findings, settings
+from qgen.reporting.page import evaluation, settings
 from qgen.reporting.page.charts import short
 from qgen.reporting.page.curves import groups
 from qgen.reporting.page.gallery import gallery
 from qgen.reporting.page.runs import Corpora, read
 from qgen.reporting.page.summary import summarise
-from qgen.reporting.page.sweep import compare
+from qgen.reporting.page.sweep import bundles, compare
 from qgen.runs.files import write_whole
 from qgen.text.visible import shown
 from qgen.version import __version__
@@ -59,8 +59,8 @@ def write(homes: list[Path], out: Path, corpus: Corpus | None = None) -> Path:
             runs=runs,
             several=len(runs) > 1,
             summary=summarise(runs, corpora, problems.cards, changed),
-            sweeps=[findings.shown(sweep) for sweep in sweeps],
-            groups=groups(findings.bundles(stages, sweeps)),
+            sweeps=sweeps,
+            groups=groups(bundles(stages, sweeps)),
             tables=[evaluation.table(run.name + where, found) for run in runs for where, found in run.evaluations],
             gallery=problems,
             changed=changed,

@@ -4,7 +4,7 @@ Every figure is of one finished stage and comes from the files that it left; wha
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import fmean, stdev
 
@@ -13,9 +13,10 @@ from scipy.stats import t
 
 from qgen.mathematics.problem import Problem, parse
 from qgen.metrics.similarity import SimilarityIndex, mask
+from qgen.reporting.page.evaluation import write
 from qgen.reporting.page.runs import Stage
 
-FEWEST = 3  # seeds from which on a difference is called larger than chance, or not
+FEWEST = 3  # seeds from which on a difference may be called larger than chance
 ALPHA = 0.3  # weight of the newest step in the smoothed curve: it remembers some six steps
 Curve = list[tuple[int, float]]
 
@@ -29,12 +30,15 @@ class Metric:
     better: str
     unit: str
     explain: str
-    course: bool = False  # of how the training went, not of what came out
 
     @property
     def arrow(self) -> str:
         """Which way is better."""
         return {"higher": "↑", "lower": "↓"}.get(self.better, "")
+
+    @property
+    def title(self) -> str:
+        return f"{self.label[0].upper()}{self.label[1:]} {self.arrow}"
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,65 @@ class Estimate:
     high: float | None = None
 
 
+@dataclass
+class Cell:
+    """One metric of one setting: its mean over seeds, and the mean of the seeds' own differences to the first one."""
+
+    metric: Metric
+    seeds: dict[int | str, float]
+    value: Estimate | None
+    difference: Estimate | None = None
+    note: str = ""
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval of the difference leaves out 0, with seeds enough to say so.
+
+        Where all seeds show the very same difference there is no spread to judge chance by.
+        """
+        d = self.difference
+        if d is None or d.n < FEWEST or d.high - d.low <= 1e-9 * abs(d.value):
+            return False
+        return not d.low <= 0 <= d.high
+
+    @property
+    def better(self) -> bool:
+        """Whether the difference is for the better."""
+        return self.difference is not None and (self.difference.value > 0) == (self.metric.better == "higher")
+
+    @property
+    def text(self) -> str:
+        return self._write(self.value.value) if self.value else "–"
+
+    @property
+    def interval(self) -> str:
+        """The 95 % interval of the mean; empty where there is none."""
+        return self._between(self.value).replace("% to", " to")
+
+    @property
+    def change(self) -> str:
+        """The paired difference, of shares in points."""
+        points = " points" if self.metric.unit == "share" else ""
+        return f"{self._write(self.difference.value, True)}{points}" if self.difference else ""
+
+    @property
+    def between(self) -> str:
+        """The 95 % interval of the paired difference; empty where there is none."""
+        return self._between(self.difference, True)
+
+    def _between(self, of: Estimate | None, sign: bool = False) -> str:
+        known = of is not None and of.low is not None
+        return f"{self._write(of.low, sign)} to {self._write(of.high, sign)}" if known else ""
+
+    def _write(self, value: float, sign: bool = False) -> str:
+        return write({"unit": self.metric.unit}, value, sign)
+
+
 def metrics(kind: str) -> list[Metric]:
     """The columns for a kind of stage. GRPO's loss is no likelihood, so its training reward is looked at instead."""
     what = "reward" if kind == "grpo" else "loss"
     past, loss = ("at or above", []) if what == "reward" else ("at or below", [
-        Metric("loss", "training loss", "lower", "number", "Nats a token, mean of the last tenth of the steps.", True)
+        Metric("loss", "training loss", "lower", "number", "Nats a token, mean of the last tenth of the steps.")
     ])  # fmt: skip
     return [
         Metric("reward", "held-out quality", "higher", "number", "Mean reward of the held-out requests, kept step."),
@@ -61,12 +119,12 @@ def metrics(kind: str) -> list[Metric]:
                "written at the kept step, numbers and letters masked."),
         *loss,
         Metric("spread", f"unsteadiness of the {what}", "lower", "number", f"Standard deviation of the change of the "
-               f"training {what} from step to step, second half.", True),
+               f"training {what} from step to step, second half."),
         Metric("target", "steps to target", "lower", "number", f"The first step at which the smoothed training {what} "
-               f"is {past} that at which the baseline ended with the same seed.", True),
-        Metric("memory", "peak memory, GiB", "lower", "number", "Of the whole stage.", True),
-        Metric("seconds", "seconds", "lower", "number", "Of the whole stage.", True),
-        Metric("validating", "time validating", "", "share", "The share of the seconds that validations took.", True),
+               f"is {past} that at which the baseline ended with the same seed."),
+        Metric("memory", "peak memory, GiB", "lower", "number", "Of the whole stage."),
+        Metric("seconds", "seconds", "lower", "number", "Of the whole stage."),
+        Metric("validating", "time validating", "", "share", "The share of the seconds that validations took."),
     ]  # fmt: skip
 
 
@@ -84,29 +142,21 @@ def estimate(values: list[float]) -> Estimate | None:
     return Estimate(mean, n, mean - half, mean + half)
 
 
-def verdict(difference: Estimate | None, better: str) -> str:
-    """What may be concluded from a paired difference.
+def within(found: Estimate | None, metric: Metric) -> Estimate | None:
+    """A mean whose interval ends where the metric does: none is below 0, and no share above 1."""
+    if found is None or found.low is None:
+        return found
+    high = min(1.0, found.high) if metric.unit == "share" else found.high
+    return replace(found, low=max(0.0, found.low), high=high)
 
-    Where every seed has the very same difference there is no spread to judge chance by, and that is what is said.
+
+def figures(stage: Stage, target: float | None = None) -> dict[str, float]:
+    """The figures of one stage by the names of `metrics`, those that it has.
+
+    Args:
+        target: where the baseline's smoothed curve ended with the same seed, for the steps to it.
     """
-    if difference is None:
-        return ""
-    if difference.n < FEWEST:
-        return "too few seeds"
-    if difference.low == difference.value == difference.high == 0:
-        return "no difference"
-    if difference.low <= 0 <= difference.high:
-        return "may be chance"
-    if difference.high - difference.low <= 1e-9 * abs(difference.value):
-        return "the same for every seed"
-    if not better:
-        return "changed"
-    return "better" if (difference.value > 0) == (better == "higher") else "worse"
-
-
-def figures(stage: Stage) -> dict[str, float]:
-    """The figures of one stage, by the names of `metrics`; steps to target needs the baseline too."""
-    kept, course = stage.pair[1], values(curve(stage))
+    kept, course = stage.pair[1], [value for _, value in curve(stage)]
     found = {name: kept.get(name) for name in ("reward", "format_yield", "heldout_loss")}
     if stage.kind != "grpo" and course:
         found["loss"] = fmean(course[-max(1, len(course) // 10) :])
@@ -119,6 +169,7 @@ def figures(stage: Stage) -> dict[str, float]:
     found["seconds"] = seconds
     found["validating"] = spent / seconds if seconds and spent is not None else None
     found["diversity"] = diversity(_statements(stage))
+    found["target"] = None if target is None else reached(stage, target)
     return {name: float(value) for name, value in found.items() if number(value) is not None}
 
 
@@ -128,17 +179,18 @@ def curve(stage: Stage) -> Curve:
     return [(row["step"], row[key]) for row in stage.metrics if number(row.get(key)) is not None]
 
 
-def values(course: Curve) -> list[float]:
-    """The values of a curve without their steps."""
-    return [value for _, value in course]
-
-
 def smooth(course: Curve) -> Curve:
     """s₁ = x₁, sₖ = α·xₖ + (1-α)·sₖ₋₁: exponential smoothing (Brown 1959), with α = 0.3."""
     found: Curve = []
     for step, value in course:
         found.append((step, ALPHA * value + (1 - ALPHA) * found[-1][1] if found else value))
     return found
+
+
+def end(stage: Stage) -> float | None:
+    """Where the smoothed curve ended: the target of the baseline's seed."""
+    course = smooth(curve(stage))
+    return course[-1][1] if course else None
 
 
 def reached(stage: Stage, target: float) -> int | None:

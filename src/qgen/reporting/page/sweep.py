@@ -1,71 +1,40 @@
-"""A sweep's jobs by setting: what differs between them apart from the seed, and how each compares with the first."""
+"""A sweep's jobs by setting: means over seeds, and the differences that the seeds themselves show to the first one."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from qgen.reporting.page import measures
-from qgen.reporting.page.axes import Axis, axes, flat
-from qgen.reporting.page.evaluation import write
-from qgen.reporting.page.measures import Estimate, Metric
+from qgen.reporting.page.charts import Chart, Series
+from qgen.reporting.page.curves import Bundle
+from qgen.reporting.page.measures import FEWEST, Cell, Estimate, Metric
 from qgen.reporting.page.runs import Run, Stage, listed, natural, read
 from qgen.runs.files import Row
+from qgen.runs.rundir import flat
+from qgen.text import redact
 
-
-@dataclass
-class Cell:
-    """One metric of one setting: its mean over seeds, and the mean of the seeds' own differences to the baseline."""
-
-    metric: Metric
-    seeds: dict[int | str, float]
-    value: Estimate | None
-    difference: Estimate | None = None
-    verdict: str = ""  # better, worse, changed, may be chance, no difference, too few seeds, …, or ""
-    note: str = ""
-
-    @property
-    def text(self) -> str:
-        """The value as the table writes it."""
-        return self._write(self.value.value) if self.value else "–"
-
-    @property
-    def interval(self) -> str:
-        """The 95 % interval of the mean; empty where there is none."""
-        if self.value is None or self.value.low is None:
-            return ""
-        low, high = max(0.0, self.value.low), self.value.high  # no metric is below 0
-        if self.metric.unit == "share":
-            high = min(1.0, high)
-        return f"{self._write(low).removesuffix('%')} to {self._write(high)}"
-
-    @property
-    def change(self) -> str:
-        """The paired difference, of shares in points."""
-        points = " points" if self.metric.unit == "share" else ""
-        return f"{self._write(self.difference.value, True)}{points}" if self.difference else ""
-
-    @property
-    def between(self) -> str:
-        """The 95 % interval of the paired difference; empty where there is none."""
-        if self.difference is None or self.difference.low is None:
-            return ""
-        return f"{self._write(self.difference.low, True)} to {self._write(self.difference.high, True)}"
-
-    def _write(self, value: float, sign: bool = False) -> str:
-        return write({"unit": self.metric.unit}, value, sign)
+# Which job it is and where it lies, not what it does
+_ASIDE = ("seed", "run_name", "output_dir", "resume", "overwrite")
+_GROUPS = ("sweep.", "tracker.", "hydra.")
+_LONG = 40  # characters of a value in a label
 
 
 @dataclass
 class Setting:
     """The jobs that differ in their seed alone."""
 
-    label: str  # the value, where one thing is swept; else key=value, …
+    label: str  # the value, where one key is swept; else key=value, …
     name: str  # the same with its key: what tells it outside of the table
     values: dict[str, str]  # every key in which the sweep's jobs differ
-    place: tuple[int, ...]  # on each axis, which of its values it has
     stages: list[Stage]
     cells: list[Cell] = field(default_factory=list)
+    shared: int = 0  # seeds that the baseline has too
+
+    @property
+    def jobs(self) -> int:
+        return len(self.stages)
 
     @property
     def seeds(self) -> list[int | str]:
@@ -84,7 +53,7 @@ class Sweep:
     home: Path
     name: str
     kind: str
-    axes: list[Axis]
+    keys: list[str]  # what was swept: the keys of the labels
     settings: list[Setting]
     outside: list[tuple[str, str, str]]  # jobs that take no part: name, status, reason
 
@@ -99,9 +68,30 @@ class Sweep:
         """The seeds of all settings, each once."""
         return list(dict.fromkeys(seed for setting in self.settings for seed in setting.seeds))
 
-    def shared(self, setting: Setting) -> int:
-        """How many seeds a setting and the baseline both have."""
-        return len(set(setting.seeds) & set(self.settings[0].seeds))
+    @property
+    def heading(self) -> str:
+        """What stands above the settings' labels, and below the plot."""
+        return self.keys[0] if len(self.keys) == 1 else "setting"
+
+    @property
+    def chart(self) -> Chart | None:
+        """The first metric of every setting; where several keys were swept, by the settings' numbers in the table."""
+        if len(self.settings) < 2 or not self.metrics:
+            return None
+        metric = self.metrics[0]
+        places = {float(i): s.label if len(self.keys) == 1 else str(i) for i, s in enumerate(self.settings, 1)}
+        cells = [setting.cell(metric.name) for setting in self.settings]
+        told = [cell.value or Estimate(math.nan, 0) for cell in cells]
+        edges = [(None, None) if value.n < FEWEST else (value.low, value.high) for value in told]
+        points = Series(
+            "", list(places), [value.value for value in told], points=True, joined=False, whiskers=True,
+            low=[low for low, _ in edges], high=[high for _, high in edges],
+            dots=[list(cell.seeds.values()) if len(cell.seeds) > 1 else [] for cell in cells],
+        )  # fmt: skip
+        note = "points: means over seeds; small dots: the seeds" if any(points.dots) else ""
+        note += "; whiskers: 95 % interval of the mean" if any(low is not None for low in points.low) else ""
+        share, by = metric.unit == "share", self.heading
+        return Chart(metric.title, f"by {by}", [points], share, note=note, x=by, places=places)
 
 
 def sweeps(homes: list[Path]) -> list[Sweep]:
@@ -124,7 +114,22 @@ def compare(homes: list[Path], runs: list[Run]) -> list[Sweep]:
         jobs.sort(key=lambda run: (order.get(run.home.name, len(order)), natural(run.home.name)))
         kinds = dict.fromkeys(stage.kind for run in jobs for stage in run.stages)
         found += [_sweep(home, kind, jobs, manifest) for kind in kinds]
-    return [sweep for sweep in found if sum(len(s.stages) for s in sweep.settings) + len(sweep.outside) > 1]
+    return [sweep for sweep in found if sum(setting.jobs for setting in sweep.settings) + len(sweep.outside) > 1]
+
+
+def bundles(stages: list[Stage], sweeps: list[Sweep]) -> list[Bundle]:
+    """The page's stages as the curves show them: one bundle a setting of a sweep with several seeds, others alone."""
+    homes = {sweep.home for sweep in sweeps}
+    found = [
+        Bundle(f"{sweep.name}: {setting.name}" if len(homes) > 1 else setting.name, setting.stages)
+        for sweep in sweeps
+        if any(len(setting.stages) > 1 for setting in sweep.settings)
+        for setting in sweep.settings
+    ]
+    inside = {stage.home for bundle in found for stage in bundle.stages}
+    kinds = list(dict.fromkeys(stage.kind for stage in stages))
+    found += [Bundle(stage.label, [stage]) for stage in stages if stage.home not in inside]
+    return sorted(found, key=lambda bundle: kinds.index(bundle.stages[0].kind))
 
 
 def _sweep(home: Path, kind: str, jobs: list[Run], manifest: dict[str, Row]) -> Sweep:
@@ -142,28 +147,26 @@ def _sweep(home: Path, kind: str, jobs: list[Run], manifest: dict[str, Row]) -> 
             outside.append((run.name, "unfinished" if status == "complete" else status, str(row.get("reason") or at)))
         else:
             taking.append((run, stage))
-    configs = [_config(run, stage) for run, stage in taking]
-    found = axes(configs, [_asked(manifest.get(run.home.name, {})) for run, _ in taking])
-    settings: dict[tuple[int, ...], Setting] = {}
-    for i, (_, stage) in enumerate(taking):
-        place = tuple(axis.places[i] for axis in found)
-        if place not in settings:
-            values = {key: text for axis in found for key, text in axis.values(configs[i]).items()}
-            label, name = _labels(found, place)
-            settings[place] = Setting(label, name, values, place, [])
-        settings[place].stages.append(stage)
-    ordered = list(settings.values())
-    if not manifest and found and all(axis.numbers for axis in found):
-        ordered.sort(key=lambda setting: [axis.numbers[at] for axis, at in zip(found, setting.place, strict=True)])
-    _measure(kind, ordered)
-    return Sweep(home, home.name, kind, found, ordered, outside)
+    configs = _differing([_config(run, stage) for run, stage in taking])
+    asked = _differing([_asked(manifest.get(run.home.name, {})) for run, _ in taking])
+    told = asked if _groups(asked) == _groups(configs) else configs  # `experiment=before` says more than its ten keys
+    settings: dict[int, Setting] = {}
+    for group, config, named, (_, stage) in zip(_groups(configs), configs, told, taking, strict=True):
+        if group not in settings:
+            texts = {key: redact.value(key, value) for key, value in config.items()}
+            settings[group] = Setting(*_labels(named), texts, [])
+        settings[group].stages.append(stage)
+    values = {group: list(config.values()) for group, config in zip(_groups(configs), configs, strict=True)}
+    if not manifest and all(type(value) in (int, float) for each in values.values() for value in each):
+        settings = {group: settings[group] for group in sorted(settings, key=values.get)}  # nothing else orders them
+    _measure(kind, list(settings.values()))
+    return Sweep(home, home.name, kind, list(told[0]) if told else [], list(settings.values()), outside)
 
 
 def _asked(row: Row) -> dict[str, str]:
     """A job's overrides as the manifest has them, key by key."""
-    overrides = row.get("overrides") if isinstance(row.get("overrides"), list) else []
-    pairs = (str(override).lstrip("+~").partition("=") for override in overrides)
-    return {key: value for key, _, value in pairs}
+    found = row.get("overrides")
+    return dict(redact.overrides(map(str, found))) if isinstance(found, list) else {}
 
 
 def _config(run: Run, stage: Stage) -> dict[str, Any]:
@@ -175,20 +178,36 @@ def _config(run: Run, stage: Stage) -> dict[str, Any]:
     origin = config.get("stage.init_from")
     if isinstance(origin, str) and run.home.name in Path(origin).parts:
         config["stage.init_from"] = "the stage before"
+    found = dict(config)
     for before in run.stages[: run.stages.index(stage)]:
-        config |= {f"{before.kind}: {key}": value for key, value in flat(before.plain).items()
-                   if key != "stage.init_from"}  # fmt: skip
-    return config
+        found |= {f"{before.kind}: {key}": value for key, value in flat(before.plain).items()
+                  if key != "stage.init_from" and value != config.get(key, "absent")}  # fmt: skip
+    return found
 
 
-def _labels(found: list[Axis], place: tuple[int, ...]) -> tuple[str, str]:
-    """A setting's label and name; of several axes both are key=value, …, by the keys' last parts where these differ."""
-    if not found:
-        return "all jobs", "all jobs"
-    brief = len(found) > 1 and len({axis.brief for axis in found}) == len(found)
-    values = [axis.labels[at] for axis, at in zip(found, place, strict=True)]
-    name = ", ".join(f"{axis.brief if brief else axis.name}={value}" for axis, value in zip(found, values, strict=True))
-    return values[0] if len(found) == 1 else name, name
+def _differing(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The keys in which jobs differ, with each job's values. What only says which job it is does not count."""
+    keys = [key for key in dict.fromkeys(key for job in jobs for key in job)
+            if (own := key.rpartition(": ")[2]) not in _ASIDE and not own.startswith(_GROUPS)]  # fmt: skip
+    differ = [key for key in keys if len({repr(job.get(key, "absent")) for job in jobs}) > 1]
+    return [{key: job.get(key, "absent") for key in differ} for job in jobs]
+
+
+def _groups(jobs: list[dict[str, Any]]) -> list[int]:
+    """Which jobs have the same values: a number each, counted in the order in which they are met."""
+    seen: dict[str, int] = {}
+    return [seen.setdefault(repr(job), len(seen)) for job in jobs]
+
+
+def _labels(values: dict[str, Any]) -> tuple[str, str]:
+    """A setting's label and name; of several keys both are key=value, …, by the keys' last parts where these differ."""
+    texts = {key: redact.value(key, value) for key, value in values.items()}
+    texts = {key: text if len(text) <= _LONG else text[: _LONG - 1] + "…" for key, text in texts.items()}
+    last = {key.rpartition(".")[2] for key in texts}
+    brief = len(texts) > 1 and len(last) == len(texts)
+    pairs = [f"{key.rpartition('.')[2] if brief else key}={text}" for key, text in texts.items()]
+    name = ", ".join(pairs[:3]) + (" …" if len(pairs) > 3 else "") if pairs else "all jobs"
+    return next(iter(texts.values())) if len(texts) == 1 else name, name
 
 
 def _measure(kind: str, settings: list[Setting]) -> None:
@@ -196,27 +215,21 @@ def _measure(kind: str, settings: list[Setting]) -> None:
 
     A setting of which a seed never gets to its target has no steps to target: the mean of those that do would flatter.
     """
-    columns, targets = measures.metrics(kind), {}
-    for number, setting in enumerate(settings):
-        figures = [measures.figures(stage) for stage in setting.stages]
-        if number == 0:
-            ends = [curve[-1][1] if (curve := measures.smooth(measures.curve(s))) else None for s in setting.stages]
-            targets = _by_seed(setting.stages, ends)
-        reached = [measures.reached(stage, targets[_seed(stage)]) if _seed(stage) in targets else None
-                   for stage in setting.stages]  # fmt: skip
-        asked = sum(_seed(stage) in targets for stage in setting.stages)
-        got = sum(step is not None for step in reached)
-        for metric in columns:
-            values, note = [row.get(metric.name) for row in figures], ""
+    base = settings[0] if settings else None
+    targets = _by_seed([(stage, measures.end(stage)) for stage in base.stages]) if base else {}
+    for setting in settings:
+        setting.shared = len(set(setting.seeds) & set(base.seeds))
+        found = [(stage, measures.figures(stage, targets.get(_seed(stage)))) for stage in setting.stages]
+        for metric in measures.metrics(kind):
+            seeds, note = _by_seed([(stage, figures.get(metric.name)) for stage, figures in found]), ""
             if metric.name == "target":
-                values = reached if got == asked else [None] * len(reached)
-                note = f"reached by {got} of {asked}" if got < asked else ""
-            seeds = _by_seed(setting.stages, values)
-            cell = Cell(metric, seeds, measures.estimate(list(seeds.values())), note=note)
-            if number:
-                base = settings[0].cells[len(setting.cells)].seeds
-                cell.difference = measures.estimate([seeds[seed] - base[seed] for seed in seeds if seed in base])
-                cell.verdict = measures.verdict(cell.difference, metric.better)
+                asked = [metric.name in figures for stage, figures in found if _seed(stage) in targets]
+                if not all(asked):
+                    seeds, note = {}, f"reached by {sum(asked)} of {len(asked)}"
+            cell = Cell(metric, seeds, measures.within(measures.estimate(list(seeds.values())), metric), note=note)
+            if setting is not base:
+                first = base.cell(metric.name).seeds
+                cell.difference = measures.estimate([seeds[seed] - first[seed] for seed in seeds if seed in first])
             setting.cells.append(cell)
 
 
@@ -225,9 +238,10 @@ def _seed(stage: Stage) -> int | str:
     return seed if isinstance(seed, int) else str(seed)
 
 
-def _by_seed(stages: list[Stage], values: list[float | None]) -> dict[int | str, float]:
+def _by_seed(values: list[tuple[Stage, float | None]]) -> dict[int | str, float]:
+    """Each seed's value: the mean where several jobs have it."""
     found: dict[int | str, list[float]] = {}
-    for stage, value in zip(stages, values, strict=True):
+    for stage, value in values:
         if value is not None:
             found.setdefault(_seed(stage), []).append(value)
     return {seed: fmean(same) for seed, same in found.items()}
