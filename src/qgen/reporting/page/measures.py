@@ -38,6 +38,7 @@ class Metric:
 
     @property
     def title(self) -> str:
+        """What stands above a plot of it."""
         return f"{self.label[0].upper()}{self.label[1:]} {self.arrow}"
 
 
@@ -79,6 +80,7 @@ class Cell:
 
     @property
     def text(self) -> str:
+        """The value as the table writes it."""
         return self._write(self.value.value) if self.value else "–"
 
     @property

@@ -34,6 +34,7 @@ class Setting:
 
     @property
     def jobs(self) -> int:
+        """How many jobs ran under it."""
         return len(self.stages)
 
     @property
