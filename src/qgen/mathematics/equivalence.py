@@ -10,10 +10,12 @@ from collections import Counter
 from concurrent.futures import Future, TimeoutError
 from multiprocessing import get_context, parent_process
 from threading import Thread
-
-from pebble import ProcessPool
+from typing import TYPE_CHECKING
 
 from qgen.mathematics.answers import NOTHING, measured, parts, plain, unmarked
+
+if TYPE_CHECKING:
+    from pebble import ProcessPool
 
 _BOXED = re.compile(r"\\boxed\s*\{")
 _SAID = re.compile(
@@ -65,6 +67,8 @@ class AnswerComparer:
         if not keys:
             return []
         if self._pool is None:  # spawned: a fork of a process with threads and a GPU may hang
+            from pebble import ProcessPool  # not before it is needed: rewards are imported to check a config too
+
             self._pool = ProcessPool(
                 max_workers=min(8, os.cpu_count() or 1), context=get_context("spawn"), initializer=_ready
             )
