@@ -267,9 +267,11 @@ def test_fault_5_a_cost_that_is_not_said_is_the_worst_case(teacher, usage):
         assert client.ledger.spent.tokens > settings.max_tokens
 
 
-@pytest.mark.parametrize("after", ["86400", "inf", format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True)])
+@pytest.mark.parametrize("after", ["86400", "inf", "tomorrow"])
 @pytest.mark.parametrize("status", [429, 503])
 def test_fault_5_a_server_that_asks_for_a_day_ends_the_stage(teacher, after, status):
+    if after == "tomorrow":
+        after = format_datetime(datetime.now(UTC) + timedelta(days=1), usegmt=True)
     with teacher(server := Server({}, status=status, headers={"Retry-After": after})) as settings:
         began = time.monotonic()
         with pytest.raises(RefusedError, match=r"teacher\.time_out") as caught:
