@@ -102,7 +102,7 @@ def _conversation(row: dict[str, Any], where: str) -> Row:
         content = turn.get("content") or turn.get("value") if isinstance(turn, dict) else None
         if not isinstance(role, str) or not isinstance(content, str):
             raise RuntimeError(f"{where}: a turn needs 'role' and 'content' (or 'from' and 'value'), both strings")
-        if odd := escapes.foreign(content.replace("\t", " ").replace("\r", "\n")):  # a program may be indented by tabs
+        if odd := escapes.control(content.replace("\t", " ").replace("\r", "\n")):  # a program may be indented by tabs
             raise RuntimeError(f"{where}: a turn holds {odd}; mend or remove the line")
         messages.append({"role": _ROLES.get(role, role), "content": content})
     if len(messages) < 2 or messages[-1]["role"] != "assistant":
