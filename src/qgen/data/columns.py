@@ -4,10 +4,13 @@ import math
 from decimal import Decimal
 from typing import Any
 
-from qgen.mathematics import escapes
+from qgen.data import files
+from qgen.mathematics import answers, escapes
 
 NEEDED = ("statement", "answer")
-EXACT = 2**53  # up to here a float holds every integer
+EXACT = 2**53  # below it a float holds every integer, and no other is read as one of them
+
+DIGITS = 17  # of a decimal number, from which a float may hold another
 
 
 class ColumnError(ValueError):
@@ -15,7 +18,7 @@ class ColumnError(ValueError):
 
 
 def text(name: str, value: Any, mathematics: bool = False) -> str:
-    """A string, or a list of one; nothing for a null, where a problem can do without.
+    """A string, or a list of one; empty for a null or a word for nothing ("N/A"), where a problem can do without.
 
     Its LaTeX is restored where JSON's escapes ate backslashes.
 
@@ -29,9 +32,10 @@ def text(name: str, value: Any, mathematics: bool = False) -> str:
     if not isinstance(value, str):
         raise ColumnError(f"{name} is {_kind(value)}")
     try:
-        return escapes.restored(value, mathematics).strip()
+        found = escapes.restored(value, mathematics).strip()
     except ValueError as error:
         raise ColumnError(f"{name} {error}") from None
+    return "" if name not in NEEDED and answers.nothing(found) else found
 
 
 def short(name: str, value: Any) -> str:
@@ -40,7 +44,7 @@ def short(name: str, value: Any) -> str:
         value = value[0]
     if isinstance(value, bool) or not isinstance(value, int | float):
         return text(name, value, mathematics=True)
-    if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT:
+    if isinstance(value, float) and value.is_integer() and abs(value) < EXACT:
         value = int(value)
     if isinstance(value, float) and (not math.isfinite(value) or value.is_integer() or "e" in repr(value)):
         raise ColumnError(f"{name} is {_kind(value)}")
@@ -77,7 +81,10 @@ def _kind(value: Any) -> str:
         return "no exact number" if math.isfinite(value) else "infinite"
     if value is None:
         return "null"
-    if isinstance(value, Decimal):  # out of Parquet; or out of JSON, where Python refuses to convert so many digits
-        return "a decimal number" if len(value.as_tuple().digits) < 1000 else "thousands of digits"
+    if isinstance(value, Decimal):  # out of Parquet; or out of JSON, where no number of Python's has so many digits
+        digits = len(value.as_tuple().digits)
+        return "a decimal number" if digits < DIGITS else "too many digits" if digits < 1000 else "thousands of digits"
+    if value is files.TWICE:
+        return "given twice"
     kinds = {bool: "true or false", int: "a number", list: "a list", dict: "an object"}
     return kinds.get(type(value), f"of type {type(value).__name__}")

@@ -4,6 +4,7 @@ is, its first bytes tell, whatever its name."""
 import codecs
 import gzip
 import json
+import math
 import zlib
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 KINDS = "a JSON object a line, or an array of them, in UTF-8, also behind gzip; or Parquet"
+TWICE = object()  # the value of a key that an object gives several
 
 
 def rows(path: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -29,13 +31,15 @@ def rows(path: str) -> Iterator[tuple[int, dict[str, Any]]]:
         raw.seek(0)
         found = _parquet(path) if start == b"PAR1" else _json(path, _unzipped(path, raw) if start[:2] == _GZIP else raw)
         for number, row in found:
-            if row is None:
-                continue
             if not isinstance(row, dict):
-                raise RuntimeError(f"{path}:{number}: not a JSON object but {type(row).__name__}")
+                raise RuntimeError(f"{path}:{number}: not a JSON object but {_kind(row)}")
             yield number, row
     if number == 0:
         raise RuntimeError(f"{path}: the file is empty")
+
+
+def _kind(value: Any) -> str:
+    return "null" if value is None else type(value).__name__
 
 
 _GZIP = b"\x1f\x8b"
@@ -67,15 +71,16 @@ def _json(path: str, lines: Iterable[bytes]) -> Iterator[tuple[int, Any]]:
         if not begun and line.lstrip().startswith(b"["):
             yield from enumerate(_value(path, number, line + b"".join(lines)), start=1)
             return
-        begun = begun or bool(line.strip())
-        yield number, _value(path, number, line)
+        if line.strip():
+            begun = True
+            yield number, _value(path, number, line)
 
 
 def _value(path: str, number: int, raw: bytes) -> Any:
-    """What some JSON says, from line NUMBER on; None where it is blank."""
+    """What some JSON says, from line NUMBER on."""
     try:
         text = raw.decode("utf-8").strip()
-        return json.loads(text, parse_int=_integer) if text else None
+        return json.loads(text, parse_int=_integer, parse_float=_float, object_pairs_hook=_object)
     except UnicodeDecodeError as error:
         told = f"not UTF-8 (byte {error.start} of the line); a file holds {KINDS}"
         raise RuntimeError(f"{path}:{number}: {told}") from error
@@ -85,6 +90,20 @@ def _value(path: str, number: int, raw: bytes) -> Any:
         raise RuntimeError(f"{where}: not JSON ({error.msg} at column {error.colno}){cut}") from error
     except RecursionError as error:
         raise RuntimeError(f"{path}:{number}: not read, for it is nested too deeply") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, with TWICE, which no column accepts, for a key that has several values."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        found[key] = value if key not in found or found[key] == value else TWICE
+    return found
+
+
+def _float(digits: str) -> float | Decimal:
+    """A number; a Decimal, which no column accepts, where it would be another as Python's."""
+    value = float(digits)
+    return value if not math.isfinite(value) or Decimal(repr(value)) == Decimal(digits) else Decimal(digits)
 
 
 def _integer(digits: str) -> int | Decimal:

@@ -4,13 +4,14 @@
 | --- | --- |
 | statement | a string |
 | answer | a string, an integer, or a float of one spelling: 239.0 is read as 239; not NaN, 1e+20, true or null |
-| solution, topic, source, licence | a string; null, or no such column, is the same as empty |
+| solution, topic, source, licence | a string; null, "N/A" and the like, or no such column, is the same as empty |
 | level | an integer from 1 to 5, 3.0, "3" or "Level 3"; null or empty: worked out from the solution's length |
 | points | a string or a list of strings; null or empty: read off the text |
 | id | as an answer, and no row's before it; null or empty: FILE:LINE. data.fields.id=NONE where ids repeat |
 
-A list of one stands for what is in it. A row that holds anything else is left out and counted, with its line; what
-JSON's escapes made of LaTeX's single backslashes is restored, or the row left out (qgen/mathematics/escapes.py).
+A list of one stands for what is in it. A row that holds anything else, or two values for a key, is left out and
+counted, with its line; what JSON's escapes made of LaTeX's single backslashes is restored, or the row left out
+(qgen/mathematics/escapes.py).
 """
 
 from collections.abc import Iterator

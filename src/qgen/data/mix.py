@@ -1,5 +1,6 @@
 """What a training set is mixed of: problems, variations of problems, and general chat, by the shares of data.mix."""
 
+import json
 import random
 from collections import defaultdict
 from pathlib import Path
@@ -9,7 +10,7 @@ from qgen.data import columns, jsonl, recompute
 from qgen.data.curate import Corpus
 from qgen.data.prompts import lesson, reply, vary
 from qgen.mathematics import escapes
-from qgen.mathematics.problem import LABELS, Problem, misread, parse
+from qgen.mathematics.problem import Problem, misread, parse, render
 from qgen.metrics.similarity import SimilarityIndex
 from qgen.runtime.strict import hub
 from qgen.settings.choices import Kind
@@ -57,9 +58,10 @@ def variations(
         except columns.ColumnError as error:
             raise RuntimeError(f"{path}:{number}: {error}; mend or remove the line") from None
         if not isinstance(original, Problem):
-            example = f"{LABELS['en']['statement']} ... {LABELS['en']['answer']} ..."
+            example = json.dumps(render(Problem("...", "...")))
             raise RuntimeError(
-                f"{path}:{number}: 'original' is not a problem ({original.kind}); write it as {example!r}"
+                f"{path}:{number}: 'original' is not a problem ({original.kind}); write it as {example}, with the line "
+                f"break"
             )
         if hidden.nearest([original.statement, varied.statement])[0].max() >= near_duplicate - 1e-6:
             dropped += 1
@@ -96,15 +98,21 @@ _ROLES = {"human": "user", "gpt": "assistant"}  # ShareGPT's names
 
 
 def _conversation(row: dict[str, Any], where: str) -> Row:
-    messages = []
-    for turn in row.get("messages") or row.get("conversations") or []:
+    messages, turns = [], row.get("messages") or row.get("conversations") or []
+    if not isinstance(turns, list):
+        raise RuntimeError(f"{where}: 'messages' (or 'conversations') must be a list of turns")
+    for turn in turns:
         role = turn.get("role") or turn.get("from") if isinstance(turn, dict) else None
         content = turn.get("content") or turn.get("value") if isinstance(turn, dict) else None
         if not isinstance(role, str) or not isinstance(content, str):
             raise RuntimeError(f"{where}: a turn needs 'role' and 'content' (or 'from' and 'value'), both strings")
-        if odd := escapes.foreign(content.replace("\t", " ").replace("\r", "\n")):  # a program may be indented by tabs
+        if odd := escapes.control(content.replace("\t", " ").replace("\r", "\n")):  # a program may be indented by tabs
             raise RuntimeError(f"{where}: a turn holds {odd}; mend or remove the line")
-        messages.append({"role": _ROLES.get(role, role), "content": content})
+        if (role := _ROLES.get(role.lower(), role.lower())) not in ("system", "user", "assistant"):
+            raise RuntimeError(f"{where}: a turn's role is {role!r}, which is none of system, user and assistant")
+        if not content.strip():
+            raise RuntimeError(f"{where}: a turn says nothing; mend or remove the line")
+        messages.append({"role": role, "content": content})
     if len(messages) < 2 or messages[-1]["role"] != "assistant":
         raise RuntimeError(f"{where}: 'messages' (or 'conversations') must end with an assistant's answer to somebody")
     return {"prompt": messages[:-1], "completion": messages[-1:]}

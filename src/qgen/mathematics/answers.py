@@ -12,7 +12,18 @@ computer algebra as well.
 import re
 import unicodedata
 
-NOTHING = {"none", "null", "nan", "n/a", "unknown", "?"}  # what is written, in lower case, where there is no answer
+# What is written, in lower case and without marks around it, where there is nothing
+NOTHING = {"", "none", "null", "nan", "n/a", "unknown", "tbd", "todo", "[object object]"}
+
+
+def nothing(text: str) -> bool:
+    """Whether a text says that there is nothing: a word for it, a spreadsheet's error, or marks alone."""
+    return text.strip(_MARKS).lower() in NOTHING or bool(_BROKEN.fullmatch(text))
+
+
+def declined(answer: str) -> bool:
+    """Whether an answer is a sentence of somebody who gives none."""
+    return bool(_DECLINED.match(answer))
 
 
 def bare(answer: str) -> str:
@@ -118,6 +129,13 @@ def _improper(found: re.Match) -> str:
     return f"{whole * below + above}/{below}" if above < below else found.group()
 
 
+_MARKS = " .…?!%-–—_"
+_BROKEN = re.compile(r"#(?:REF|DIV/0|VALUE|NAME|NUM|NULL|N/A)[!?]?")
+_DECLINED = re.compile(
+    r"(?:i|we)(?:['’]m| am)?,? (?:can(?:not|['’]t| not)|(?:do not|don['’]t) know|unable|not able|sorry)\b|sorry\b|"
+    r"as an ai\b|抱歉|对不起|我(?:无法|不能|不知道)",
+    re.I,
+)
 _CHARACTERS = str.maketrans({"−": "-", "⁄": "/", "、": ",", "。": "."})
 _SPACING = re.compile(r"\\[,;: ]|~|\\(?:q?quad|displaystyle|left|right)(?![a-zA-Z])")
 _THOUSANDS = re.compile(r"(?<![\d.,(\[{])\d{1,3}(?:(?:,\d{3})+|(?: \d{3})+)(?![\d,])")

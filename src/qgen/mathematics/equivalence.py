@@ -12,7 +12,7 @@ from multiprocessing import get_context, parent_process
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from qgen.mathematics.answers import NOTHING, measured, parts, plain, unmarked
+from qgen.mathematics.answers import declined, measured, nothing, parts, plain, unmarked
 
 if TYPE_CHECKING:
     from pebble import ProcessPool
@@ -23,7 +23,7 @@ _SAID = re.compile(
     r":)\s*(?P<zh>[^\n。]{1,120})",
     re.I,
 )
-_NOTHING = NOTHING | {"", "undefined", "not determined", "cannot be determined"}  # said by who could not solve it
+_UNSOLVED = {"undefined", "not determined", "cannot be determined"}  # said by who could not solve it
 
 
 class JudgeError(RuntimeError):
@@ -44,7 +44,8 @@ def final_answer(solution: str) -> str | None:
 
 def _clean(answer: str) -> str | None:
     answer = re.sub(r"^\\(?:text|mathrm)\{(.*)\}$", r"\1", answer.strip().strip("*$").strip()).strip()
-    return None if answer.lower().rstrip(".") in _NOTHING else answer
+    unsolved = answer.lower().rstrip(".") in _UNSOLVED
+    return None if unsolved or nothing(answer) or declined(answer) else answer
 
 
 class AnswerComparer:

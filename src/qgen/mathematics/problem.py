@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from qgen.mathematics import escapes, latex, statement
-from qgen.mathematics.answers import NOTHING
+from qgen.mathematics.answers import declined, nothing
 
 LABELS = {
     "en": {"statement": "Problem:", "solution": "Solution:", "answer": "Answer:"},
@@ -99,8 +99,12 @@ def fault(problem: Problem) -> Fault | None:
     low, high = STATEMENT_CHARS
     if not low <= len(problem.statement) <= high:
         return Fault("length", f"a statement of {len(problem.statement)} characters, outside {low} to {high}")
-    if not problem.answer or problem.answer.lower().strip(".") in NOTHING:
+    if nothing(problem.answer):
         return Fault("no answer", "the answer is empty")
+    if declined(problem.answer):
+        return Fault("no answer", "the answer declines to answer")
+    if _LABEL.match(problem.answer):
+        return Fault("disorder", "the answer begins with a label")
     if "\n" in problem.answer or len(problem.answer) > ANSWER_CHARS:
         return Fault("runs on", "the answer is longer than a line")
     bare = "$" not in problem.answer and re.search(r"[\\^_]", problem.answer)  # LaTeX that some write without dollars

@@ -22,7 +22,7 @@ from qgen.rewards import (  # noqa: F401 (they register)
     variation,
 )
 from qgen.rewards.normalize import ZScore
-from qgen.rewards.registry import Completion, JudgeError, build, call, find, parsed, term, text
+from qgen.rewards.registry import Completion, JudgeError, build, call, facts, find, own, parsed, term, text
 from qgen.rewards.solver import Solver
 from qgen.runtime import ranks
 from qgen.settings.choices import Language, Normalize
@@ -105,7 +105,7 @@ class Rewards:
         began, count = time.perf_counter(), len(completions)
         completions = [[{"role": "assistant", "content": c}] if isinstance(c, str) else c for c in completions]
         terms: dict[str, list[float | None]] = {name: [0.0] * count for name in self.terms}
-        facts: list[dict[str, Any]] = [{} for _ in range(count)]
+        told: list[dict[str, Any]] = [{} for _ in range(count)]
         passed = list(range(count))
         gate = [self.config.gate] if self.config.gate else []
         for name in [*gate, *(n for n in self.terms if n not in gate)]:
@@ -114,17 +114,16 @@ class Rewards:
             if passed:
                 asked, written = ([items[i] for i in passed] for items in (prompts, completions))
                 values = call(name, function, written, prompts=asked, batch_size=count, **some)
-                found = getattr(function, "facts", None) or [{}] * len(passed)
-                for i, value, fact in zip(passed, values, found, strict=True):
+                for i, value, fact in zip(passed, values, facts(name, function, len(passed)), strict=True):
                     terms[name][i] = value
-                    facts[i] |= fact
+                    told[i] |= fact
             if name in gate:
                 passed = [i for i in passed if terms[name][i]]
         total = [
             sum(self.weights[name] * values[i] for name, values in terms.items() if values[i] is not None)
             for i in range(count)
         ]
-        return RewardScores(terms, total, facts, time.perf_counter() - began)
+        return RewardScores(terms, total, told, time.perf_counter() - began)
 
     def notes(self) -> list[str]:
         """What a person should know of the terms before reading their figures, a sentence a term."""
@@ -137,7 +136,9 @@ class Rewards:
     def frozen(self) -> "Rewards":
         """These rewards as they are now: what is observed from here on changes nothing in them."""
         still = copy.copy(self)
-        still.terms = {n: copy.deepcopy(t) if hasattr(t, "observe") else t for n, t in self.terms.items()}
+        still.terms = {
+            n: own(n, "copied", copy.deepcopy, t) if hasattr(t, "observe") else t for n, t in self.terms.items()
+        }
         return still
 
     def functions(self) -> list[Callable]:
@@ -168,9 +169,9 @@ class Rewards:
         everyone = [ranks.gather(items) for items in (prompts, completions)]
         columns = {k: ranks.gather(v) if _is_column(v, count) else v for k, v in columns.items()}
         scores = self.score(*everyone, **columns)
-        for function in self.terms.values():
+        for name, function in self.terms.items():
             if hasattr(function, "observe"):
-                function.observe(everyone[1])
+                own(name, "shown what was trained on", function.observe, everyone[1])
         if self.sink:  # on every rank: TRL gathers the metrics that it logs
             self.sink(*everyone, scores, columns)
         mine = slice(ranks.rank() * count, (ranks.rank() + 1) * count)
@@ -179,13 +180,13 @@ class Rewards:
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold for a resumed run to score as an uninterrupted one would."""
-        state = {name: f.state_dict() for name, f in self.terms.items() if hasattr(f, "state_dict")}
+        state = {n: own(n, "saved", f.state_dict) for n, f in self.terms.items() if hasattr(f, "state_dict")}
         return {"terms": state, "zscore": self.zscore.state_dict() if self.zscore else None}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name, values in state["terms"].items():
             if name in self.terms:
-                self.terms[name].load_state_dict(values)
+                own(name, "restored", self.terms[name].load_state_dict, values)
         if self.zscore and state["zscore"]:
             self.zscore.load_state_dict(state["zscore"])
 

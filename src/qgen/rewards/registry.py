@@ -56,7 +56,10 @@ def find(name: str, params: dict[str, Any]) -> Callable:
     if name not in TERMS:
         for point in metadata.entry_points(group=GROUP):
             if point.name == name:
-                term(name)(point.load())
+                found = own(name, "loaded", point.load)
+                if not callable(found):
+                    raise ValueError(f"reward term {name!r}: {point.value} is neither a function nor a class")
+                term(name)(found)
     if name not in TERMS:
         known = sorted({*TERMS, *(point.name for point in metadata.entry_points(group=GROUP))})
         raise ValueError(f"unknown reward term {name!r}; there are: {', '.join(known)}")
@@ -84,20 +87,41 @@ def build(name: str, params: dict[str, Any], **offered: Any) -> Term:
     for need, remedy in _REMEDIES.items():
         if need in parameters and parameters[need].default is inspect.Parameter.empty and offered.get(need) is None:
             raise ValueError(f"reward term {name!r} needs a {need}: {remedy}")
-    return factory(**{n: offered[n] for n in _OFFERED if n in parameters and n in offered}, **params)
+    taken = {n: offered[n] for n in _OFFERED if n in parameters and n in offered}
+    try:
+        return factory(**taken, **params)
+    except (RuntimeError, ValueError) as error:  # which say what a term lacks
+        raise RuntimeError(f"reward term {name!r}: {error}") from error
+
+
+def own(name: str, done: str, function: Callable, *arguments: Any, **named: Any) -> Any:
+    """What a function of the term NAME gives. Whatever it raises, sys.exit's SystemExit among it, is a JudgeError that
+    names the term; Ctrl-C passes.
+
+    Args:
+        done: what is done with the term, as a participle; empty where it is called.
+    """
+    try:
+        return function(*arguments, **named)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit would end the run without a word, and 0 pass for success
+        when = f" as it was {done}" if done else ""
+        raise JudgeError(f"reward term {name!r} broke{when}: {type(error).__name__}: {error}") from error
 
 
 def call(name: str, function: Term, completions: list[Completion], **columns: Any) -> list[float | None]:
     """The values of a term, checked. Raises JudgeError, naming it, where it breaks or gives anything else than a
     number from 0 to 1 or None a completion."""
-    try:
-        given = function(completions=completions, **columns)
-        if inspect.iscoroutine(given):
-            given.close()
+
+    def given() -> list[Any]:
+        found = function(completions=completions, **columns)
+        if inspect.iscoroutine(found):
+            found.close()
             raise TypeError(_ASYNC)
-        values = [_bare(value) for value in given]
-    except Exception as error:
-        raise JudgeError(f"reward term {name!r} broke: {type(error).__name__}: {error}") from error
+        return [_bare(value) for value in found]
+
+    values = own(name, "", given)
     if len(values) != len(completions):
         raise JudgeError(f"reward term {name!r} gave {len(values)} values for {len(completions)} completions")
     for value in values:
@@ -106,6 +130,14 @@ def call(name: str, function: Term, completions: list[Completion], **columns: An
         if value is not None and not 0.0 <= value <= 1.0:  # nor nan
             raise JudgeError(f"reward term {name!r} gave {value!r}, which is not between 0 and 1")
     return [None if value is None else float(value) for value in values]
+
+
+def facts(name: str, function: Term, count: int) -> list[dict[str, Any]]:
+    """What a term found out in its last call, a dictionary a completion. Raises JudgeError where it is no such list."""
+    found = getattr(function, "facts", None) or [{}] * count
+    if not isinstance(found, list) or len(found) != count or not all(isinstance(fact, dict) for fact in found):
+        raise JudgeError(f"reward term {name!r}: its facts are not a list of {count} dictionaries, one a completion")
+    return found
 
 
 def _bare(value: Any) -> Any:

@@ -37,7 +37,16 @@ class DataConfig:
         if self.mix.problems + self.mix.variations + self.mix.chat <= 0:
             raise ValueError("data.mix: at least one share must be above 0")
         for part in ("variations", "chat"):
-            if getattr(self.mix, part) > 0 and not getattr(self, f"{part}_path"):
+            share, path = getattr(self.mix, part), getattr(self, f"{part}_path")
+            if share > 0 and not path:
                 raise ValueError(f"data.mix.{part} is above 0, so data.{part}_path must say where they are")
+            if path and not share:
+                raise ValueError(f"data.{part}_path={path} is not read where data.mix.{part} is 0: set its share too")
         if self.source is Source.jsonl and not self.path:
             raise ValueError("data=jsonl needs data.path=FILE")
+        if self.source is Source.champ and self.path:
+            raise ValueError(f"data=champ does not read data.path={self.path}: set data=jsonl too, or leave it out")
+        if self.source is not Source.jsonl and self.fields:
+            raise ValueError(
+                f"data={self.source.value} has no columns to name: set data=jsonl, or leave data.fields out"
+            )

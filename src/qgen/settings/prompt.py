@@ -28,9 +28,21 @@ class PromptConfig:
         asked = {"topic", "level", "worked"}
         of = {*asked, "original"}
         takes = {"ask": {*asked, "about"}, "about": {"points"}, "vary": {*of, "kind"}, "improve": of}
+        needs = {"ask": "topic", "about": "points", "vary": "original", "improve": "original"}
         for name, known in takes.items():
-            used = {part for _, part, _, _ in Formatter().parse(getattr(self, name)) if part is not None}
+            template = getattr(self, name)
+            try:
+                parts = [part for part in Formatter().parse(template) if part[1] is not None]
+            except ValueError as error:
+                raise ValueError(f"prompt.{name}: {error}; a brace that is meant is doubled") from None
+            used = {field for _, field, _, _ in parts}
             if used - known:
                 raise ValueError(f"prompt.{name} takes {sorted(known)}, not {sorted(used - known)}")
+            if any(spec or conversion for _, _, spec, conversion in parts):
+                raise ValueError(f"prompt.{name} takes its fields as they are, without : or ! and a format")
+            if template and needs[name] not in used:
+                raise ValueError(f"prompt.{name} must say {{{needs[name]}}} somewhere, or it loses what it is about")
+        if "{statement}" not in self.solve:
+            raise ValueError("prompt.solve must say {statement} somewhere, or it loses what it is about")
         if self.kinds and (wrong := set(self.kinds) ^ {kind.value for kind in Kind}):
             raise ValueError(f"prompt.kinds: {', '.join(sorted(wrong))} must be told or does not exist")

@@ -24,6 +24,9 @@ from qgen.teachers.status import passes, seconds, spoken
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 OVERHEAD = 64  # tokens that a chat template may add to a message, or a server to a request
+BELIEVED = (
+    10  # times its worst case that a request may have cost: a server may add a prompt of its own, but not so much
+)
 MINUTE = 60.0  # seconds; the longest pause of its own, and what a server may ask for whatever teacher.time_out is
 SAID = 10.0  # seconds of waiting that a server asks for, from which the user is told
 UNSENT = ("ConnectError", "ConnectTimeout", "PoolTimeout")  # httpx's errors before a request is sent
@@ -191,6 +194,8 @@ class Client:
                         self.ledger.settle(attempt, Cost(), "refused", key)
                     raise  # else the worst case stands
                 cost = self._cost(*reply.tokens) if reply.tokens else worst
+                if not cost.within(worst.times(BELIEVED)):
+                    cost = worst
                 try:
                     if reply.fault:
                         raise ValueError(reply.fault)

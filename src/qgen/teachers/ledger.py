@@ -9,8 +9,9 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 from filelock import FileLock
@@ -30,6 +31,10 @@ class Cost:
 
     def __sub__(self, other: "Cost") -> "Cost":
         return Cost(self.tokens - other.tokens, self.money - other.money)
+
+    def times(self, factor: int) -> "Cost":
+        """This cost so many times over."""
+        return Cost(self.tokens * factor, self.money * factor)
 
     def within(self, limit: "Cost") -> bool:
         """Whether neither tokens nor money are above a limit's."""
@@ -52,7 +57,8 @@ class Ledger:
     """
 
     def __init__(self, path: Path, server: str | None = None):
-        self.path, self.server, self._read = path, server, 0
+        self.path, self.server = path, server
+        self._read, self._lines = 0, 1  # bytes that were read, and the line that comes next
         self.spent = Cost()
         self.replies: dict[str, str] = {}
         self.failed: dict[str, str] = {}
@@ -93,15 +99,25 @@ class Ledger:
         with self.path.open("rb") as file:
             file.seek(self._read)
             whole, _, _ = file.read().rpartition(b"\n")  # what follows was cut short, and the next row closes it
-        for line in whole.split(b"\n"):
-            with suppress(ValueError):
-                self._take(json.loads(line))
+        for number, line in enumerate(whole.split(b"\n")):
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue  # half a line, which a kill left
+            except RecursionError:
+                row = None
+            if wrong := _wrong(row):
+                raise RuntimeError(
+                    f"{self.path}:{self._lines + number}: no row of a teacher's file, for {wrong}: mend or remove the "
+                    f"line, or set teacher.cache to another file"
+                )
+            self._take(row)
         self._read += len(whole)
+        self._lines += whole.count(b"\n")
 
     def _write(self, row: Row) -> None:
         append(self.path, [row])
-        self._take(row)
-        self._read = self.path.stat().st_size
+        self._catch_up()
 
     def _take(self, row: Row) -> None:
         if "attempt" in row:
@@ -117,3 +133,17 @@ class Ledger:
             self.invalid[row["key"]] += 1
         elif outcome == "failed":
             self.failed[row["key"]] = row["why"]
+
+
+def _wrong(row: object) -> str | None:
+    """Why a row cannot be one of the file, or None."""
+    if not isinstance(row, dict) or not isinstance(row.get("key"), str):
+        return "it names no request"
+    if "attempt" in row:
+        tokens, money = row.get("tokens"), row.get("money")
+        if not isinstance(row["attempt"], str) or type(tokens) is not int or type(money) not in (int, float):
+            return "its attempt, tokens or money are missing, or of another type"
+        if tokens < 0 or not 0 <= money < inf:
+            return "its tokens or money are no amount"
+    said = {"answered": "reply", "failed": "why"}.get(str(row.get("outcome")))
+    return f"its {said} is no text" if said and not isinstance(row.get(said), str) else None

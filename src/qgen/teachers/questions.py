@@ -1,5 +1,6 @@
 """What a teacher is asked, and what counts as an answer: JSON that these classes accept. Anything else is invalid."""
 
+import json
 import re
 from dataclasses import dataclass
 from functools import partial
@@ -101,9 +102,12 @@ class Question:
         error = ValueError("the reply holds no JSON object")
         for found in reversed(_OBJECT.findall(_outside(text))):
             try:
-                return self.reply.model_validate_json(found)
+                reply = self.reply.model_validate_json(found)
             except ValidationError as wrong:
                 error = wrong if not isinstance(error, ValidationError) else error  # of the last
+                continue
+            json.loads(found, object_pairs_hook=_once)
+            return reply
         raise error
 
     def format(self, structured: Structured) -> dict[str, Any] | None:
@@ -121,6 +125,14 @@ def short(error: ValueError) -> str:
     if isinstance(error, ValidationError):
         return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'JSON'}: {e['msg']}" for e in error.errors()[:2])[:200]
     return str(error)[:200]
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object. Raises ValueError where it gives a key two values, of which pydantic would take the last."""
+    found = dict(pairs)
+    if twice := [key for key, value in pairs if found[key] != value]:
+        raise ValueError(f"{twice[0]} is given twice")
+    return found
 
 
 def _outside(text: str) -> str:

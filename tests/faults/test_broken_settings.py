@@ -1,0 +1,46 @@
+"""Settings that were passed over in silence, and templates that lose what they are about."""
+
+import pytest
+from conftest import composed
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["data.path=mine.jsonl"], "data=champ does not read data.path=mine.jsonl: set data=jsonl"),
+        (["+data.fields.statement=q"], "data=champ has no columns to name: set data=jsonl"),
+        (["data.variations_path=v.jsonl"], "data.variations_path=v.jsonl is not read where data.mix.variations is 0"),
+        (["data.chat_path=c.jsonl"], "data.chat_path=c.jsonl is not read where data.mix.chat is 0"),
+    ],
+)
+def test_fault_f3_what_would_not_be_read_is_refused(overrides, says):
+    with pytest.raises(ValueError, match=says):
+        composed(*overrides)
+
+
+def test_fault_f3_what_is_read_passes():
+    assert composed("data=openmath", "data.path=copy").data.path == "copy"
+    assert composed("data=jsonl", "data.path=p", "data.chat_path=c", "data.mix.chat=.1").data.chat_path == "c"
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("prompt.ask='%s'", r"prompt\.ask must say \{topic\} somewhere"),
+        ("prompt.ask='{topic:99999999}'", r"prompt\.ask takes its fields as they are"),
+        ("prompt.ask='{topic!r} {level}'", r"prompt\.ask takes its fields as they are"),
+        ("prompt.ask='{topic} }'", r"prompt\.ask: .*a brace that is meant is doubled"),
+        ("prompt.about=x", r"prompt\.about must say \{points\}"),
+        ("prompt.vary=x", r"prompt\.vary must say \{original\}"),
+        ("prompt.improve=x", r"prompt\.improve must say \{original\}"),
+        ("prompt.solve=x", r"prompt\.solve must say \{statement\}"),
+    ],
+)
+def test_fault_f4_a_template_keeps_what_it_is_about(override, says):
+    with pytest.raises(ValueError, match=says):
+        composed(override)
+
+
+@pytest.mark.parametrize("override", ["prompt.ask='A {topic} problem, {{please}}.'", "prompt.about=''", "prompt=zh"])
+def test_fault_f4_a_template_of_ones_own_passes(override):
+    composed(override)
