@@ -113,6 +113,8 @@ def _explain(error: BaseException, schema: type) -> str:
         return f"no space is left on the disk ({text.splitlines()[0]}): free some; {_again(schema)}"
     if isinstance(error, HydraException | OmegaConfBaseException) or "full_key: " in text:  # OmegaConf keeps some types
         return _explain_config(error, schema)
+    if "Unexpected type for root: NoneType" in text:  # OmegaConf's assertion
+        return "reward.solver is null, so that its keys cannot be set: choose reward=verified, which sets it"
     known = isinstance(error, RuntimeError | ValueError | ImportError | NotImplementedError)
     where = _log_file()
     kind = "" if known else f"{type(error).__name__}: "
@@ -155,9 +157,11 @@ def _explain_config(error: BaseException, schema: type) -> str:
         return f"{there[1]} is there already: set it without the +"
     named = re.search(r"Could not (?:override|append to config\.|delete from config\.) '([\w./-]+)'", message)
     if full or named:
-        name = full[1] if full else named[1]
+        name = named[1] if named and named[1] in set(keys(schema)) else full[1] if full else named[1]
         if within := [key for key in keys(schema) if key.startswith(f"{name}.")]:
             return f"{name}: has no files to choose from here; its keys: {', '.join(within)}"
+        if name in set(keys(schema)):
+            return f"{name}: not there in the groups that are chosen: +{name}=VALUE adds it, or choose a group with it"
         return f"{name}: there is no such key{nearest(name, keys(schema))}"
     return message.splitlines()[0]
 

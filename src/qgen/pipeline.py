@@ -1,6 +1,5 @@
 """The three stages in order, each from the one before: python -m qgen.pipeline [group=name ...] [key=value ...]"""
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from hydra.types import RunMode
 from qgen.cli import add, entry
 from qgen.reporting.tables import samples, show, stage_table
 from qgen.runs import repeat, rundir
+from qgen.runs.files import read_json
 from qgen.runtime import ranks
 from qgen.settings.compose import composed
 from qgen.settings.config import Config
@@ -49,7 +49,7 @@ def show_run(homes: list[Path]) -> None:
     """
     from qgen.reporting.page import leave  # imports scikit-learn
 
-    summaries = [json.loads((home / rundir.SUMMARY).read_text(encoding="utf-8")) for home in homes]
+    summaries = [read_json(home / rundir.SUMMARY) for home in homes]
     show(
         stage_table(summaries),
         samples(summaries[-1]),

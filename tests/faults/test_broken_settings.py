@@ -1,7 +1,15 @@
 """Settings that were passed over in silence, and templates that lose what they are about."""
 
+import re
+
 import pytest
 from conftest import composed
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from qgen.cli import explain
+from qgen.data import files
+from qgen.teachers.status import seconds
 
 
 @pytest.mark.parametrize(
@@ -44,3 +52,35 @@ def test_fault_f4_a_template_keeps_what_it_is_about(override, says):
 @pytest.mark.parametrize("override", ["prompt.ask='A {topic} problem, {{please}}.'", "prompt.about=''", "prompt=zh"])
 def test_fault_f4_a_template_of_ones_own_passes(override):
     composed(override)
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("data.fields.statement=q", "data.fields.statement: not there in the groups that are chosen: .data.fields.st"),
+        ("prompt.topics.Probability=x", "prompt.topics.Probability: not there in the groups that are chosen"),
+        ("reward.terms.natural.weight=.1", "reward.terms.natural.weight: not there in the groups that are chosen"),
+        ("reward.solver.samples=4", "reward.solver is null, .*reward=verified"),
+    ],
+)
+def test_fault_m1_m2_a_key_that_exists_is_not_called_unknown(override, says):
+    with pytest.raises((HydraException, OmegaConfBaseException, AssertionError)) as caught:
+        composed(override)
+    assert re.match(says, explain(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (b"problem,answer\n", "a JSON object a line, or an array"),
+        (rb'{"problem": "\sqrt 2"}' + b"\n", "a backslash, which JSON doubles"),
+    ],
+)
+def test_fault_m8_what_is_no_json_is_told_what_to_do(tmp_path, line, says):
+    (tmp_path / "p.jsonl").write_bytes(line)
+    with pytest.raises(RuntimeError, match=rf"p\.jsonl:1: not JSON .*{says}"):
+        list(files.rows(str(tmp_path / "p.jsonl")))
+
+
+def test_fault_m9_an_endless_retry_after_is_none():
+    assert [seconds(after) for after in ("inf", "1e400", "nan", "7")] == [0.0, 0.0, 0.0, 7.0]

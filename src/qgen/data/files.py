@@ -87,7 +87,9 @@ def _value(path: str, number: int, raw: bytes) -> Any:
     except json.JSONDecodeError as error:
         cut = "" if raw.endswith(b"\n") else "; the file seems to be truncated"
         where = f"{path}:{number + error.lineno - 1}"
-        raise RuntimeError(f"{where}: not JSON ({error.msg} at column {error.colno}){cut}") from error
+        what = "a backslash, which JSON doubles" if "escape" in error.msg else error.msg
+        kinds = "" if cut or number > 1 else f"; a file holds {KINDS}"
+        raise RuntimeError(f"{where}: not JSON ({what} at column {error.colno}){cut}{kinds}") from error
     except RecursionError as error:
         raise RuntimeError(f"{path}:{number}: not read, for it is nested too deeply") from error
 

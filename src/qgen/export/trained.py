@@ -73,6 +73,8 @@ def read(home: Path) -> TrainedModel:
     """A finished stage. Raises RuntimeError where its data are no longer what it was trained on."""
     run = rundir.config_at(home)
     environment, corpus = read_json(home / rundir.ENVIRONMENT), data.load(run.data, run.prompt)
+    if not environment:
+        raise RuntimeError(f"{home / rundir.ENVIRONMENT} is not there, or broken: restore it, or train the stage again")
     for part, problems in (("data", corpus.train), ("heldout", corpus.heldout)):
         if environment.get(part) != data.fingerprint(problems):
             raise RuntimeError(

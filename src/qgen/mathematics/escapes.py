@@ -20,7 +20,8 @@ _COMMANDS = {
     "nexists ngeq ngeqq ngeqslant ngtr nleftarrow nleftrightarrow nleq nleqq nleqslant nmid nobreak noindent "
     "nolimits nonumber normalsize not notag notin nparallel nprec npreceq nrightarrow nshortmid nshortparallel "
     "nsim nsubset nsubseteq nsubseteqq nsucc nsucceq nsupset nsupseteq nsupseteqq ntriangleleft "
-    "ntrianglelefteq ntriangleright ntrianglerighteq nvDash nvdash nwarrow",
+    "ntrianglelefteq ntriangleright ntrianglerighteq nvDash nvdash nwarrow "
+    "nicefrac nthroot numberline",
     "\r": "rVert raise rangle ratio rbrace rbrack rceil rfloor rgroup rho right rightarrow rightarrowtail "
     "rightharpoondown rightharpoonup rightleftarrows rightleftharpoons rightrightarrows rightsquigarrow "
     "rightthreetimes risingdotseq rm rmoustache root rtimes rule rvert",

@@ -22,7 +22,7 @@ def compare(before: Path, after: Path) -> list[Table | Text]:
     for home in (before, after):
         if not (home / rundir.CONFIG).is_file():
             raise RuntimeError(f"{home}: it holds no {rundir.CONFIG}; name a stage's directory, as outputs/NAME/sft")
-    texts = [(home / rundir.CONFIG).read_text(encoding="utf-8") for home in (before, after)]
+    texts = [rundir.settings(home) for home in (before, after)]
     config = {k: v for k, v in rundir.differences(*texts).items() if k not in ("run_name", "output_dir")}
     environments = [read_json(home / rundir.ENVIRONMENT) for home in (before, after)]
     found = [rundir.flat(environment, ": ") for environment in environments]

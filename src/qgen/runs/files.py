@@ -4,7 +4,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +51,17 @@ def last(path: Path, tail: int = 65_536) -> Row | None:
     return None
 
 
+def holds_json(path: Path) -> bool:
+    """Whether there is a file, and it holds a JSON object."""
+    try:
+        return isinstance(json.loads(path.read_text(encoding="utf-8")), dict)
+    except (OSError, ValueError):
+        return False
+
+
 def read_json(path: Path) -> Row:
     """A JSON file's object; empty where there is none, or where a kill left half of one."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
+    return json.loads(path.read_text(encoding="utf-8")) if holds_json(path) else {}
 
 
 def steps(path: Path) -> list[Row]:
@@ -86,6 +90,13 @@ def write_whole(path: Path, text: str) -> None:
 def write_rows(path: Path, rows: list[Row]) -> None:
     """Make a JSONL file of these rows, whole or not at all."""
     write_whole(path, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def prune(path: Path, stays: Callable[[Row], bool]) -> None:
+    """Leave only some rows in a JSONL file."""
+    found = rows(path)
+    if (kept := [row for row in found if stays(row)]) != found:
+        write_rows(path, kept)
 
 
 def link_tree(source: Path, target: Path) -> None:

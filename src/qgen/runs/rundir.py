@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from qgen.runs import weights
-from qgen.runs.files import Row, read_json, rows, write_rows, write_whole
+from qgen.runs.files import Row, holds_json, prune, read_json, rows, write_rows, write_whole
 from qgen.runs.saved import ADAPTER_WEIGHTS, checkpoints, last_checkpoint, step_of
 from qgen.runtime import ranks
 from qgen.settings.config import Config, from_yaml, to_yaml
@@ -36,6 +36,8 @@ VERDICTS = "verdicts.jsonl"  # what it made of them
 OOM = "oom.jsonl"  # what a stage that ran out of memory set, and went on with
 NOT_FINITE = "nonfinite.jsonl"  # the steps whose loss or gradient was not finite
 BATCH = "nonfinite.pt"  # what the first of them was computed from
+_LET_GO = 3.0  # seconds that a process which ends with its killed parent (runtime/orphans.py) may take to
+_COMMIT = 40  # characters of a commit's hash
 _TEACHERS = (VERDICTS, DRAFTS, WINNERS)
 _ROWS = ("metrics.jsonl", "validation.jsonl", "memory.jsonl", SAMPLES, OOM, NOT_FINITE, *_TEACHERS)
 # keys, or their beginnings, that change no figure
@@ -63,14 +65,14 @@ def claim(config: Config, out: Path) -> Claim:
     """
     if config.overwrite or not started(out):
         return Claim()
-    changes = differences((out / CONFIG).read_text(encoding="utf-8"), to_yaml(config))
+    changes = differences(settings(out), to_yaml(config))
     changed = [f"{key}: {old} -> {new}" for key, (old, new) in changes.items()]
     if changed and not config.resume:
         raise RuntimeError(
             f"{out} holds the run of another config ({'; '.join(changed[:4])}{'; ...' if len(changed) > 4 else ''}). "
             f"Choose another run_name, or resume=true to go on with the new config, or overwrite=true to start again"
         )
-    if (out / SUMMARY).exists() and not changed:
+    if ended(out) and not changed:
         return Claim(complete=True, note=f"{out} is complete; overwrite=true trains it again")
     if not config.resume:
         raise RuntimeError(
@@ -88,10 +90,15 @@ def started(out: Path) -> bool:
     return (out / CONFIG).exists() and (any((out / name).exists() for name in left) or bool(checkpoints(out)))
 
 
+def ended(home: Path) -> bool:
+    """Whether a directory holds a stage that has ended: one whose summary can be read."""
+    return holds_json(home / SUMMARY)
+
+
 def reported(out: Path, homes: list[Path]) -> bool:
     """Whether the report in a directory was written after the stages that it is about had ended."""
-    ended = [(home / SUMMARY).stat().st_mtime for home in homes if (home / SUMMARY).exists()]
-    return (out / REPORT).exists() and (out / REPORT).stat().st_mtime >= max(ended, default=0.0)
+    times = [(home / SUMMARY).stat().st_mtime for home in homes if (home / SUMMARY).exists()]
+    return (out / REPORT).exists() and (out / REPORT).stat().st_mtime >= max(times, default=0.0)
 
 
 def begin(config: Config, out: Path, claim: Claim) -> None:
@@ -132,13 +139,6 @@ def _stays(row: Row, step: int, out: Path) -> bool:
     return row["step"] < step + (row["mode"] != "train")  # training counts the steps before, validation those done
 
 
-def prune(path: Path, stays: Callable[[Row], bool]) -> None:
-    """Leave only some rows in a JSONL file."""
-    found = rows(path)
-    if (kept := [row for row in found if stays(row)]) != found:
-        write_rows(path, kept)
-
-
 def once(path: Path, make: Callable[[], list[Row]]) -> list[Row]:
     """The rows of a JSONL file. Where there is none, all ranks make them together and the first writes them."""
     ranks.wait()  # the first may have cleared it
@@ -148,9 +148,6 @@ def once(path: Path, make: Callable[[], list[Row]]) -> list[Row]:
             write_rows(path, made)
         ranks.wait()
     return rows(path)
-
-
-_LET_GO = 3.0  # seconds that a process which ends with its killed parent (runtime/orphans.py) may take to
 
 
 @contextmanager
@@ -179,7 +176,7 @@ def starting_adapter(config: Config) -> Path | None:
         return adapter_at(Path(config.stage.init_from))
     home = Path(config.output_dir) / config.run_name
     for stage in reversed(STAGES[: STAGES.index(config.stage.name)]):
-        if (home / stage / SUMMARY).exists():
+        if ended(home / stage):
             return adapter_at(home / stage)
         if (home / stage / CONFIG).exists():
             raise RuntimeError(
@@ -208,19 +205,35 @@ def finished_stages(path: Path) -> list[Path]:
 
     Raises RuntimeError where there is none.
     """
-    homes = [home for home in (path, *(path / stage for stage in STAGES)) if (home / SUMMARY).is_file()]
+    homes = [home for home in (path, *(path / stage for stage in STAGES)) if ended(home)]
     if not homes:
         what = "holds no finished stage" if path.exists() else "does not exist"
         raise RuntimeError(f"{path} {what}: give a run's directory (outputs/NAME) or a stage's (outputs/NAME/sft)")
     return homes
 
 
+def settings(home: Path) -> str:
+    """A stage's config.yaml, as it is written. Raises RuntimeError naming it where it holds no settings."""
+    with _named(home / CONFIG):
+        text = (home / CONFIG).read_text(encoding="utf-8")
+        if "stage" not in OmegaConf.create(text):
+            raise ValueError("it holds no settings of a stage")
+        return text
+
+
 def config_at(home: Path) -> Config:
     """The config of a stage's directory. Raises RuntimeError where it cannot be read."""
+    with _named(home / CONFIG):
+        return from_yaml(settings(home))
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
     try:
-        return from_yaml((home / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, YAMLError, OmegaConfBaseException, ValueError) as error:
-        raise RuntimeError(f"{home / CONFIG} cannot be read: {str(error).splitlines()[0]}") from error
+        yield
+    except (OSError, YAMLError, OmegaConfBaseException, ValueError, AssertionError) as error:  # the last of a number
+        why = " ".join(str(error).split())[:120]
+        raise RuntimeError(f"{path} cannot be read ({why}): restore it, or choose another run") from error
 
 
 def fingerprint(adapter: Path | None) -> str:
@@ -249,9 +262,6 @@ def same_base(adapter: Path | None, model: str) -> None:
         print(f"{said}: if their weights differ, it is worth nothing here")
         return
     raise RuntimeError(f"{said}: choose model.name={name or was}, or stage.init_from=base")
-
-
-_COMMIT = 40  # characters of a commit's hash
 
 
 def same_origin(out: Path, adapter: Path | None, data: str | None = None) -> None:

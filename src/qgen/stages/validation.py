@@ -1,7 +1,6 @@
 """Validation while training: problems written for a fixed set of held-out requests, and loss on held-out problems."""
 
 import hashlib
-import json
 import math
 import random
 import time
@@ -16,8 +15,8 @@ from qgen.engine.rollout import generate
 from qgen.mathematics.problem import Problem
 from qgen.metrics.loss import completion_loss
 from qgen.rewards import parsed
-from qgen.runs.files import Row, rows, steps
-from qgen.runs.rundir import ADAPTER, SAMPLES, SUMMARY, prune
+from qgen.runs.files import Row, prune, read_json, rows, steps
+from qgen.runs.rundir import ADAPTER, SAMPLES, SUMMARY
 from qgen.runs.saved import step_of
 from qgen.runtime import ranks
 from qgen.runtime.finite import NotFiniteError
@@ -173,9 +172,9 @@ def loss_batch(sampling: SamplingConfig) -> int:
 def _of_finished(adapter: Path | None) -> tuple[Row | None, list[Row]]:
     """The validation of the adapter that a finished stage left, and the samples of it; None for a checkpoint's, which
     may have had none."""
-    if adapter is None or adapter.name != ADAPTER or not (adapter.parent / SUMMARY).exists():
+    if adapter is None or adapter.name != ADAPTER or not (summary := read_json(adapter.parent / SUMMARY)):
         return None, []
-    kept = json.loads((adapter.parent / SUMMARY).read_text(encoding="utf-8")).get("kept_step")
+    kept = summary.get("kept_step")
     found = [row for row in steps(adapter.parent / "validation.jsonl") if row["step"] == kept]
     shown = [r for r in rows(adapter.parent / SAMPLES) if (r["mode"], r["step"]) == ("validation", kept)]
     return (found[0], shown) if found else (None, [])

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from math import isfinite
 
 
 def passes(code: int | None) -> bool:
@@ -12,7 +13,8 @@ def passes(code: int | None) -> bool:
 def seconds(after: str | None) -> float:
     """A Retry-After header, which holds seconds or a date, in seconds."""
     try:
-        return max(0.0, float(after or 0))
+        found = float(after or 0)
+        return max(0.0, found) if isfinite(found) else 0.0
     except ValueError:
         pass
     try:

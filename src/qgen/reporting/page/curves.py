@@ -175,7 +175,7 @@ def _by_phase(bundles: list[Bundle], title: str, unit: str, key: str, scale: flo
     names = dict.fromkeys(name for stage in stages for row in stage.memory for name in row.get("phases") or {})
 
     def rows(stage: Stage) -> list[Row]:
-        steps = [row for row in stage.memory if row.get("phases")]
+        steps = [row for row in stage.memory if row.get("phases") and isinstance(row.get("step"), int)]
         return [{"step": row["step"], **{n: p[key] / scale for n, p in row["phases"].items()}} for row in steps]
 
     return Chart(title, unit, [_line(bundles[0], rows, name, i, name) for i, name in enumerate(names)], floor=0.0)
