@@ -21,7 +21,7 @@ from typing import Any
 
 _SAID = re.compile(r"[^\d\n]*[a-zA-Z][^\n]*?(?::|=| is| are)\s+(?P<answer>[^\s:=][^:=]{0,80}?)\.?")
 _FRACTION = re.compile(r"Fraction\((-?\d+), (\d+)\)")
-_FLOAT = re.compile(r"(?<![\w.])\d+\.\d*(?:e[+-]?\d+)?(?![\w.])|(?<![\w.])\d+e[+-]?\d+\b")
+_FLOAT = re.compile(r"(?<![\w.])\d+\.\d+(?:e[+-]?\d+)?(?![\w.])|(?<![\w.])\d+e[+-]?\d+\b")
 
 
 class TooMuch(BaseException):

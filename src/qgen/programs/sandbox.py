@@ -20,6 +20,7 @@ import resource
 import signal
 import struct
 import sys
+from functools import cache
 
 _READ, _X86, _ARM = 0, 0xC000003E, 0xC00000B7
 # fmt: off
@@ -35,6 +36,7 @@ _CALLS = {  # read write close fstat lseek mmap mprotect munmap brk rt_sigaction
 _NEWUSER, _NEWPID, _NEWNET, _NEWIPC, _NEWUTS = 0x10000000, 0x20000000, 0x40000000, 0x08000000, 0x04000000
 _PDEATHSIG, _NO_NEW_PRIVS, _SET_SECCOMP, _FILTER = 1, 38, 22, 2
 _NOBODY = 65534
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def namespaces() -> str:
@@ -42,7 +44,7 @@ def namespaces() -> str:
     done, else why not. The first of them is the others' init: when it ends, the kernel ends them all."""
     if not sys.platform.startswith("linux"):
         return f"{sys.platform} has none"
-    if _libc().unshare(_NEWUSER | _NEWPID | _NEWNET | _NEWIPC | _NEWUTS):
+    if _LIBC.unshare(_NEWUSER | _NEWPID | _NEWNET | _NEWIPC | _NEWUTS):
         return f"unshare: {os.strerror(ctypes.get_errno())}"
     return ""
 
@@ -50,13 +52,14 @@ def namespaces() -> str:
 def end_with_parent() -> None:
     """Have the kernel kill this process when the thread that forked it ends (Linux; elsewhere nothing)."""
     if sys.platform.startswith("linux"):
-        _libc().prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        _LIBC.prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def unfiltered() -> str:
     """Why no filter of system calls can be put up here; '' where one can, as a process found that tried."""
     if not sys.platform.startswith("linux") or platform.machine() not in _CALLS:
         return f"none is written for {sys.platform} on {platform.machine()}"
+    _program()  # made once, for all forks
     child = os.fork()
     if child == 0:
         with contextlib.suppress(BaseException):
@@ -80,18 +83,21 @@ def confine(seconds: float, memory: int, keep: int, filtered: bool, spaced: bool
         filtered: whether system calls are filtered; OSError where that fails.
         spaced: whether it is in namespaces of its own; where it is not, root becomes nobody.
     """
+    held = _held()
     os.setsid()
     end_with_parent()
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
-        score.write("1000")  # where the machine has no memory left, this one goes first
+    with contextlib.suppress(OSError):
+        os.write(
+            os.open("/proc/self/oom_score_adj", os.O_WRONLY), b"1000"
+        )  # first where the machine has no memory left
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGPROF, signal.SIGXCPU, signal.SIGCHLD):
         signal.signal(name, signal.SIG_DFL)
     null = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(null, standard)
     os.closerange(3, keep)
-    os.closerange(keep + 1, max(keep + 1, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") < 65536 else 65536))
-    _limits(seconds, memory)
+    os.closerange(keep + 1, max(keep + 1, min(os.sysconf("SC_OPEN_MAX"), 65536)))
+    _limits(seconds, held + (memory << 20))
     if not spaced and os.geteuid() == 0:
         os.setgroups([])
         os.setresgid(_NOBODY, _NOBODY, _NOBODY)
@@ -102,7 +108,7 @@ def confine(seconds: float, memory: int, keep: int, filtered: bool, spaced: bool
         _filter()
 
 
-def _limits(seconds: float, memory: int) -> None:
+def _limits(seconds: float, room: int) -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
     spent = int(used.ru_utime + used.ru_stime + seconds) + 2
     for name, soft, hard in (
@@ -111,7 +117,7 @@ def _limits(seconds: float, memory: int) -> None:
         ("RLIMIT_CORE", 0, 0),
         ("RLIMIT_NOFILE", 8, 8),
         ("RLIMIT_NPROC", 0, 0),
-        ("RLIMIT_AS", _held() + (memory << 20), _held() + (memory << 20)),
+        ("RLIMIT_AS", room, room),
     ):
         with contextlib.suppress(ValueError, OSError, AttributeError):  # macOS refuses RLIMIT_AS
             resource.setrlimit(getattr(resource, name), (soft, hard))
@@ -120,14 +126,20 @@ def _limits(seconds: float, memory: int) -> None:
 def _held() -> int:
     """Bytes of address space that this process has; where /proc is not there, enough for a worker."""
     try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[0]) * resource.getpagesize()
+        return int(os.read(os.open("/proc/self/statm", os.O_RDONLY), 100).split()[0]) * resource.getpagesize()
     except OSError:
         return 1 << 30
 
 
 def _filter() -> None:
     """Let through the calls of the list, and answer all others with EPERM; calls of another architecture kill."""
+    if _LIBC.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0) or _LIBC.prctl(_SET_SECCOMP, _FILTER, _program(), 0, 0):
+        raise OSError(ctypes.get_errno(), "seccomp")
+
+
+@cache
+def _program() -> ctypes.Array:
+    """The filter as the kernel reads it: a count, and a pointer to as many rows of eight bytes."""
     architecture, calls = _CALLS[platform.machine()]
     load, equal, give, above = 0x20, 0x15, 0x06, 0x35
     allow, kill, refuse = 0x7FFF0000, 0x80000000, 0x00050000 | 1
@@ -135,20 +147,8 @@ def _filter() -> None:
     rows += [(above, 0, 1, 0x40000000), (give, 0, 0, kill)]  # x86-64's x32 calls have other numbers
     rows += [row for call in calls for row in ((equal, 0, 1, call), (give, 0, 0, allow))]
     rows += [(give, 0, 0, refuse)]
-    program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *row) for row in rows))
-
-    class Program(ctypes.Structure):
-        _fields_ = (("length", ctypes.c_ushort), ("rows", ctypes.c_void_p))
-
-    filters = Program(len(rows), ctypes.addressof(program))
-    libc = _libc()
-    if libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(_SET_SECCOMP, _FILTER, ctypes.byref(filters), 0, 0):
-        raise OSError(ctypes.get_errno(), "seccomp")
+    _kept.append(ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *row) for row in rows)))
+    return ctypes.create_string_buffer(struct.pack("@HP", len(rows), ctypes.addressof(_kept[-1])))
 
 
-def _libc() -> ctypes.CDLL:
-    libc = ctypes.CDLL(None, use_errno=True)
-    for name in ("prctl", "unshare"):
-        if hasattr(libc, name):
-            getattr(libc, name).argtypes = None
-    return libc
+_kept: list[ctypes.Array] = []
