@@ -183,9 +183,9 @@ def benign(rng: random.Random) -> tuple[str, str]:
         (f"from fractions import Fraction as F\nprint(F(1, {a}) + F(1, {b}))", str(Fraction(1, a) + Fraction(1, b))),
         (f"import sympy as sp\nx = sp.symbols('x')\nprint(sp.solve({a} * x - {b}, x))", str(Fraction(b, a))),
         (f"from sympy import *\nx = symbols('x')\nprint(expand((x + {a})**2).coeff(x))", str(2 * a)),
-        (f"def f(n):\n    return n if n < 2 else f(n - 1) + f(n - 2)\nprint('It is:', f({n % 12}))", str(fibonacci)),
+        (f"def f(n):\n  return n if n < 2 else f(n - 1) + f(n - 2)\nprint('It is:', f({n % 12}))", str(fibonacci)),
         (f"n = {n}\nd = 0\nwhile n:\n    d += n % 10\n    n //= 10\nprint(f'{{d}}')", str(sum(map(int, str(n))))),
-        (f"import itertools as i\nprint(len(list(i.combinations(range({n % 9 + 3}), 2))))", str(math.comb(n % 9 + 3, 2))),
+        (f"import itertools as i\nprint(len(list(i.combinations(range({n}), 2))))", str(math.comb(n, 2))),
         (f"from decimal import Decimal as D\nprint(D('{a}.5') * 2)", f"{2 * a + 1}.0"),
         (f"print(pow({a}, {n}, {b}))", str(pow(a, n, b))),
         (f"try:\n    print({a} // 0)\nexcept ZeroDivisionError:\n    print('{{}}'.format({b}))", str(b)),
@@ -241,8 +241,10 @@ def trial(count: int, seed: int, fence: bool) -> bool:
     for family in sorted(table):
         print(f"{family:32}{table[family].total():9}  " + ", ".join(f"{k} {n}" for k, n in table[family].most_common()))
     files = "none" if before == after else after
-    print(f"{'all':32}{count:9}  in {time.monotonic() - start:.0f} s; wrong: {len(faults)}; processes beside the servers: "
-          f"{extra}, after: {len(left)}; files: {files}; connections: {connections()}; signals: {len(SIGNALS)}")  # fmt: skip
+    print(f"{'all':32}{count:9}  in {time.monotonic() - start:.0f} s; wrong: {len(faults)}; files: {files}")
+    print(
+        f"processes beside servers: {extra}, after: {len(left)}; connections: {connections()}; signals: {len(SIGNALS)}"
+    )
     for fault in faults[:20]:
         print("  wrong:", fault)
     return not faults and not left and before == after and not SIGNALS and extra <= 0

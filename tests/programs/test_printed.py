@@ -4,7 +4,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from sympy import FiniteSet, Float, Integer, Rational, pi, sqrt, symbols
+from sympy import FiniteSet, Float, Integer, Matrix, Rational, pi, sqrt, symbols
 
 from qgen.programs.printed import Printer, TooMuch
 
@@ -21,7 +21,11 @@ CASES = (
     (({x: 2, y: 3},), "x=2, y=3", True),
     (([{x: 2}, {x: 3}],), "x=2; x=3", True),
     ((FiniteSet(1, pi),), r"1, \pi", True),
-    (([],), "[]", True),
+    (([],), "", False),
+    ((None,), "", False),
+    ((x**2 + 1,), "x^{2} + 1", True),
+    (("x**2 + 1",), "x^{2} + 1", True),
+    ((Matrix([[1, 2], [3, Rational(1, 2)]]),), r"\begin{pmatrix} 1 & 2 \\ 3 & 1/2 \end{pmatrix}", True),
     ((0.5,), "0.5", False),
     ((3.0,), "3.0", False),
     (([1, 0.5],), "1, 0.5", False),

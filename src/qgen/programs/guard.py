@@ -168,4 +168,6 @@ _COLD = {
     "rubi",
     "compatibility",
     "trace",
+    "hyperexpand_doc",
+    "meijerint_doc",
 }

@@ -6,6 +6,7 @@ sqrt(8)/2                     \\sqrt{2}
 [5], {5}                      5
 [3, 1], {3, 1}                3, 1          (solutions: order means nothing to qgen.answers)
 (3, 1)                        (3, 1)        (a point)
+    "x**2 + 1"                    x^{2} + 1
 {x: 2, y: 3}                  x=2, y=3
 [{x: 2}, {x: 3}]              x=2; x=3
 "The area is:", 12            12
@@ -20,6 +21,8 @@ from numbers import Number
 from typing import Any
 
 _SAID = re.compile(r"[^\d\n]*[a-zA-Z][^\n]*?(?::|=| is| are)\s+(?P<answer>[^\s:=][^:=]{0,80}?)\.?")
+_NOTHING = {"", "None", "nan", "[]", "{}", "set()"}
+_POWER = re.compile(r"\*\*\s*(-?\w+|\([^()]*\))")
 _FRACTION = re.compile(r"Fraction\((-?\d+), (\d+)\)")
 _FLOAT = re.compile(r"(?<![\w.])\d+\.\d+(?:e[+-]?\d+)?(?![\w.])|(?<![\w.])\d+e[+-]?\d+\b")
 
@@ -63,7 +66,9 @@ class Printer:
         """The last line that is not empty as an answer, and whether it is exact."""
         line = next((line.strip() for line in reversed(self.printed().split("\n")) if line.strip()), "")
         text, values = self.values[-1] if self.values else ("", ())
-        if not line or text.strip() != line:  # printed in pieces, by end='' or another function
+        if line in _NOTHING:
+            return "", False
+        if text.strip() != line:  # printed in pieces, by end='' or another function
             return _spelled(line), _exact((line,))
         shown = [value for value in values if not isinstance(value, str)]
         if len(values) > 1 and len(shown) == 1 and _label(values):
@@ -92,13 +97,16 @@ def spelled(value: Any, inside: bool = False) -> str:
 
 
 def _symbolic(value: Any, inside: bool) -> str:
-    from sympy import FiniteSet, latex
+    from sympy import FiniteSet, MatrixBase, latex
 
     if getattr(value, "is_Rational", False):
         return str(value)
     if isinstance(value, FiniteSet) and not inside and value.args:
         return ", ".join(_symbolic(item, True) for item in value.args)
     try:
+        if isinstance(value, MatrixBase):
+            rows = (" & ".join(_symbolic(item, True) for item in row) for row in value.tolist())
+            return r"\begin{pmatrix} " + r" \\ ".join(rows) + r" \end{pmatrix}"
         return latex(value)
     except Exception:  # what has no LaTeX has a text
         return str(value)
@@ -112,6 +120,7 @@ def _label(values: tuple) -> bool:
 def _spelled(text: str) -> str:
     """A line as an answer: what follows its last 'is', colon or equals sign where words precede that."""
     text = _FRACTION.sub(lambda found: found[1] if found[2] == "1" else f"{found[1]}/{found[2]}", text)
+    text = _POWER.sub(lambda found: f"^{{{found[1].strip('()')}}}", text)
     found = _SAID.fullmatch(text)
     return found["answer"] if found else text
 
