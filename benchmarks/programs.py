@@ -1,8 +1,8 @@
-"""Do fence and wall hold, and how fast: python benchmarks/programs.py [N [SEED]]   (10,000 and 0 unless told)
+"""Do fence and wall hold, and how fast: python benchmarks/programs.py [N [M [SEED]]]   (10,000, 2,500 and 0 unless told)
 
 First N hostile and broken programs of many families, each drawn anew, with programs whose answer is known among them,
-through the pool as it is; then N/4 of those that would do something to the machine with the fence switched off, so that
-the wall alone holds them; then programs a second. What took effect is looked for where it would show: in what was
+through the pool as it is; then M with the fence switched off, so that the wall alone holds them; then programs a
+second. What took effect is looked for where it would show: in what was
 printed, in a directory that anybody may write to, at a listening socket, in signals, and among the processes.
 """
 
@@ -38,7 +38,7 @@ ROUTES = {  # Python expressions that give the module os, or would
     "generator's frame": "(g for g in [1]).gi_frame.f_builtins['__import__']('os')",
     "comprehension": "[b('os') for b in [(g for g in ()).gi_frame.f_builtins['__import__']]][0]",
     "reduce": "[].__reduce_ex__(2)[0].__globals__['__builtins__']['__import__']('os')",
-    "print's class": "print.__class__.__call__.__globals__['__builtins__']['__import__']('os')",
+    "print's class": "print.__func__.__globals__['__builtins__']['__import__']('os')",
     "eval": "eval(\"__imp\" + \"ort__('os')\")",
     "getattr": "getattr(sum, '__se' + 'lf__').__import__('os')",
     "vars": "vars(sum.__self__)['__import__']('os')",
@@ -290,7 +290,7 @@ if __name__ == "__main__":
     Path(WATCH).chmod(0o777)
     (Path(WATCH) / "keep").touch()
     signal.signal(signal.SIGUSR1, lambda number, _: SIGNALS.append(number))
-    number, first = (int(value) for value in (sys.argv[1:] + ["10000", "0"][len(sys.argv) - 1 :]))
-    held = [trial(number, first, True), trial(number // 4, first + 1, False)]
+    fenced, bare, seed = (int(value) for value in (sys.argv[1:] + ["10000", "2500", "0"][len(sys.argv) - 1 :]))
+    held = [trial(n, seed, fence) for n, fence in ((fenced, True), (bare, False)) if n]
     speed()
     sys.exit(not all(held))

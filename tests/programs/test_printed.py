@@ -44,23 +44,25 @@ CASES = (
 
 @pytest.mark.parametrize(("values", "answer", "exact"), CASES)
 def test_answers(values, answer, exact):
-    show = Printer(1000)
+    printer = Printer(1000)
+    show = printer.show
     show("steps", 0.5)
     show(*values)
     show()
-    assert show.answer() == (answer, exact)
+    assert printer.answer() == (answer, exact)
 
 
 def test_a_line_in_pieces_is_read_as_text():
-    show = Printer(1000)
+    printer = Printer(1000)
+    show = printer.show
     show(1, end="")
     show("/", end="")
     show(2)
-    assert show.answer() == ("1/2", True)
+    assert printer.answer() == ("1/2", True)
 
 
 def test_too_much_stays_too_much():
-    show = Printer(10)
+    printer = Printer(10)
     with pytest.raises(TooMuch):
-        show("x" * 20)
-    assert show.full
+        printer.show("x" * 20)
+    assert printer.full

@@ -32,7 +32,7 @@ class TooMuch(BaseException):
 
 
 class Printer:
-    """print() of a program, and the file that stands for its sys.stdout.
+    """A program's print() is its method `show`; itself it stands for sys.stdout.
 
     Args:
         room: characters that may be printed; TooMuch is raised beyond, and `full` stays.
@@ -42,7 +42,7 @@ class Printer:
         self.room, self.full, self.lines, self.open = room, False, [], ""
         self.values: list[tuple[str, tuple]] = []  # the last print: its line, its values
 
-    def __call__(self, *values: Any, sep: str | None = " ", end: str | None = "\n", flush: bool = False) -> None:
+    def show(self, *values: Any, sep: str | None = " ", end: str | None = "\n", flush: bool = False) -> None:
         text = (" " if sep is None else sep).join(map(str, values))
         if text.strip():
             self.values = [(text, values)]
@@ -121,7 +121,7 @@ def _spelled(text: str) -> str:
     """A line as an answer: what follows its last 'is', colon or equals sign where words precede that."""
     text = _FRACTION.sub(lambda found: found[1] if found[2] == "1" else f"{found[1]}/{found[2]}", text)
     text = _POWER.sub(lambda found: f"^{{{found[1].strip('()')}}}", text)
-    found = _SAID.fullmatch(text)
+    found = _SAID.fullmatch(text) if len(text) < 300 else None
     return found["answer"] if found else text
 
 

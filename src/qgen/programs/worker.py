@@ -62,7 +62,7 @@ def _run(source: str, printer: Printer, fence: bool) -> tuple[str, str]:
     space: dict[str, Any] = {}
     try:
         code = compile(check(source) if fence else source, "<program>", "exec", dont_inherit=True)
-        space = namespace(printer, fence)
+        space = namespace(printer.show, fence)
         run = exec
         if fence:
             closed()
