@@ -1,4 +1,4 @@
-"""Do fence and wall hold, and how fast: python benchmarks/programs.py [N [M [SEED]]]   (10,000, 2,500 and 0 unless told)
+"""Do fence and wall hold, and how fast: python benchmarks/programs.py [N [M [SEED]]]  (10,000, 2,500 and 0 unless told)
 
 First N hostile and broken programs of many families, each drawn anew, with programs whose answer is known among them,
 through the pool as it is; then M with the fence switched off, so that the wall alone holds them; then programs a

@@ -23,6 +23,7 @@ CASES = (
     ((FiniteSet(1, pi),), r"1, \pi", True),
     (([],), "", False),
     ((None,), "", False),
+    (((n for n in ()),), "", False),
     ((x**2 + 1,), "x^{2} + 1", True),
     (("x**2 + 1",), "x^{2} + 1", True),
     ((Matrix([[1, 2], [3, Rational(1, 2)]]),), r"\begin{pmatrix} 1 & 2 \\ 3 & 1/2 \end{pmatrix}", True),

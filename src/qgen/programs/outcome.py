@@ -9,7 +9,7 @@ REASONS = {
     "memory": "it took more than its memory",
     "output": "it printed more than its output",
     "killed": "its process died of something else",
-    "empty": "it ran, and printed nothing, or None, nan or [] last",
+    "empty": "it ran, and printed nothing, or last None, nan, [] or an object without a text",
 }
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 _SAID = re.compile(r"[^\d\n]*[a-zA-Z][^\n]*?(?::|=| is| are)\s+(?P<answer>[^\s:=][^:=]{0,80}?)\.?")
 _NOTHING = {"", "None", "nan", "[]", "{}", "set()"}
+_OBJECT = re.compile(r"<[^<>]* at 0x[0-9a-f]+>")  # a generator, a function: another text every time
 _POWER = re.compile(r"\*\*\s*(-?\w+|\([^()]*\))")
 _FRACTION = re.compile(r"Fraction\((-?\d+), (\d+)\)")
 _FLOAT = re.compile(r"(?<![\w.])\d+\.\d+(?:e[+-]?\d+)?(?![\w.])|(?<![\w.])\d+e[+-]?\d+\b")
@@ -66,7 +67,7 @@ class Printer:
         """The last line that is not empty as an answer, and whether it is exact."""
         line = next((line.strip() for line in reversed(self.printed().split("\n")) if line.strip()), "")
         text, values = self.values[-1] if self.values else ("", ())
-        if line in _NOTHING:
+        if line in _NOTHING or _OBJECT.search(line):
             return "", False
         if text.strip() != line:  # printed in pieces, by end='' or another function
             return _spelled(line), _exact((line,))
