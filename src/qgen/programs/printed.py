@@ -22,7 +22,7 @@ from typing import Any
 
 _SAID = re.compile(r"[^\d\n]*[a-zA-Z][^\n]*?(?::|=| is| are)\s+(?P<answer>[^\s:=][^:=]{0,80}?)\.?")
 _NOTHING = {"", "None", "nan", "[]", "{}", "set()"}
-_OBJECT = re.compile(r"<[^<>]* at 0x[0-9a-f]+>")  # a generator, a function: another text every time
+_OBJECT = re.compile(r"<[a-zA-Z].* at 0x[0-9a-f]+>")  # a generator, a function: another text every time
 _POWER = re.compile(r"\*\*\s*(-?\w+|\([^()]*\))")
 _FRACTION = re.compile(r"Fraction\((-?\d+), (\d+)\)")
 _FLOAT = re.compile(r"(?<![\w.])\d+\.\d+(?:e[+-]?\d+)?(?![\w.])|(?<![\w.])\d+e[+-]?\d+\b")
