@@ -62,6 +62,8 @@ def test_programs_that_compute(warm):
         ("while True:\n    try: print('x' * 99)\n    except Exception: pass", "output", "more than 1000"),
         ("def f(n): return f(n + 1)\nf(0)", "error", "RecursionError"),
         ("print.room = 10**9", "error", "AttributeError"),
+        ("print(type(int)('A', (), {}))", "error", "TypeError: type() of a class"),
+        ("from sympy import FunctionClass", "error", "ImportError"),
         ("x = 7", "empty", ""),
         ("print('\\n  ')", "empty", ""),
         ("#" * 60_000, "refused", "longer than"),

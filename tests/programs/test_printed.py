@@ -23,6 +23,7 @@ CASES = (
     ((FiniteSet(1, pi),), r"1, \pi", True),
     (([],), "", False),
     ((None,), "", False),
+    ((Integer,), str(Integer), False),
     (((n for n in ()),), "", False),
     ((x**2 + 1,), "x^{2} + 1", True),
     (("x**2 + 1",), "x^{2} + 1", True),

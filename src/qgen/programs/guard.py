@@ -122,10 +122,14 @@ def _only(name: str, module: ModuleType, names: set[str] | None) -> ModuleType:
     copy = ModuleType(name)
     for each in names if names is not None else [n for n in vars(module) if not n.startswith("_")]:
         value = getattr(module, each, None)
-        if value is not None and not isinstance(value, ModuleType):
+        if value is not None and not isinstance(value, ModuleType) and not _makes_classes(value):
             setattr(copy, each, value)
     copy.__all__ = [each for each in vars(copy) if not each.startswith("_")]
     return copy
+
+
+def _makes_classes(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, type)
 
 
 def _listed(name: str) -> bool:
@@ -146,6 +150,9 @@ def _defined(module: ModuleType) -> set[str]:
 
 
 def _type(value: Any) -> type:
+    """type() of a value that is no class: the class of a class makes others, with any methods."""
+    if isinstance(value, type):
+        raise TypeError("type() of a class")
     return type(value)
 
 

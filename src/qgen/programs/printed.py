@@ -83,6 +83,8 @@ def spelled(value: Any, inside: bool = False) -> str:
     """A value in the spelling that answers are compared in."""
     if isinstance(value, str):
         return _spelled(value.strip())
+    if isinstance(value, type):
+        return str(value)
     if isinstance(value, bool | Number) and not hasattr(value, "free_symbols"):
         return str(value)
     if isinstance(value, dict):
@@ -139,7 +141,7 @@ def _exact(values: Any) -> bool:
             fine = _exact(value)
         elif isinstance(value, int | Fraction) or value is None:
             fine = True
-        elif hasattr(value, "has") and hasattr(value, "free_symbols"):
+        elif not isinstance(value, type) and hasattr(value, "has") and hasattr(value, "free_symbols"):
             from sympy import Float
 
             fine = not value.has(Float)
