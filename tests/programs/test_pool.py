@@ -173,6 +173,19 @@ def test_a_server_that_dies_is_replaced(warm):
     assert [outcome.answer for outcome in warm.run(["print(1)"] * 4)] == ["1"] * 4
 
 
+@LINUX
+def test_a_server_that_stands_still_is_replaced(monkeypatch):
+    monkeypatch.setattr(pool, "_GRACE", 0.2)
+    before = family(os.getpid())
+    with Pool(workers=1) as alone:
+        assert one(alone, "print(1)").answer == "1"
+        stopped = set(family(os.getpid())) - set(before)
+        for process in stopped:
+            process.suspend()
+        assert alone.run(["print(2)"], Limits(seconds=0.2))[0].answer == "2"
+        assert not stopped & set(family(os.getpid()))
+
+
 CALLER = (
     "from qgen.programs import run, Limits\nimport sys\n{before}\nrun(['print(1)'])\nprint('warm', flush=True)\n{then}"
 )

@@ -7,7 +7,7 @@
     its own session, killed     everywhere                    outliving its time
     another user, where root    everywhere without namespaces root's rights
 
-Of 37 calls that are left, none opens anything: what a program can do to the machine is to compute and to write into
+Of the 28 calls that are left, none opens anything: what a program can do to the machine is to compute and to write into
 the one pipe that its answer comes through. Without seccomp only fence, limits and the kill are left, and a pool is not
 opened unless the caller says that this is enough.
 """
@@ -100,8 +100,8 @@ def confine(seconds: float, memory: int, keep: int, filtered: bool, spaced: bool
     _limits(seconds, held + (memory << 20))
     if not spaced and os.geteuid() == 0:
         os.setgroups([])
-        os.setresgid(_NOBODY, _NOBODY, _NOBODY)
-        os.setresuid(_NOBODY, _NOBODY, _NOBODY)
+        os.setgid(_NOBODY)
+        os.setuid(_NOBODY)
         end_with_parent()  # a change of user forgets it
     signal.setitimer(signal.ITIMER_PROF, seconds)
     if filtered:
