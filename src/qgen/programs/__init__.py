@@ -1,0 +1,15 @@
+"""Running the short programs that a model wrote to compute a problem's answer: what they may say (the fence), what
+holds them if the fence has a hole (the wall), and a pool of warm workers. Nothing here knows of problems or models, and
+nothing here imports torch.
+
+    >>> from qgen.programs import Limits, run
+    >>> run(["from math import comb\nprint(comb(10, 3) / 2)", "import os"], Limits(seconds=2))
+    [Outcome(answer='60.0', exact=False, ...), Outcome(reason='refused', detail='line 1: the module os', ...)]
+"""
+
+from qgen.programs.extract import program_in
+from qgen.programs.fence import RefusedError, check
+from qgen.programs.outcome import REASONS, Limits, Outcome
+from qgen.programs.pool import NoWallError, Pool, run
+
+__all__ = ["REASONS", "Limits", "NoWallError", "Outcome", "Pool", "RefusedError", "check", "program_in", "run"]

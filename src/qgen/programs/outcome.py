@@ -1,0 +1,63 @@
+"""What a program may use, and what became of it."""
+
+from dataclasses import dataclass
+
+REASONS = {
+    "refused": "it says something that programs may not say, or is too long; nothing of it ran",
+    "error": "it is no Python, or raised an exception",
+    "timeout": "it took more than its time",
+    "memory": "it took more than its memory",
+    "output": "it printed more than its output",
+    "killed": "its process died of something else",
+    "empty": "it ran, and printed nothing",
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one program may use; raises ValueError where a number makes no sense.
+
+    Args:
+        seconds: of processor time; by the clock it may take three times as many, and one more.
+        memory: MiB beyond what a worker holds before the program starts.
+        output: characters that it may print.
+    """
+
+    seconds: float = 5.0
+    memory: int = 512
+    output: int = 20_000
+
+    def __post_init__(self):
+        if not (0 < self.seconds <= 3600 and 16 <= self.memory <= 1 << 20 and 1 <= self.output <= 1 << 24):
+            raise ValueError(f"a program's limits are above 0 s, from 16 MiB and from 1 character on: {self}")
+
+    @property
+    def clock(self) -> float:
+        """Seconds by the clock: other processes may keep a program from the processor for a while."""
+        return 3 * self.seconds + 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a program.
+
+    Args:
+        answer: the last line that is not empty, in a spelling that answers are compared in; '' where `reason` says why.
+        exact: whether the answer was printed from integers, fractions and symbols alone. A float, or a decimal that
+            was rounded, is not exact; an integer that was made of floats cannot be told from others.
+        printed: all that it printed, at most its limit.
+        reason: '' where it ran, else a key of REASONS.
+        detail: what was refused and in which line, the exception and its message, the signal.
+        seconds: by the clock, from the fork to the end.
+    """
+
+    answer: str = ""
+    exact: bool = False
+    printed: str = ""
+    reason: str = ""
+    detail: str = ""
+    seconds: float = 0.0
+
+    @property
+    def ran(self) -> bool:
+        return not self.reason
