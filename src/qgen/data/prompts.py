@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from qgen.mathematics.problem import Problem, render
+from qgen.mathematics.problem import PROGRAM, Problem, render
 from qgen.settings.choices import Kind, Task
 from qgen.settings.prompt import PromptConfig
 
@@ -124,7 +124,10 @@ def requests(
 
 
 def lesson(prompt: PromptConfig, problem: Problem) -> dict[str, Any]:
-    """A row to train on: the request, and the problem as its completion."""
+    """A row to train on: the request, and the problem as its completion. A problem without a program is asked for
+    without one."""
+    if prompt.solution == PROGRAM and problem.program is None:
+        prompt = replace(prompt, solution=False)
     return {"prompt": ask_like(prompt, problem), "completion": reply(prompt, problem)}
 
 
@@ -154,6 +157,8 @@ def _about(prompt: PromptConfig, template: str, original: Problem, kind: str = "
 
 
 def _worked(prompt: PromptConfig) -> str:
+    if prompt.solution == PROGRAM:
+        return prompt.programmed
     return prompt.worked if prompt.solution else ""
 
 
