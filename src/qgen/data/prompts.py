@@ -136,6 +136,11 @@ def solve(prompt: PromptConfig, statement: str) -> list[Message]:
     return [{"role": "user", "content": prompt.solve.replace("{statement}", statement)}]
 
 
+def compute(prompt: PromptConfig, statement: str) -> list[Message]:
+    """The messages that ask for a program that computes a problem's answer and prints it."""
+    return [{"role": "user", "content": prompt.compute.replace("{statement}", statement)}]
+
+
 def reply(prompt: PromptConfig, problem: Problem) -> list[Message]:
     """The assistant's turn that answers a request: one message with the problem in the form that is trained on."""
     return [{"role": "assistant", "content": render(problem, prompt.language.value, solution=prompt.solution)}]
