@@ -95,6 +95,7 @@ def test_faults(text, kind):
     "text",
     [
         "**Problem:** What is the remainder when $3^{2026}$ is divided by $7$?\n**Answer:** 4",
+        "### Problem:\nFind the sum of the first ten primes, please.\n\n### Answer:\n129",
         "Problem : Find the sum of the first ten primes, please.\nanswer :129",
         "  problem: Solve $x^2=49$ for positive $x$.\nFinal answer: $x=7$\n",
         "题目：求所有满足 $x^2=49$ 的正整数 $x$ 之和是多少？请写出这个数。\n答案：7",

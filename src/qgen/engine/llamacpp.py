@@ -37,13 +37,14 @@ class LlamaCpp:
 
     Attributes:
         over: whether a text that is being written needs no more; what it ends counts as finished.
+        identity: which weights these are; whoever opened the file says so.
         written: tokens so far, of all requests.
     """
 
     def __init__(self, address: str, at_once: int = 1):
         self.address, self.at_once = address, at_once
         self.over: Callable[[str], bool] = lambda text: False
-        self.written = 0
+        self.identity, self.written = "", 0
 
     def write(self, prompts: list[list[Message]], sampling: SamplingConfig, seed: int) -> list[Completion]:
         """One completion a prompt, in the prompts' order, `at_once` of them together.

@@ -104,11 +104,16 @@ def parse(text: str) -> Problem | Fault:
     if "program" in parts and (program := _block(parts["program"])) is None:
         return Fault("no program", "after 'Program:' stands no ```python block alone")
     problem = Problem(parts["statement"], parts["answer"], parts.get("solution", ""), program=program)
-    return fault(problem) or problem
+    return fault(problem, answer=program is None) or problem
 
 
-def fault(problem: Problem) -> Fault | None:
-    """The first thing that is wrong with a problem's statement, answer or solution, or None."""
+def fault(problem: Problem, answer: bool = True) -> Fault | None:
+    """The first thing that is wrong with a problem's statement, answer or solution, or None.
+
+    Args:
+        answer: False: what is stated is no answer yet, for the program's takes its place (programmed.py), and may be
+            any text.
+    """
     for part in (problem.statement, problem.answer, problem.solution):
         if odd := escapes.foreign(part):
             return Fault("control character", f"the text holds {odd}")
@@ -117,11 +122,11 @@ def fault(problem: Problem) -> Fault | None:
         return Fault("length", f"a statement of {len(problem.statement)} characters, outside {low} to {high}")
     if not problem.answer or problem.answer.lower().strip(".") in ("none", "null", "nan", "n/a", "unknown", "?"):
         return Fault("no answer", "the answer is empty")
-    if "\n" in problem.answer or len(problem.answer) > ANSWER_CHARS:
+    if answer and ("\n" in problem.answer or len(problem.answer) > ANSWER_CHARS):
         return Fault("runs on", "the answer is longer than a line")
     bare = "$" not in problem.answer and re.search(r"[\\^_]", problem.answer)  # LaTeX that some write without dollars
-    answer = f"${problem.answer}$" if bare else problem.answer
-    if wrong := latex.fault(problem.statement) or latex.fault(answer) or latex.unbalanced(problem.solution):
+    given = (f"${problem.answer}$" if bare else problem.answer) if answer else ""
+    if wrong := latex.fault(problem.statement) or latex.fault(given) or latex.unbalanced(problem.solution):
         return Fault("latex", wrong)
     if not _COMPLETE.search(problem.statement):
         return Fault("cut off", "the statement does not end in a mark of punctuation or in mathematics")
@@ -132,7 +137,7 @@ def fault(problem: Problem) -> Fault | None:
         return Fault("no question", "nothing is asked")
     if asked > 1:
         return Fault("two questions", "more than one thing is asked")
-    if statement.leaked(problem.statement, problem.answer):
+    if answer and statement.leaked(problem.statement, problem.answer):
         return Fault("leak", "the statement gives its answer")
     return None
 
@@ -150,5 +155,7 @@ _PART = {
     **dict.fromkeys(("program", "code", "程序", "代码"), "program"),
     **dict.fromkeys(("answer", "final answer", "答案"), "answer"),
 }
-_LABEL = re.compile(r"^[ \t]*(?:\*\*)?(?P<label>(?:" + "|".join(_PART) + r")[ \t]*[:：])(?:\*\*)?", re.I | re.M)
+_LABEL = re.compile(
+    r"^[ \t]*(?:#{1,6}[ \t]*)?(?:\*\*)?(?P<label>(?:" + "|".join(_PART) + r")[ \t]*[:：])(?:\*\*)?", re.I | re.M
+)
 _COMPLETE = re.compile(r"""[.?!。？！:$)\]}"'”’]\s*$|\\\]\s*$""")

@@ -124,6 +124,14 @@ def file(name: str) -> Path:
     return target
 
 
+def digest(name: str) -> str:
+    """The sha256 of the GGUF file that `file` gives."""
+    if name in MODELS:
+        return MODELS[name].sha256
+    found = Path(name).resolve()
+    return _sha256(found, found.stat().st_size, found.stat().st_mtime_ns)
+
+
 @functools.cache
 def _sha256(file: Path, size: int, changed: int) -> str:
     """A file's hash, worked out once while its size and time stay what they are."""

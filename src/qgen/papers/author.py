@@ -2,13 +2,16 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from qgen.engine.rollout import Completion
+from qgen.mathematics.problem import Fault, Problem
 from qgen.papers.certificate import Batch
 from qgen.papers.gate import Gate, Verdict
+from qgen.papers.prover import Prover
 from qgen.papers.wishes import Request, requests
+from qgen.proofs.proof import Proof
 from qgen.settings.sampling import SamplingConfig
 
 
@@ -37,6 +40,8 @@ class Made:
     row: int
     verdict: Verdict
     completion: str
+    problem: Problem  # with the answer that its program computes, where it has one
+    proof: Proof | None = None
 
     @property
     def request(self) -> Request:
@@ -61,33 +66,70 @@ def write(
     answer: Callable[[Batch], list[Completion]],
     plan: Plan,
     progress: Callable[[int, Tally], None] = lambda passed, tally: None,
+    prover: Prover | None = None,
 ) -> tuple[list[Made], Tally]:
     """Problems that pass, as many of each topic as are wanted, or fewer where the bound's outputs do not yield them.
 
     Args:
         answer: writes the completions of a batch.
-        progress: is called after each batch with how many passed in it, and the tally.
+        progress: is called with how many more have passed, and the tally, as often as either changes.
+        prover: what an answer must be proved by; None: answers are as stated, or as programs compute them.
     """
     missing, made, tally = Counter(plan.wanted), [], Tally()
+    prover = prover or Prover()
     known = [p for p in gate.known if p.topic in plan.wanted]
     size = plan.sampling.batch_size
     for number in range(-(-plan.bound // size)):
         seed = random.Random(f"{plan.seed}/{number}").randrange(2**31)
         count = min(size, plan.bound - tally.tries)
         batch = Batch(seed, requests(missing, plan.level, known, count, seed), plan.sampling)
-        before = len(made)
+        found = []
         for row, (request, written) in enumerate(zip(batch.requests, answer(batch), strict=True)):
             tally.tries += 1
-            if not missing[request.topic]:
+            if not missing[request.topic] - (
+                0 if prover.solver else sum(m.request.topic == request.topic for m in found)
+            ):
                 tally.refused["more than asked for"] += 1
                 continue
             verdict = gate.judge(written.text, written.finished, request.topic)
             if verdict.refused:
                 tally.refused[verdict.refused] += 1
-                continue
-            made.append(Made(batch, row, verdict, written.text))
-            missing -= Counter([request.topic])
-        progress(len(made) - before, tally)
+            else:
+                found.append(Made(batch, row, verdict, written.text, verdict.problem))
+        progress(0, tally)
+        for passed in _proved(found, prover, missing, tally):
+            made += passed
+            progress(len(passed), tally)
         if not missing:
             break
     return made, tally
+
+
+def _proved(found: list[Made], prover: Prover, missing: Counter[str], tally: Tally) -> Iterator[list[Made]]:
+    """What passed the gate, with its proof, as far as it has the one that is asked for: first all programs, which take
+    milliseconds; then the votes, on no more problems at once than are missing."""
+    sound = []
+    for m, computed in zip(found, prover.run([m.problem for m in found]), strict=True):
+        if computed and isinstance(computed.problem, Fault):
+            tally.refused[f"no problem: {computed.problem.kind}"] += 1
+            continue
+        sound.append((m, computed))
+    while sound:
+        room, now, later = Counter(missing), [], []
+        for pair in sound:
+            topic = pair[0].request.topic
+            (now if room[topic] else later).append(pair)
+            room -= Counter([topic])
+        if not now:
+            tally.refused["more than asked for"] += len(later)
+            return
+        passed = []
+        for (m, _), (problem, proof) in zip(now, prover.prove([(m.problem, c) for m, c in now]), strict=True):
+            if not proof.proves(prover.wanted):
+                tally.refused[f"answer {proof.kind}"] += 1
+                continue
+            m.problem, m.proof = problem, proof
+            passed.append(m)
+            missing -= Counter([m.request.topic])
+        yield passed
+        sound = later
