@@ -6,7 +6,6 @@ statement, answer, level, topic, text, finished), as a model wrote them. They ar
 """
 
 import argparse
-import pickle
 import random
 import re
 from collections import Counter, defaultdict
@@ -30,7 +29,7 @@ from qgen.settings.model import ModelConfig
 
 TIMES = 8  # attempts of a kind at a problem
 LENGTHS = (256, 384, 512, 768)
-ROUNDS = {"8": (8,), "4+4": (4, 4), "4+2+2": (4, 2, 2), "2+2+2+2": (2,) * 4, "one by one": (1,) * 8}
+ROUNDS = {"4+4": (4, 4), "4+2+2": (4, 2, 2), "2+2+2+2": (2,) * 4, "one by one": (1,) * 8}
 THRESHOLDS = (0.85, 0.9, 0.95, 0.98, 1.0)
 WRONG = 3  # wrong answers a problem
 
@@ -58,14 +57,8 @@ def main() -> None:
     parser.add_argument("attempts", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--tokenizer", default="qwen_coder", help="a model whose tokens are counted")
-    parser.add_argument("--read", type=Path, help="keep what was read of the attempts here, and go on from it")
     given = parser.parse_args()
-    if given.read and given.read.is_file():
-        tried, counted_by = pickle.loads(given.read.read_bytes())
-    else:
-        tried, counted_by = attempts(given.attempts, given.tokenizer)
-        if given.read:
-            given.read.write_bytes(pickle.dumps((tried, counted_by)))
+    tried, counted_by = attempts(given.attempts, given.tokenizer)
     found = {
         "device": "one H200 141GB", "model": "qwen_coder", "problems": len(tried), "tokens": counted_by,
         "rates": rates(tried), "endings": endings(tried), "lengths": lengths(tried), "majority": majority(tried),
@@ -79,12 +72,9 @@ def main() -> None:
 
 def attempts(folder: Path, model: str) -> tuple[list[Tried], str]:
     """The attempts of a directory, read."""
-    given = [
-        (kind, row)
-        for kind, name in ((WORDS, "words"), (PROGRAM, "programs"))
-        for row in rows(folder / f"{name}.jsonl")
-    ]
-    size, counted_by = tokens(model, [row for _, row in given])
+    files = {WORDS: folder / "words.jsonl", PROGRAM: folder / "programs.jsonl"}
+    given = [(kind, row) for kind, file in files.items() for row in rows(file)]
+    size, counted_by = tokens(model)
     completions = [Completion(row["text"], size(row["text"]), row["finished"]) for _, row in given]
     made = read([kind for kind, _ in given], completions)
     needs = [_needs(kind, row, size) for kind, row in given]
@@ -200,22 +190,27 @@ def stopping(tried: list[Tried]) -> list[dict]:
     found = []
     for name, plan in ROUNDS.items():
         for sure in THRESHOLDS:
-            equal, clear, made, spent, cases = 0, 0, 0, 0, 0
-            for t in tried:
-                for key, spelled in [(t.answer, t.spelled), *t.wrong]:
-                    for turn in (0, 1):
-                        attempts, said, _ = replace(t, answer=key, spelled=spelled).mixed(turn)
-                        count = _stop(key, attempts, said, plan, sure)
-                        full = counted(key, attempts, said).solvable
-                        cases, made = cases + 1, made + count / len(attempts)
-                        equal += counted(key, attempts[:count], said[:count]).solvable == full
-                        clear += full
-                        spent += sum(a.tokens for a in attempts[:count]) / sum(a.tokens for a in attempts)
-            row = {"equal": equal, "clear": clear, "attempts": made, "tokens": spent}
-            found.append({"rounds": name, "sure": sure, **{k: round(value / cases, 4) for k, value in row.items()}})
-            if name == "8":
-                break
+            for keys in ("right", "wrong"):
+                rows = [
+                    _against_all(replace(t, answer=key, spelled=spelled), turn, plan, sure)
+                    for t in tried
+                    for key, spelled in ([(t.answer, t.spelled)] if keys == "right" else t.wrong)
+                    for turn in (0, 1)
+                ]
+                equal, clear, attempts, tokens_left = np.mean(rows, axis=0).round(4).tolist()
+                row = {"equal": equal, "clear": clear, "attempts": attempts, "tokens": tokens_left}
+                found.append({"rounds": name, "sure": sure, "keys": keys, **row})
     return found
+
+
+def _against_all(t: Tried, turn: int, plan: tuple[int, ...], sure: float) -> tuple[float, float, float, float]:
+    """Whether the decision is that of all attempts, what that is, and the share of attempts and tokens it took."""
+    attempts, said, _ = t.mixed(turn)
+    count = _stop(t.answer, attempts, said, plan, sure)
+    full = counted(t.answer, attempts, said).solvable
+    same = counted(t.answer, attempts[:count], said[:count]).solvable == full
+    spent = sum(a.tokens for a in attempts[:count]) / sum(a.tokens for a in attempts)
+    return float(same), float(full), count / len(attempts), spent
 
 
 def _stop(key: str, attempts: list[Attempt], said: list[str | None], plan: tuple[int, ...], sure: float) -> int:
