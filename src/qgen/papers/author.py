@@ -30,6 +30,13 @@ class Plan:
     bound: int
     seed: int
     sampling: SamplingConfig
+    loose: bool = False  # a problem may stand in the place of one of another topic: nobody asked for any
+
+    def place(self, topic: str, missing: Counter[str]) -> str | None:
+        """Of which topic's missing problems one that was asked for as this topic's counts; None: it is not needed."""
+        if missing[topic]:
+            return topic
+        return next(iter(sorted(missing)), None) if self.loose else None
 
 
 @dataclass
@@ -86,9 +93,10 @@ def write(
         found = []
         for row, (request, written) in enumerate(zip(batch.requests, answer(batch), strict=True)):
             tally.tries += 1
-            if not missing[request.topic] - (
-                0 if prover.solver else sum(m.request.topic == request.topic for m in found)
-            ):
+            left = Counter(missing)
+            for m in [] if prover.solver else found:  # with a solver some of them may not be proved
+                left -= Counter([plan.place(m.request.topic, left)])
+            if plan.place(request.topic, left) is None:
                 tally.refused["more than asked for"] += 1
                 continue
             verdict = gate.judge(written.text, written.finished, request.topic)
@@ -97,7 +105,7 @@ def write(
             else:
                 found.append(Made(batch, row, verdict, written.text, verdict.problem))
         progress(0, tally)
-        for passed in _proved(found, prover, missing, tally):
+        for passed in _proved(found, prover, plan, missing, tally):
             made += passed
             progress(len(passed), tally)
         if not missing:
@@ -105,7 +113,7 @@ def write(
     return made, tally
 
 
-def _proved(found: list[Made], prover: Prover, missing: Counter[str], tally: Tally) -> Iterator[list[Made]]:
+def _proved(found: list[Made], prover: Prover, plan: Plan, missing: Counter[str], tally: Tally) -> Iterator[list[Made]]:
     """What passed the gate, with its proof, as far as it has the one that is asked for: first all programs, which take
     milliseconds; then the votes, on no more problems at once than are missing."""
     sound = []
@@ -117,9 +125,9 @@ def _proved(found: list[Made], prover: Prover, missing: Counter[str], tally: Tal
     while sound:
         room, now, later = Counter(missing), [], []
         for pair in sound:
-            topic = pair[0].request.topic
-            (now if room[topic] else later).append(pair)
-            room -= Counter([topic])
+            place = plan.place(pair[0].request.topic, room)
+            (later if place is None else now).append(pair)
+            room -= Counter([place])
         if not now:
             tally.refused["more than asked for"] += len(later)
             return
@@ -130,6 +138,6 @@ def _proved(found: list[Made], prover: Prover, missing: Counter[str], tally: Tal
                 continue
             m.problem, m.proof = problem, proof
             passed.append(m)
-            missing -= Counter([m.request.topic])
+            missing -= Counter([plan.place(m.request.topic, missing)])
         yield passed
         sound = later

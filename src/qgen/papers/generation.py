@@ -144,7 +144,7 @@ class Job:
         level = like.level if like else config.level
         if like and config.kind:
             level = variation(run.prompt, like, config.kind)["level"]
-        plan = author.Plan(self.wanted, level, config.count * config.tries, config.seed, self.sampling)
+        plan = author.Plan(self.wanted, level, config.count * config.tries, config.seed, self.sampling, loose)
         named = run.stage.name if config.run else title(config)
         shown = (
             {"leave": False, "disable": None} if prover.solver is None else {"disable": False, "dynamic_ncols": True}

@@ -19,12 +19,12 @@ def markdown(title: str, rows: list[Row]) -> str:
         solution = f"{block(row['solution'])}\n\n" if row["solution"] else ""
         level = "" if row["difficulty"] is None else f"estimated level {row['difficulty']:.1f}"
         program = f"```python\n{row['program']}\n```\n\n" if row.get("program") else ""
-        proof = f" ({row['proved']})" if row.get("proved") else ""
+        proof = f" ({line(row['proved'])})" if row.get("proved") else ""
         worth = ", ".join(filter(None, [row["reward"] is not None and f"reward {row['reward']:.2f}", level]))
         worth = f"{worth[0].upper()}{worth[1:]}. " if worth else ""
         parts.append(
             f"## {number}. {line(row['topic'])}, level {row['level']}\n\n{block(row['statement'])}\n\n"
-            f"**Answer:** {line(row['answer'])}{line(proof)}\n\n{program}{solution}{worth}"
+            f"**Answer:** {line(row['answer'])}{proof}\n\n{program}{solution}{worth}"
             f"Nearest known problem: {line(attribution(row['nearest']))}. Certificate {row['certificate']['id']}.\n"
         )
     return "\n".join(parts)

@@ -47,7 +47,7 @@ class GenerateConfig:
     tries: int = 40  # outputs at most for each problem that is asked for
     temperature: float | None = None  # null: the run's
     max_new_tokens: int | None = None  # null: the run's
-    batch_size: int = 32  # outputs written at once; 8 at most by llama.cpp
+    batch_size: int = 32  # outputs written at once; 4 at most by llama.cpp
     model: GeneratingConfig = field(default_factory=GeneratingConfig)  # model=qwen_coder writes without a run
     paper: PaperConfig = field(default_factory=PaperConfig)  # paper=contest: also a paper, of paper.problems problems
     reproduce: str | None = None  # DIR/problems.jsonl:N writes the Nth problem of a file again, and compares

@@ -31,7 +31,7 @@ class VerifyConfig:
     max_new_tokens: int = 384  # of an attempt
     temperature: float = 0.7
     language: Language = Language.en  # that attempts are asked for in
-    batch_size: int | None = None  # problems solved together; null: 8 by llama.cpp, 64 on a GPU
+    batch_size: int | None = None  # problems solved together; null: 4 by llama.cpp, 64 on a GPU
     limit: int | None = None  # problems at most, from the file's begin; null: all
     out: str | None = None  # null: FILE's name with .verified.jsonl for its ending
 
