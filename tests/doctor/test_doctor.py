@@ -16,6 +16,14 @@ def estimated(*overrides: str, row: int = 256, cap: float | None = None) -> memo
     return memory.estimate(composed(*overrides), AutoConfig.for_model(**SMALL), tokens, machine.device("a100-40", cap))
 
 
+def test_another_solver_stays_in_memory_beside_the_policy():
+    tokens, shape = lengths.Lengths(256, 40, 64, "counted"), AutoConfig.for_model(**SMALL)
+    config, device = composed("reward=verified"), machine.device("a100-40", None)
+    alone, beside = (memory.estimate(config, shape, tokens, device, solver) for solver in (None, shape))
+    for before, after in zip(alone.phases, beside.phases, strict=True):
+        assert after.total - before.total == after.parts["another solver"] > alone.phases[0].parts["weights"]
+
+
 @pytest.fixture(scope="module")
 def said(tmp_path_factory) -> str:
     done = qgen("model=tiny", cwd=tmp_path_factory.mktemp("doctor"), module="doctor")

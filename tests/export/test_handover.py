@@ -12,7 +12,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from qgen.data.champ import read as champ
 from qgen.data.prompts import ask
-from qgen.export import card, gguf, llamacpp, merged, ollama, readback, vocabulary
+from qgen.engine import llamacpp
+from qgen.export import card, gguf, merged, ollama, readback, vocabulary
 from qgen.export.agreement import compare, logits
 from qgen.export.trained import TrainedModel, read
 from qgen.mathematics.problem import render

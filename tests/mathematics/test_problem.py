@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qgen.mathematics import latex
-from qgen.mathematics.problem import Fault, Problem, fault, parse, render
+from qgen.mathematics.problem import Fault, Problem, fault, misread, parse, render
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -17,6 +17,44 @@ def test_parse_reads_what_render_writes(problem, language, solution):
     assert isinstance(read, Problem), read
     assert (read.statement, read.answer) == (problem.statement, problem.answer)
     assert read.solution == (problem.solution if solution else "")
+
+
+PROGRAMS = [
+    "print(210)",
+    "from math import comb\n\nanswer: int = comb(10, 4)\nif answer:\n    print(answer)",
+    "  # odd\nx = 1",
+]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_parse_reads_the_program_that_render_writes(language, program):
+    problem = Problem(DIGITS.statement, DIGITS.answer, program=program)
+    assert parse(render(problem, language, "program")) == problem
+    assert misread(problem, language, "program") is None
+    assert parse(render(problem, language)).program is None
+    without = replace(problem, program=None)
+    assert render(without, language, "program") == render(without, language)
+    assert misread(replace(problem, program='print("""\n```\n""")'), language, "program")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Program:\nprint(210)\nAnswer: 210", "no program"),
+        ("Program:\nAnswer: 210", "no program"),
+        ("Program:\n```python\n\n```\nAnswer: 210", "no program"),
+        ("Program:\n```python\nprint(210)\nAnswer: 210", "no program"),
+        ("Program:\n```python\nprint(210)\n```\nThis counts them.\nAnswer: 210", "no program"),
+        ("Program:\n```python\nprint(210)\n```", "no answer"),
+        ("Answer: 210\nProgram:\n```python\nprint(210)\n```", "disorder"),
+        ("Solution: Choose.\nProgram:\n```python\nprint(210)\n```\nAnswer: 210", "disorder"),
+    ],
+)
+def test_faults_of_programs(text, kind):
+    found = parse(f"Problem: {DIGITS.statement}\n{text}")
+    assert isinstance(found, Fault)
+    assert found.kind == kind, found
 
 
 TEXT = render(DIGITS)
@@ -57,6 +95,7 @@ def test_faults(text, kind):
     "text",
     [
         "**Problem:** What is the remainder when $3^{2026}$ is divided by $7$?\n**Answer:** 4",
+        "### Problem:\nFind the sum of the first ten primes, please.\n\n### Answer:\n129",
         "Problem : Find the sum of the first ten primes, please.\nanswer :129",
         "  problem: Solve $x^2=49$ for positive $x$.\nFinal answer: $x=7$\n",
         "题目：求所有满足 $x^2=49$ 的正整数 $x$ 之和是多少？请写出这个数。\n答案：7",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from qgen.export import llamacpp
+from qgen.engine import llamacpp
 
 NAME = "smollm2-on-loopback"
 CONTEXT = 4096  # tokens of a prompt and its reply

@@ -38,6 +38,18 @@ def text(name: str, value: Any, mathematics: bool = False) -> str:
     return "" if name not in NEEDED and answers.nothing(found) else found
 
 
+def code(name: str, value: Any) -> str | None:
+    """A program's text as it is: nothing in it is LaTeX. None for a null, or where nothing stands in it."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ColumnError(f"{name} is {_kind(value)}")
+    found = value.replace("\r\n", "\n").replace("\t", "    ").strip("\n")
+    if odd := escapes.foreign(found):
+        raise ColumnError(f"{name} holds {odd}")
+    return found if found.strip() else None
+
+
 def short(name: str, value: Any) -> str:
     """A text as above, an integer, or a float that can be written in one way: 239.0 is 239, and 0.5 is 0.5."""
     if isinstance(value, list) and len(value) == 1:

@@ -5,6 +5,7 @@
 | statement | a string |
 | answer | a string, an integer, or a float of one spelling: 239.0 is read as 239; not NaN, 1e+20, true or null |
 | solution, topic, source, licence | a string; null, "N/A" and the like, or no such column, is the same as empty |
+| program | a string of Python that prints the answer; null, or no such column: none |
 | level | an integer from 1 to 5, 3.0, "3" or "Level 3"; null or empty: worked out from the solution's length |
 | points | a string or a list of strings; null or empty: read off the text |
 | id | as an answer, and no row's before it; null or empty: FILE:LINE. data.fields.id=NONE where ids repeat |
@@ -73,4 +74,5 @@ def problem(row: dict[str, Any], fields: dict[str, str], where: str, source: str
         source=text("source") or source,
         licence=text("licence"),
         id=columns.short("id", value("id")) or where,
+        program=columns.code("program", value("program")),
     )

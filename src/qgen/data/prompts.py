@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from qgen.mathematics.problem import Problem, render
+from qgen.mathematics.problem import PROGRAM, Problem, render
 from qgen.settings.choices import Kind, Task
 from qgen.settings.prompt import PromptConfig
 
@@ -124,13 +124,21 @@ def requests(
 
 
 def lesson(prompt: PromptConfig, problem: Problem) -> dict[str, Any]:
-    """A row to train on: the request, and the problem as its completion."""
+    """A row to train on: the request, and the problem as its completion. A problem without a program is asked for
+    without one."""
+    if prompt.solution == PROGRAM and problem.program is None:
+        prompt = replace(prompt, solution=False)
     return {"prompt": ask_like(prompt, problem), "completion": reply(prompt, problem)}
 
 
 def solve(prompt: PromptConfig, statement: str) -> list[Message]:
     """The messages that ask for a problem's solution, its final answer boxed."""
     return [{"role": "user", "content": prompt.solve.replace("{statement}", statement)}]
+
+
+def compute(prompt: PromptConfig, statement: str) -> list[Message]:
+    """The messages that ask for a program that computes a problem's answer and prints it."""
+    return [{"role": "user", "content": prompt.compute.replace("{statement}", statement)}]
 
 
 def reply(prompt: PromptConfig, problem: Problem) -> list[Message]:
@@ -154,6 +162,8 @@ def _about(prompt: PromptConfig, template: str, original: Problem, kind: str = "
 
 
 def _worked(prompt: PromptConfig) -> str:
+    if prompt.solution == PROGRAM:
+        return prompt.programmed
     return prompt.worked if prompt.solution else ""
 
 

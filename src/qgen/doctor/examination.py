@@ -10,6 +10,7 @@ from qgen.runtime.quiet import quiet
 from qgen.settings.choices import COPIES, Backend, Teacher
 from qgen.settings.config import Config
 from qgen.settings.doctor import Examined
+from qgen.settings.model import ModelConfig
 
 if TYPE_CHECKING:
     from qgen.doctor import Finding
@@ -32,10 +33,12 @@ def examine(config: Examined) -> None:
     tokenizer = sources.tokenizer(config.model, reachable)
     corpus, read = sources.corpus(config, reachable)
     shape, origin = sources.shape(config.model, tokenizer, reachable)
-    estimate = None
+    estimate = solver = None
+    if config.reward.solver and config.reward.solver.model:
+        solver, _ = sources.shape(ModelConfig(name=config.reward.solver.model), None, reachable)
     if shape is not None:
         tokens = lengths.lengths(config, corpus, tokenizer)
-        estimate = memory.estimate(config, shape, tokens, device)
+        estimate = memory.estimate(config, shape, tokens, device, solver)
     findings += [read, *machine.check(config, device, estimate and estimate.attention)]
     findings.append(machine.disk(config, estimate.adapter if estimate else 0.0))
     show(_checks(findings))
@@ -45,9 +48,8 @@ def examine(config: Examined) -> None:
         show(_memory(config, estimate, device, tokens, origin), *_advice(config, estimate))
         if not estimate.fits and not config.model.gradient_checkpointing:
             less = replace(config, model=replace(config.model, gradient_checkpointing=True))
-            show(
-                "with model.gradient_checkpointing=true:", *_advice(less, memory.estimate(less, shape, tokens, device))
-            )
+            again = memory.estimate(less, shape, tokens, device, solver)
+            show("with model.gradient_checkpointing=true:", *_advice(less, again))
     fatal = [finding.check for finding in findings if finding.fatal]
     if estimate and not estimate.fits and not _may_fit(config, estimate):
         fatal.append("memory")
@@ -96,6 +98,8 @@ def _memory(config: Config, estimate: "Estimate", device: "Device", tokens: "Len
     if config.model.backend is Backend.unsloth:
         much = ", without model.gradient_checkpointing a quarter to a half of it" if _overestimated(config) else ""
         lines.append(f"for transformers' own layers: Unsloth's take less{much}")
+    if config.reward.solver and config.reward.solver.model and "another solver" not in estimate.phases[0].parts:
+        lines.append(f"without the weights of reward.solver.model={config.reward.solver.model}: its shape is not known")
     if config.stage.name == "distill" and config.teacher.name is Teacher.local:
         lines.append("without the teacher's weights")
     table.caption = "\n".join(lines)

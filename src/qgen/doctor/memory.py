@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from transformers import PretrainedConfig
+import torch
+from transformers import AutoModelForCausalLM, PretrainedConfig
 from trl import GRPOConfig
 
 from qgen.doctor.lengths import Lengths
@@ -18,7 +19,7 @@ from qgen.stages.validation import loss_batch
 
 GIB = 2**30
 PARTS = ("weights", "adapter", "optimizer", "gradients", "vLLM", "rollout copy", "merged copy", "activations", "cache",
-         "logits and loss", "a layer's work")  # fmt: skip
+         "logits and loss", "a layer's work", "another solver")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,18 @@ class Estimate:
         return self.peak.total <= self.room
 
 
-def estimate(config: Config, shape: PretrainedConfig, lengths: Lengths, device: Device) -> Estimate:
-    """The phases of a stage and the batch that fits."""
+def estimate(
+    config: Config,
+    shape: PretrainedConfig,
+    lengths: Lengths,
+    device: Device,
+    solver: PretrainedConfig | None = None,
+) -> Estimate:
+    """The phases of a stage and the batch that fits.
+
+    Args:
+        solver: the shape of reward.solver.model, which stays beside the policy; its cache counts as the base's would.
+    """
     stage, sampling = config.stage, config.sampling
     grpo = stage.name == "grpo"
     dtype = device.dtype(config.model.dtype)
@@ -89,6 +100,7 @@ def estimate(config: Config, shape: PretrainedConfig, lengths: Lengths, device: 
     rollouts = stage.rollouts if grpo else 0
     validated = sampling.batch_size if stage.name == "distill" else min(sampling.batch_size, config.validation.prompts)
     free = device.free - resident.weights - resident.adapter
+    free -= 0 if solver is None else _another(solver, device, dtype.itemsize)
     rollout = _rollout(config, shape, device, dtype.itemsize, max(sampling.batch_size, rollouts), free)
     held = {
         "weights": resident.weights,
@@ -96,6 +108,8 @@ def estimate(config: Config, shape: PretrainedConfig, lengths: Lengths, device: 
         "optimizer": 2 * resident.adapter,  # Adam's two moments
         "vLLM": _vllm(config, device) if rollout is Rollout.vllm else 0.0,
     }
+    if solver is not None:
+        held["another solver"] = _another(solver, device, dtype.itemsize)
     copy = {"rollout copy": 0.0, "cache": 0.0}
     if rollout in COPIES:
         copy["rollout copy"] = bytes_of(shape, rollout is Rollout.compiled_int8, dtype.itemsize)
@@ -130,6 +144,14 @@ def estimate(config: Config, shape: PretrainedConfig, lengths: Lengths, device: 
     largest = _largest(config, sum(fixed.values()), now, step(2 * batch), device.room)
     running = attention.backend(twins[0].model)
     return Estimate([training, *others], largest, device.room, resident.adapter, running, rollout)
+
+
+def _another(shape: PretrainedConfig, device: Device, itemsize: int) -> float:
+    """Bytes of a solver's weights and, on a GPU, of the copy that it writes from; on a CPU llama.cpp holds a file's, of
+    which those of the packaged models take five bits a weight."""
+    with torch.device("meta"):
+        count = AutoModelForCausalLM.from_config(shape).num_parameters()
+    return count * itemsize + bytes_of(shape, False, itemsize) if device.cuda else count * 5 / 8
 
 
 def _rollout(config: Config, shape: PretrainedConfig, device: Device, itemsize: int, rows: int, free: float) -> Rollout:

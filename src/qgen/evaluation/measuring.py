@@ -24,7 +24,7 @@ from qgen.settings.sampling import SamplingConfig
 if TYPE_CHECKING:
     from qgen.data import Corpus
     from qgen.evaluation.sets import OutputSet
-    from qgen.rewards.solver import Solver
+    from qgen.proofs.solver import Solver
 
 FOLDER, RESULT, VARIATIONS, OUTPUTS = "evaluation", "evaluation.json", "variations.json", "outputs.jsonl"
 CONTROLS = 100  # real problems that are spoiled, at most
@@ -103,7 +103,7 @@ def figures(
     authors = real(problems, language)
     spoiled = controls(problems[:CONTROLS], corpus.train, language)
     print(f"measuring {len(written)} models, real problems and {len(spoiled)} controls")
-    protocol = Protocol(corpus.train, authors, base.losses, solver.votes if solver else None)
+    protocol = Protocol(corpus.train, authors, base.losses, solver.votes if solver else None, solver and solver.ease)
     result = results(protocol, [*written, authors, *spoiled], pairs)
     if solver:
         rate = f"{config.evaluate.solver} answers {solver.rate:.0%} of real problems"
@@ -114,12 +114,12 @@ def figures(
 def _solver(config: EvaluateConfig, run: Config, corpus: "Corpus") -> "Solver":
     from qgen.engine.rollout import choose
     from qgen.models.model import load_plain
+    from qgen.proofs.solver import Solver
     from qgen.rewards.base import Base
-    from qgen.rewards.solver import Solver
 
     options = config.evaluate
     wanted = ModelConfig(name=options.solver, rollout=config.model.rollout or run.model.rollout)
     model, tokenizer = load_plain(wanted, run.seed)
     writer, _ = choose(wanted, config.batch_size, model, tokenizer)
-    settings = SolverConfig(samples=options.samples, max_new_tokens=options.max_new_tokens)
-    return Solver(Base(model, tokenizer, run.prompt, config.batch_size, writer), settings, corpus.train)
+    settings = SolverConfig(model=options.solver, samples=options.samples, max_new_tokens=options.max_new_tokens)
+    return Solver(Base(model, tokenizer, run.prompt, config.batch_size, writer), run.prompt, settings, corpus.train)

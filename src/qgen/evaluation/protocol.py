@@ -42,7 +42,8 @@ class Protocol:
         train: the training problems, in which copies are sought and to which estimators are fitted.
         real: held-out problems; they set the median distance and the band of likelihood.
         losses: the mean negative log-likelihood of texts under a frozen model that is not the policy, in nats a token.
-        votes: a solver's votes on problems (see rewards/solver.py); None leaves its metrics out.
+        votes: a solver's votes on problems (see proofs/solver.py); None leaves its metrics out.
+        asks: the ease that a level asks of that solver (proofs/calibration.py); None: .9, .7, .5, .3 and .1.
     """
 
     def __init__(
@@ -51,13 +52,14 @@ class Protocol:
         real: OutputSet,
         losses: Callable[[list[str]], list[float]],
         votes: Callable[[list[Problem]], list] | None = None,
+        asks: Callable[[int], float] | None = None,
     ):
         statements = [p.statement for p in train]
         self.metrics = [m for m in METRICS if votes or m.name not in BY_SOLVER]
         self.copies, self.masked = Copies(statements), Copies(statements, mask)
         self.near = (SimilarityIndex(statements), SimilarityIndex(mask(s) for s in statements))
         self.topics, self.levels = TopicModel(train), levels(train)
-        self.losses, self.votes = losses, votes
+        self.losses, self.votes, self.asks = losses, votes, asks or ease
         self._known: dict[str, float] = {}  # losses
         self._voted: dict[tuple[str, str], Any] = {}
         self._graded: dict[str, dict[str, np.ndarray]] = {}
@@ -101,7 +103,7 @@ class Protocol:
             votes = self._votes([written.parsed[i] for i in good])
             found["agree"] = [v.agree for v in votes]
             found["solvable"] = [float(v.solvable) for v in votes]
-            found["ease error"] = [abs(v.agree - ease(r["level"])) for v, r in zip(votes, asked, strict=True)]
+            found["ease error"] = [abs(v.agree - self.asks(r["level"])) for v, r in zip(votes, asked, strict=True)]
         graded = {}
         for name, values in found.items():
             graded[name] = np.full(len(written.texts), np.nan)

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from qgen.evaluation.catalogue import Metric
-from qgen.evaluation.intervals import Interval, around, auroc, mean, mean_difference, proportion, proportion_difference
 from qgen.evaluation.protocol import COLLAPSE, DRAWS, Protocol, Whole
 from qgen.evaluation.sets import OutputSet
+from qgen.metrics.intervals import Interval, around, auroc, mean, mean_difference, proportion, proportion_difference
 
 GOAL = 0.8  # AUROC at which a metric is believed
 FEWEST = 10  # prompts with a value from which a mean is taken; twice as many problems for measures of a whole set

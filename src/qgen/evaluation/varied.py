@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from qgen.evaluation.controls import number_swap
-from qgen.evaluation.intervals import Interval, around, proportion
 from qgen.mathematics.problem import Fault, Problem, parse
 from qgen.metrics.diversity import vendi_share
+from qgen.metrics.intervals import Interval, around, proportion
 from qgen.metrics.variations import Judge
 from qgen.settings.choices import Kind
 

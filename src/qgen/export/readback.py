@@ -10,7 +10,7 @@ from typing import Any
 import gguf
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from qgen.export import llamacpp
+from qgen.engine import llamacpp
 from qgen.export.agreement import GREEDY, Agreement, Tolerance, compare, greedy, logits, prompt_ids, same_tokens
 from qgen.export.trained import TrainedModel
 from qgen.mathematics.problem import render

@@ -63,6 +63,17 @@ class AnswerComparer:
     def count(self, keys: list[str], answers: list[list[str | None]]) -> list[tuple[int, int, str]]:
         """For each key: how many answers mean the same, how many the most frequent other answer has, and which it is.
 
+        Raises JudgeError as `same` does.
+        """
+        return [
+            (group.count(key), *most_frequent(group, key))
+            for key, group in zip(keys, self.same(keys, answers), strict=True)
+        ]
+
+    def same(self, keys: list[str], answers: list[list[str | None]]) -> list[list[str | None]]:
+        """For each key, its answers with one spelling for what means the same: the key's own where they mean that,
+        else that of the first answer of its meaning in plain form; None where there is no answer.
+
         Raises JudgeError where the process cannot be started or dies of something else than the time limit.
         """
         if not keys:
@@ -73,16 +84,18 @@ class AnswerComparer:
             self._pool = ProcessPool(
                 max_workers=min(8, os.cpu_count() or 1), context=get_context("spawn"), initializer=_ready
             )
-        groups = [[answer for answer in group if answer is not None] for group in answers]
+        groups = [list(dict.fromkeys(answer for answer in group if answer is not None)) for group in answers]
         tasks = [
-            self._pool.schedule(_count, args=(key, group), timeout=self.time_out)
+            self._pool.schedule(_same, args=(key, group), timeout=self.time_out)
             for key, group in zip(keys, groups, strict=True)
         ]
-        return [
-            self._result(task) or _literally(key, group) for task, key, group in zip(tasks, keys, groups, strict=True)
-        ]
+        found = []
+        for task, key, group, given in zip(tasks, keys, groups, answers, strict=True):
+            spelling = self._result(task) or _literally(key, group)
+            found.append([None if answer is None else spelling[answer] for answer in given])
+        return found
 
-    def _result(self, task: Future) -> tuple[int, int, str] | None:
+    def _result(self, task: Future) -> dict[str, str] | None:
         try:
             return task.result()
         except TimeoutError:
@@ -115,16 +128,18 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _count(key: str, answers: list[str]) -> tuple[int, int, str]:
-    written, same = Counter(map(plain, answers)), _Same()
-    agree, kinds = 0, Counter()
-    for answer, count in written.items():
-        if same(plain(key), answer):
-            agree += count
-        else:
-            kinds[next((kind for kind in kinds if same(kind, answer)), answer)] += count
-    other, runner = next(iter(kinds.most_common(1)), ("", 0))
-    return agree, runner, other
+def _same(key: str, answers: list[str]) -> dict[str, str]:
+    """The one spelling of each answer, see AnswerComparer.same."""
+    same, kinds, found = _Same(), [], {}
+    for answer in answers:
+        written = plain(answer)
+        if written in found:
+            continue
+        kind = key if same(plain(key), written) else next((kind for kind in kinds if same(kind, written)), written)
+        found[written] = kind
+        if kind == written and kind != key:
+            kinds.append(kind)
+    return {answer: found[plain(answer)] for answer in answers}
 
 
 class _Same:
@@ -197,9 +212,12 @@ def _alike(one: list, other: list) -> bool:
         return False
 
 
-def _literally(key: str, answers: list[str]) -> tuple[int, int, str]:
-    """The count where algebra took too long: only answers that are written alike are the same."""
-    written = Counter(map(plain, answers))
-    agree = written.pop(plain(key), 0)
-    other, runner = next(iter(written.most_common(1)), ("", 0))
-    return agree, runner, other
+def _literally(key: str, answers: list[str]) -> dict[str, str]:
+    """The same where algebra took too long: only answers that are written alike are the same."""
+    return {answer: key if plain(answer) == plain(key) else plain(answer) for answer in answers}
+
+
+def most_frequent(spelled: list[str | None], key: str) -> tuple[int, str]:
+    """How often the most frequent spelling that is not the key's occurs, and which it is; 0 and '' without one."""
+    others = Counter(answer for answer in spelled if answer is not None and answer != key)
+    return next(((count, other) for other, count in others.most_common(1)), (0, ""))

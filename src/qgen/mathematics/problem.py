@@ -12,9 +12,10 @@ from qgen.mathematics import escapes, latex, statement
 from qgen.mathematics.answers import declined, nothing
 
 LABELS = {
-    "en": {"statement": "Problem:", "solution": "Solution:", "answer": "Answer:"},
-    "zh": {"statement": "题目：", "solution": "解答：", "answer": "答案："},
+    "en": {"statement": "Problem:", "solution": "Solution:", "program": "Program:", "answer": "Answer:"},
+    "zh": {"statement": "题目：", "solution": "解答：", "program": "程序：", "answer": "答案："},
 }
+PROGRAM = "program"  # what stands between statement and answer, where it is no solution: prompt.solution=program
 STATEMENT_CHARS = (20, 1500)  # 99 % of CHAMP's and of MATH's statements lie inside
 ANSWER_CHARS = 200
 
@@ -33,6 +34,7 @@ class Problem:
     source: str = ""
     licence: str = ""
     id: str = ""
+    program: str | None = None  # Python that computes the answer and prints it (mathematics/programmed.py)
 
 
 @dataclass(frozen=True)
@@ -43,17 +45,23 @@ class Fault:
     detail: str = ""
 
 
-def render(problem: Problem, language: str = "en", solution: bool = False) -> str:
-    """Write a problem as the text that the policy is trained to write. `parse` reads it back."""
+def render(problem: Problem, language: str = "en", solution: bool | str = False) -> str:
+    """Write a problem as the text that the policy is trained to write. `parse` reads it back.
+
+    Args:
+        solution: True: with its solution; "program": with its program, where it has one.
+    """
     labels = LABELS[language]
     parts = [f"{labels['statement']} {problem.statement}"]
-    if solution:
+    if solution == PROGRAM:
+        parts += [f"{labels['program']}\n```python\n{problem.program}\n```"] if problem.program is not None else []
+    elif solution:
         parts.append(f"{labels['solution']} {problem.solution}")
     parts.append(f"{labels['answer']} {problem.answer}")
     return "\n".join(parts)
 
 
-def misread(problem: Problem, language: str = "en", solution: bool = False) -> str | None:
+def misread(problem: Problem, language: str = "en", solution: bool | str = False) -> str | None:
     """What `parse` makes of what `render` writes, where that is not the problem: the kind of fault, or None.
 
     A part that holds a line such as "Answer: 6" is read as two.
@@ -61,9 +69,10 @@ def misread(problem: Problem, language: str = "en", solution: bool = False) -> s
     read = parse(render(problem, language, solution))
     if isinstance(read, Fault):
         return read.kind
-    parts = ("statement", "answer", "solution") if solution else ("statement", "answer")
+    parts = ("statement", "answer", "solution") if solution is True else ("statement", "answer")
     same = all(getattr(read, part) == getattr(problem, part).strip() for part in parts)
-    return None if same and (solution or not read.solution) else "other parts"
+    same = same and read.program == (problem.program if solution == PROGRAM else None)
+    return None if same and (solution is True or not read.solution) else "other parts"
 
 
 @lru_cache(maxsize=8192)  # every reward term parses the same completions
@@ -73,7 +82,12 @@ def parse(text: str) -> Problem | Fault:
         return Fault("too long", f"{len(text)} characters")
     if odd := escapes.foreign(text):  # before strip, which takes a form feed for a blank
         return Fault("control character", f"the text holds {odd}")
-    found = [(m["label"], m.start(), m.end()) for m in _LABEL.finditer(text)]
+    code = [(m.start(), m.end()) for m in _FENCED.finditer(text)]  # a program may have a line such as "answer: int = 3"
+    found = [
+        (m["label"], m.start(), m.end())
+        for m in _LABEL.finditer(text)
+        if not any(begin < m.start() < end for begin, end in code)
+    ]
     names = [_PART[label.lower().rstrip(" \t:：")] for label, _, _ in found]
     if "statement" not in names:
         return Fault("no statement", "no 'Problem:' begins a line")
@@ -83,16 +97,24 @@ def parse(text: str) -> Problem | Fault:
         return Fault("two problems", "'Problem:' begins more than one line")
     if "answer" not in names:
         return Fault("no answer", "no 'Answer:' begins a line")
-    if names not in (["statement", "answer"], ["statement", "solution", "answer"]):
+    if names not in (["statement", "answer"], *(["statement", part, "answer"] for part in ("solution", "program"))):
         return Fault("disorder", "parts are repeated or out of order: " + ", ".join(names))
     ends = [start for _, start, _ in found[1:]] + [len(text)]
     parts = {n: text[b:e].strip() for n, (_, _, b), e in zip(names, found, ends, strict=True)}
-    problem = Problem(parts["statement"], parts["answer"], parts.get("solution", ""))
-    return fault(problem) or problem
+    program = None
+    if "program" in parts and (program := _block(parts["program"])) is None:
+        return Fault("no program", "after 'Program:' stands no ```python block alone")
+    problem = Problem(parts["statement"], parts["answer"], parts.get("solution", ""), program=program)
+    return fault(problem, answer=program is None) or problem
 
 
-def fault(problem: Problem) -> Fault | None:
-    """The first thing that is wrong with a problem's statement, answer or solution, or None."""
+def fault(problem: Problem, answer: bool = True) -> Fault | None:
+    """The first thing that is wrong with a problem's statement, answer or solution, or None.
+
+    Args:
+        answer: False: what is stated is no answer yet, for the program's takes its place (programmed.py), and may be
+            any text.
+    """
     for part in (problem.statement, problem.answer, problem.solution):
         if odd := escapes.foreign(part):
             return Fault("control character", f"the text holds {odd}")
@@ -105,11 +127,11 @@ def fault(problem: Problem) -> Fault | None:
         return Fault("no answer", "the answer declines to answer")
     if _LABEL.match(problem.answer):
         return Fault("disorder", "the answer begins with a label")
-    if "\n" in problem.answer or len(problem.answer) > ANSWER_CHARS:
+    if answer and ("\n" in problem.answer or len(problem.answer) > ANSWER_CHARS):
         return Fault("runs on", "the answer is longer than a line")
     bare = "$" not in problem.answer and re.search(r"[\\^_]", problem.answer)  # LaTeX that some write without dollars
-    answer = f"${problem.answer}$" if bare else problem.answer
-    if wrong := latex.fault(problem.statement) or latex.fault(answer) or latex.unbalanced(problem.solution):
+    given = (f"${problem.answer}$" if bare else problem.answer) if answer else ""
+    if wrong := latex.fault(problem.statement) or latex.fault(given) or latex.unbalanced(problem.solution):
         return Fault("latex", wrong)
     if not _COMPLETE.search(problem.statement):
         return Fault("cut off", "the statement does not end in a mark of punctuation or in mathematics")
@@ -120,15 +142,25 @@ def fault(problem: Problem) -> Fault | None:
         return Fault("no question", "nothing is asked")
     if asked > 1:
         return Fault("two questions", "more than one thing is asked")
-    if statement.leaked(problem.statement, problem.answer):
+    if answer and statement.leaked(problem.statement, problem.answer):
         return Fault("leak", "the statement gives its answer")
     return None
 
 
+def _block(text: str) -> str | None:
+    """What stands in the one block of code that a text is; None where it is anything else."""
+    found = _FENCED.fullmatch(text)
+    return found["body"].strip("\n") if found and found["body"].strip() else None
+
+
+_FENCED = re.compile(r"^```[ \t]*(?:python3?|py)?[ \t]*\n(?P<body>(?:(?!```).*\n)*?)[ \t]*```[ \t]*$", re.I | re.M)
 _PART = {
     **dict.fromkeys(("problem", "question", "题目", "问题"), "statement"),
     **dict.fromkeys(("solution", "解答", "解"), "solution"),
+    **dict.fromkeys(("program", "code", "程序", "代码"), "program"),
     **dict.fromkeys(("answer", "final answer", "答案"), "answer"),
 }
-_LABEL = re.compile(r"^[ \t]*(?:\*\*)?(?P<label>(?:" + "|".join(_PART) + r")[ \t]*[:：])(?:\*\*)?", re.I | re.M)
+_LABEL = re.compile(
+    r"^[ \t]*(?:#{1,6}[ \t]*)?(?:\*\*)?(?P<label>(?:" + "|".join(_PART) + r")[ \t]*[:：])(?:\*\*)?", re.I | re.M
+)
 _COMPLETE = re.compile(r"""[.?!。？！:$)\]}"'”’]\s*$|\\\]\s*$""")

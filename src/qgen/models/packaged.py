@@ -101,6 +101,37 @@ def directory(name: str) -> Path:
     return target
 
 
+def file(name: str) -> Path:
+    """The GGUF file of a packaged model, as llama.cpp reads it; a GGUF file of one's own is itself.
+
+    What comes in pieces is joined once, in the cache. Raises as `directory` does; ValueError where it is neither.
+    """
+    if not known(name):
+        raise ValueError(f"model.name={name} is no GGUF file: packaged are {', '.join(MODELS)}")
+    if name not in MODELS:
+        if not Path(name).is_file():
+            raise RuntimeError(f"model.name={name}: there is no such file")
+        return Path(name)
+    model = MODELS[name]
+    if len(model.pieces) == 1 and not missing(model):
+        return _file(model.pieces[0])
+    target = cache() / f"{model.folder}-{model.sha256[:12]}{SUFFIX}"
+    with _once(target) as wanted:
+        if wanted:
+            _refuse_missing(model)
+            with _joined(model) as whole:
+                whole.replace(target)
+    return target
+
+
+def digest(name: str) -> str:
+    """The sha256 of the GGUF file that `file` gives."""
+    if name in MODELS:
+        return MODELS[name].sha256
+    found = Path(name).resolve()
+    return _sha256(found, found.stat().st_size, found.stat().st_mtime_ns)
+
+
 @functools.cache
 def _sha256(file: Path, size: int, changed: int) -> str:
     """A file's hash, worked out once while its size and time stay what they are."""
@@ -123,23 +154,27 @@ def _packaged(model: Packaged) -> Path:
     target = cache() / f"{model.folder}-{model.sha256[:12]}-{CONVERSION}"
     with _once(target) as wanted:
         if wanted:
-            if lacking := missing(model):
-                which = f" ({', '.join(lacking)})" if len(model.pieces) > 1 else ""
-                raise ImportError(f"{model.original} is missing{which}; install it with: {model.install}")
+            _refuse_missing(model)
             with _joined(model) as file:
                 _convert(file, target, model.dtype, model.end, model.pad)
     return target
 
 
+def _refuse_missing(model: Packaged) -> None:
+    if lacking := missing(model):
+        which = f" ({', '.join(lacking)})" if len(model.pieces) > 1 else ""
+        raise ImportError(f"{model.original} is missing{which}; install it with: {model.install}")
+
+
 @contextmanager
 def _once(target: Path) -> Iterator[bool]:
-    """Whether this process is to make the directory, which it holds against others meanwhile."""
-    if target.is_dir():
+    """Whether this process is to make the directory or file, which it holds against others meanwhile."""
+    if target.exists():
         yield False
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{target}.lock"):
-        yield not target.is_dir()
+        yield not target.exists()
 
 
 def _file(piece: str) -> Path | None:

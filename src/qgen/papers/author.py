@@ -2,13 +2,16 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from qgen.engine.rollout import Completion
+from qgen.mathematics.problem import Fault, Problem
 from qgen.papers.certificate import Batch
 from qgen.papers.gate import Gate, GateVerdict
+from qgen.papers.prover import Prover
 from qgen.papers.wishes import Request, requests
+from qgen.proofs.proof import Proof
 from qgen.settings.sampling import SamplingConfig
 
 
@@ -27,6 +30,13 @@ class Plan:
     bound: int
     seed: int
     sampling: SamplingConfig
+    loose: bool = False  # a problem may stand in the place of one of another topic: nobody asked for any
+
+    def place(self, topic: str, missing: Counter[str]) -> str | None:
+        """Of which topic's missing problems one that was asked for as this topic's counts; None: it is not needed."""
+        if missing[topic]:
+            return topic
+        return next(iter(sorted(missing)), None) if self.loose else None
 
 
 @dataclass
@@ -37,6 +47,8 @@ class PassedProblem:
     row: int
     verdict: GateVerdict
     completion: str
+    problem: Problem  # with the answer that its program computes, where it has one
+    proof: Proof | None = None
 
     @property
     def request(self) -> Request:
@@ -61,33 +73,73 @@ def write(
     answer: Callable[[Batch], list[Completion]],
     plan: Plan,
     progress: Callable[[int, Tally], None] = lambda passed, tally: None,
+    prover: Prover | None = None,
 ) -> tuple[list[PassedProblem], Tally]:
     """Problems that pass, as many of each topic as are wanted, or fewer where the bound's outputs do not yield them.
 
     Args:
         answer: writes the completions of a batch.
-        progress: is called after each batch with how many passed in it, and the tally.
+        progress: is called with how many more have passed, and the tally, as often as either changes.
+        prover: what an answer must be proved by; None: answers are as stated, or as programs compute them.
     """
     missing, made, tally = Counter(plan.wanted), [], Tally()
+    prover = prover or Prover()
     known = [p for p in gate.known if p.topic in plan.wanted]
     size = plan.sampling.batch_size
     for number in range(-(-plan.bound // size)):
         seed = random.Random(f"{plan.seed}/{number}").randrange(2**31)
         count = min(size, plan.bound - tally.tries)
         batch = Batch(seed, requests(missing, plan.level, known, count, seed), plan.sampling)
-        before = len(made)
+        found = []
         for row, (request, written) in enumerate(zip(batch.requests, answer(batch), strict=True)):
             tally.tries += 1
-            if not missing[request.topic]:
+            left = Counter(missing)
+            for m in [] if prover.solver else found:  # with a solver some of them may not be proved
+                left -= Counter([plan.place(m.request.topic, left)])
+            if plan.place(request.topic, left) is None:
                 tally.refused["more than asked for"] += 1
                 continue
             verdict = gate.judge(written.text, written.finished, request.topic)
             if verdict.refused:
                 tally.refused[verdict.refused] += 1
-                continue
-            made.append(PassedProblem(batch, row, verdict, written.text))
-            missing -= Counter([request.topic])
-        progress(len(made) - before, tally)
+            else:
+                found.append(PassedProblem(batch, row, verdict, written.text, verdict.problem))
+        progress(0, tally)
+        for passed in _proved(found, prover, plan, missing, tally):
+            made += passed
+            progress(len(passed), tally)
         if not missing:
             break
     return made, tally
+
+
+def _proved(
+    found: list[PassedProblem], prover: Prover, plan: Plan, missing: Counter[str], tally: Tally
+) -> Iterator[list[PassedProblem]]:
+    """What passed the gate, with its proof, as far as it has the one that is asked for: first all programs, which take
+    milliseconds; then the votes, on no more problems at once than are missing."""
+    sound = []
+    for m, computed in zip(found, prover.run([m.problem for m in found]), strict=True):
+        if computed and isinstance(computed.problem, Fault):
+            tally.refused[f"no problem: {computed.problem.kind}"] += 1
+            continue
+        sound.append((m, computed))
+    while sound:
+        room, now, later = Counter(missing), [], []
+        for pair in sound:
+            place = plan.place(pair[0].request.topic, room)
+            (later if place is None else now).append(pair)
+            room -= Counter([place])
+        if not now:
+            tally.refused["more than asked for"] += len(later)
+            return
+        passed = []
+        for (m, _), (problem, proof) in zip(now, prover.prove([(m.problem, c) for m, c in now]), strict=True):
+            if not proof.proves(prover.wanted):
+                tally.refused[f"answer {proof.kind}"] += 1
+                continue
+            m.problem, m.proof = problem, proof
+            passed.append(m)
+            missing -= Counter([plan.place(m.request.topic, missing)])
+        yield passed
+        sound = later

@@ -41,6 +41,7 @@ class Gate:
         original: what variations are asked of.
         kind: of the variations.
         language: that was asked for.
+        any_topic: what a problem is of is told, and refuses none.
 
     Attributes:
         estimator: of difficulty; None where the corpus has too few levels to fit one to.
@@ -52,9 +53,11 @@ class Gate:
         original: Problem | None = None,
         kind: Kind | None = None,
         language: Language = Language.en,
+        any_topic: bool = False,
     ):
         self.known = [*corpus.train, *corpus.heldout]
         self.original, self.kind, self.estimator = original, kind, levels(corpus.train)
+        self.any_topic = any_topic
         statements = [p.statement for p in self.known]
         self.near, self.language = SimilarityIndex(statements), language
         self.format = Format(corpus.train, language=language)
@@ -80,7 +83,8 @@ class Gate:
             return GateVerdict("in another language", {"problem": "not Chinese"}, problem)
         if strange := None if self.foreign else self.format.fault(problem):
             return GateVerdict("reads like no problem", {"problem": strange}, problem)
-        if strange := tex.unknown(problem.statement) or tex.unknown(problem.answer):
+        answer = "" if problem.program else problem.answer  # a program's takes its place
+        if strange := tex.unknown(problem.statement) or tex.unknown(answer):
             return GateVerdict("cannot be printed", {"problem": "ok", "print": strange}, problem)
         copy, masked = (float(copies.degree([problem.statement])[0]) for copies in (self.plain, self.masked))
         again = float(self._passed.nearest([self.view(problem.statement)])[0][0]) if len(self._passed) else 0.0
@@ -94,7 +98,7 @@ class Gate:
         elif self.topics and topic in self.topics.topics:
             chances = self.topics.probabilities([problem.statement])[0]
             checks["topic"] = self.topics.topics[int(chances.argmax())]
-            if checks["topic"] != topic:
+            if checks["topic"] != topic and not self.any_topic:
                 refused = "another topic"
         elif self.kinds:
             (verdict,) = self.kinds.verdicts([self.original], [problem], [self.kind])

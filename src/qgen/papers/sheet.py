@@ -17,10 +17,14 @@ def markdown(title: str, rows: list[Row]) -> str:
     parts = [f"# {line(title)}\n"]
     for number, row in enumerate(rows, start=1):
         solution = f"{block(row['solution'])}\n\n" if row["solution"] else ""
-        level = "" if row["difficulty"] is None else f", estimated level {row['difficulty']:.1f}"
+        level = "" if row["difficulty"] is None else f"estimated level {row['difficulty']:.1f}"
+        program = f"```python\n{row['program']}\n```\n\n" if row.get("program") else ""
+        proof = f" ({line(row['proved'])})" if row.get("proved") else ""
+        worth = ", ".join(filter(None, [row["reward"] is not None and f"reward {row['reward']:.2f}", level]))
+        worth = f"{worth[0].upper()}{worth[1:]}. " if worth else ""
         parts.append(
             f"## {number}. {line(row['topic'])}, level {row['level']}\n\n{block(row['statement'])}\n\n"
-            f"**Answer:** {line(row['answer'])}\n\n{solution}Reward {row['reward']:.2f}{level}. "
+            f"**Answer:** {line(row['answer'])}{proof}\n\n{program}{solution}{worth}"
             f"Nearest known problem: {line(attribution(row['nearest']))}. Certificate {row['certificate']['id']}.\n"
         )
     return "\n".join(parts)
@@ -50,6 +54,7 @@ def html(paper: Any, rows: list[Row], language: str, topics: dict[str, str]) -> 
             "statement": render(row["statement"]), "answer": render(tex.marked(row["answer"])),
             "topic": topics.get(row["topic"], row["topic"]), "level": row["level"],
             "nearest": attribution(row["nearest"]), "certificate": row["certificate"]["id"],
+            "proved": row.get("proved"),
         }
         for row in rows
     ]  # fmt: skip
@@ -62,11 +67,16 @@ def html(paper: Any, rows: list[Row], language: str, topics: dict[str, str]) -> 
 def latex(paper: Any, rows: list[Row], language: str) -> str:
     """The paper as LaTeX: for xelatex and lualatex; an English one also for pdflatex."""
     problems = "\n\n".join(f"\\item {_item(tex.escaped(row['statement']))}" for row in rows)
-    answers = "\n".join(f"\\item {_item(tex.escaped(tex.marked(row['answer'])))}" for row in rows)
+    answers = "\n".join(f"\\item {_item(tex.escaped(tex.marked(row['answer'])))}{_proof(row)}" for row in rows)
     return _TEX.format(
         head=_HEADS[language], title=tex.escaped(paper.title), instructions=tex.escaped(paper.instructions),
         problems=problems, answers=answers, key=_WORDS[language]["answers"],
     )  # fmt: skip
+
+
+def _proof(row: Row) -> str:
+    """What stands behind an answer of the LaTeX key."""
+    return f" {{\\footnotesize ({tex.escaped(row['proved'])})}}" if row.get("proved") else ""
 
 
 def _item(text: str) -> str:

@@ -1,4 +1,5 @@
-"""A run's model as the author of problems: it answers batches, ranks what passed, and writes a problem again."""
+"""The author of problems, a run's model or one as it is: it answers batches, what passed is ranked, and a run's writes
+a problem again."""
 
 from importlib import metadata
 from pathlib import Path
@@ -10,11 +11,14 @@ from qgen.data import Corpus
 from qgen.data.prompts import Message
 from qgen.engine import rollout
 from qgen.engine.rollout import Completion, generate
-from qgen.mathematics.problem import Problem
+from qgen.mathematics.problem import Problem, parse
 from qgen.models.model import fingerprint, load
 from qgen.papers.author import PassedProblem
 from qgen.papers.certificate import Batch, batch_of, certificate, digest
 from qgen.papers.gate import Gate
+from qgen.proofs import engines
+from qgen.proofs.proof import words
+from qgen.proofs.solver import Solver
 from qgen.rewards import Rewards
 from qgen.rewards.base import Base
 from qgen.runs import rundir
@@ -22,13 +26,75 @@ from qgen.runs.files import Row, append, rows
 from qgen.runtime.memory import measure
 from qgen.settings.choices import Kind, Rollout
 from qgen.settings.config import Config
+from qgen.settings.reward import SolverConfig
 from qgen.settings.sampling import SamplingConfig
 
 PACKAGES = ("torch", "transformers", "peft", "numpy")  # those that an output depends on
 MACHINE = ("device", "threads", "packages")
 
 
-class ProblemWriter:
+class Asked:
+    """What is asked for, in the batches that an author answers; `answer` is whose it is.
+
+    Attributes:
+        run: the config with the prompt to ask with.
+        origin: what a certificate says of the author.
+    """
+
+    run: Config
+    like: Problem | None
+    kind: Kind | None
+    origin: dict[str, Any]
+
+    def prompts(self, batch: Batch) -> list[list[Message]]:
+        """The chats of a batch, one a request."""
+        return [request.prompt(self.run.prompt, self.like, self.kind) for request in batch.requests]
+
+    def answer(self, batch: Batch) -> list[Completion]:
+        """A completion a request of the batch, drawn by the batch's own seed."""
+        raise NotImplementedError
+
+    def answer_once(self, batch: Batch, kept: Path) -> list[Completion]:
+        """The batch's completions, read from a file where an earlier command has written them, and kept there."""
+        key = digest({**self.origin, **batch.plain(), "prompts": self.prompts(batch)})
+        found = next((row["outputs"] for row in rows(kept) if row["batch"] == key), None)
+        if found is not None:
+            return [Completion(**output) for output in found]
+        written = self.answer(batch)
+        append(kept, [{"batch": key, "outputs": [vars(completion) for completion in written]}])
+        return written
+
+
+class Untrained(Asked):
+    """A model as it is, by whichever engine serves it here (proofs/engines.py).
+
+    Args:
+        run: a config whose prompt asks.
+    """
+
+    def __init__(self, engine: Any, run: Config, like: Problem | None = None, kind: Kind | None = None):
+        self.engine, self.run, self.like, self.kind = engine, run, like, kind
+        self.origin = {
+            "model": engine.identity,
+            "rollout": engines.told(engine)["engine"],
+            "language": run.prompt.language.value,
+            "like": like and {key: getattr(like, key) for key in ("statement", "answer", "topic", "level")},
+            "kind": kind and kind.value,
+            "packages": {name: metadata.version(name) for name in ("torch", "transformers")},
+        }
+
+    def answer(self, batch: Batch) -> list[Completion]:
+        """A completion a request of the batch; nothing is written after its answer's line."""
+        self.engine.over = whole
+        return self.engine.write(self.prompts(batch), batch.sampling, batch.seed)
+
+
+def whole(text: str) -> bool:
+    """Whether a problem that is being written has its answer's whole line."""
+    return text.endswith("\n") and isinstance(parse(text), Problem)
+
+
+class ProblemWriter(Asked):
     """A stage's model, answering batches.
 
     Args:
@@ -64,47 +130,47 @@ class ProblemWriter:
             "packages": {name: metadata.version(name) for name in PACKAGES},
         }
 
-    def prompts(self, batch: Batch) -> list[list[Message]]:
-        """The chats of a batch, one a request."""
-        return [request.prompt(self.run.prompt, self.like, self.kind) for request in batch.requests]
-
     def answer(self, batch: Batch) -> list[Completion]:
         """A completion a request of the batch, drawn by the batch's own seed."""
         prompts = self.prompts(batch)
         return generate(self.model, self.tokenizer, prompts, batch.sampling, batch.seed, writer=self.copy)
 
-    def answer_once(self, batch: Batch, kept: Path) -> list[Completion]:
-        """The batch's completions, read from a file where an earlier command has written them, and kept there."""
-        key = digest({**self.origin, **batch.plain(), "prompts": self.prompts(batch)})
-        found = next((row["outputs"] for row in rows(kept) if row["batch"] == key), None)
-        if found is not None:
-            return [Completion(**output) for output in found]
-        written = self.answer(batch)
-        append(kept, [{"batch": key, "outputs": [vars(completion) for completion in written]}])
-        return written
+
+def solver_of(writer: ProblemWriter, config: SolverConfig) -> tuple[Solver, dict[str, Any]]:
+    """The run's frozen base as a solver, and what certificates say of it."""
+    base = Base(writer.model, writer.tokenizer, writer.run.prompt, writer.run.sampling.batch_size, writer.copy)
+    origin = {"solved_by": {"engine": writer.origin["rollout"], "weights": writer.origin["model"]}}
+    return Solver(base, writer.run.prompt, config), origin | {"sampling": vars(config)}
 
 
-def ranked(made: list[PassedProblem], gate: Gate, writer: ProblemWriter, corpus: Corpus) -> list[Row]:
-    """What is handed out of each problem, the best by the run's own reward first."""
+def ranked(made: list[PassedProblem], gate: Gate, writer: Asked, corpus: Corpus) -> list[Row]:
+    """What is handed out of each problem: the best by the run's own reward first, where there is a run; else the best
+    proved."""
+    problems = [m.problem for m in made]
+    scored = _scored(made, writer, corpus) if isinstance(writer, ProblemWriter) else [(None, {}) for _ in made]
+    rows = []
+    for m, problem, level, (reward, facts) in zip(made, problems, gate.difficulty(problems), scored, strict=True):
+        proof = certificate(
+            writer.origin, m.batch, m.row, prompt=writer.prompts(m.batch)[m.row], completion=m.completion,
+            gate=m.verdict.checks, reward=reward, **facts, answer_proof=m.proof and m.proof.certificate,
+        )  # fmt: skip
+        rows.append({
+            "statement": problem.statement, "answer": problem.answer, "solution": problem.solution,
+            "program": problem.program, "topic": m.request.topic, "level": m.request.level, "difficulty": level,
+            "reward": reward, "proof": m.proof and m.proof.kind, "proved": m.proof and words(m.proof.certificate),
+            "nearest": gate.nearest(problem), "certificate": proof,
+        })  # fmt: skip
+    return sorted(rows, key=lambda row: (0, -row["reward"]) if row["reward"] is not None else (1, row["proof"] or "z"))
+
+
+def _scored(made: list[PassedProblem], writer: ProblemWriter, corpus: Corpus) -> list[tuple[float, dict[str, Any]]]:
+    """The reward of each problem by the run's own terms, and the terms and facts that it is made of."""
     run = writer.run
     base = Base(writer.model, writer.tokenizer, run.prompt, run.sampling.batch_size, writer.copy)
     rewards = Rewards(run.reward, corpus.train, base, run.judge, run.prompt.language)
     asked = {"topic": [m.request.topic for m in made], "level": [m.request.level for m in made]}
     scores = rewards.score(["ask"] * len(made), [m.completion for m in made], **asked)
-    problems = [m.verdict.problem for m in made]
-    rows = []
-    for i, (m, problem, level) in enumerate(zip(made, problems, gate.difficulty(problems), strict=True)):
-        reward = round(scores.total[i], 4)
-        proof = certificate(
-            writer.origin, m.batch, m.row, prompt=writer.prompts(m.batch)[m.row], completion=m.completion,
-            gate=m.verdict.checks, reward=reward, terms=scores.row(i), **scores.facts[i],
-        )  # fmt: skip
-        rows.append({
-            "statement": problem.statement, "answer": problem.answer, "solution": problem.solution,
-            "topic": m.request.topic, "level": m.request.level, "difficulty": level, "reward": reward,
-            "nearest": gate.nearest(problem), "certificate": proof,
-        })  # fmt: skip
-    return sorted(rows, key=lambda row: -row["reward"])
+    return [(round(scores.total[i], 4), {"terms": scores.row(i), **scores.facts[i]}) for i in range(len(made))]
 
 
 def reproduce(proof: dict[str, Any], home: Path, run: Config) -> str:

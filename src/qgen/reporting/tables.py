@@ -237,13 +237,14 @@ def _marked(table: Table, result: dict) -> Table:
 def made_table(rows: list[dict], wanted: int, tally: str) -> Table:
     """The problems that are handed out: the first lines of each, and how similar the nearest known one is."""
     table = plain_table(f"{len(rows)} of {wanted} problems passed the gate, in {tally}")
-    for column in ("", "topic", "level", "reward", "known", "problem"):
-        table.add_column(column, justify="left" if column in ("topic", "problem") else "right")
+    proved = any(row.get("proof") not in (None, "stated") for row in rows)
+    for column in ("", "topic", "level", "proof" if proved else "reward", "known", "problem"):
+        table.add_column(column, justify="left" if column in ("topic", "proof", "problem") else "right")
     for number, row in enumerate(rows, start=1):
         near, words = row["nearest"]["similarity"], " ".join(row["statement"].split())
         words = words if len(words) <= 110 else words[:109] + "…"
-        cells = [str(number), row["topic"], str(row["level"]), f"{row['reward']:.2f}", f"{near:.2f}", words]
-        table.add_row(*cells)
+        worth = row["proof"] if proved else "–" if row["reward"] is None else f"{row['reward']:.2f}"
+        table.add_row(str(number), row["topic"], str(row["level"]), worth, f"{near:.2f}", words)
     return table
 
 

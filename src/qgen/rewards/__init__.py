@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qgen.mathematics.problem import Problem
+from qgen.proofs.solver import Solver, standing
 from qgen.rewards import (  # noqa: F401 (they register)
     difficulty,
     diversity,
@@ -23,16 +24,17 @@ from qgen.rewards import (  # noqa: F401 (they register)
 )
 from qgen.rewards.normalize import ZScore
 from qgen.rewards.registry import Completion, JudgeError, build, call, facts, find, own, parsed, term, text
-from qgen.rewards.solver import Solver
 from qgen.runtime import ranks
 from qgen.settings.choices import Language, Normalize
-from qgen.settings.reward import RewardConfig
+from qgen.settings.reward import RewardConfig, SolverConfig
 from qgen.settings.teacher import TeacherConfig
 
 if TYPE_CHECKING:
     from qgen.rewards.base import Base
 
 __all__ = ["JudgeError", "RewardScores", "Rewards", "check", "parsed", "term", "text"]
+
+STATEMENT = 640  # tokens of a statement, and of what asks for an attempt at it
 
 Sink = Callable[[list, list[Completion], "RewardScores", dict[str, Any]], None]
 
@@ -89,9 +91,12 @@ class Rewards:
         check(config)
         self.config = config
         self.weights = {name: enabled.weight for name, enabled in config.terms.items()}
-        self.solver = Solver(base, config.solver, corpus) if base and config.solver else None
+        self.solver = _solver(config.solver, base, corpus) if base and config.solver else None
         offered = {"corpus": corpus, "base": base, "solver": self.solver, "teacher": judge, "language": language}
         self.terms = {name: build(name, enabled.params, **offered) for name, enabled in config.terms.items()}
+        for name, function in self.terms.items():
+            if getattr(function, "weightless", False):
+                self.weights[name] = 0.0
         self.zscore = ZScore(config.window) if config.normalize is Normalize.zscore else None
         self.sink: Sink | None = None
         self._batch: tuple[list[Completion] | None, dict[str, list]] = (None, {})
@@ -189,6 +194,11 @@ class Rewards:
                 own(name, "restored", self.terms[name].load_state_dict, values)
         if self.zscore and state["zscore"]:
             self.zscore.load_state_dict(state["zscore"])
+
+
+def _solver(config: SolverConfig, base: "Base", corpus: list[Problem]) -> Solver:
+    engine = base if config.model is None else standing(config.model, config.max_new_tokens + STATEMENT)
+    return Solver(engine, base.prompt, config, corpus)
 
 
 def _is_column(value: Any, count: int) -> bool:

@@ -1,11 +1,14 @@
 """The frozen base: the policy's own weights with its adapter switched off, so that a judge costs no memory."""
 
+import functools
+import hashlib
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from qgen.data.prompts import solve
+from qgen.data.prompts import Message
 from qgen.engine.compiled import SMALLEST, CompiledWriter
 from qgen.engine.decoder import bytes_of_cache
 from qgen.engine.rollout import Completion, generate
@@ -14,7 +17,6 @@ from qgen.runtime import ranks
 from qgen.runtime.memory import free
 from qgen.runtime.shards import whole
 from qgen.settings.prompt import PromptConfig
-from qgen.settings.reward import SolverConfig
 from qgen.settings.sampling import SamplingConfig
 
 ATTEMPTS = 512  # at once, at most
@@ -41,31 +43,36 @@ class Base:
     ):
         self.model, self.tokenizer, self.prompt, self.batch_size = model, tokenizer, prompt, batch_size
         self.writer = writer and writer.twin()
-        self.at_once: int | None = None  # attempts; known with the first
+        self.at_once: dict[int, int] = {}  # attempts of each length; known with the first
 
     def losses(self, texts: list[str]) -> list[float]:
         """Mean negative log-likelihood of each text, in nats a token."""
         with self._adapter_off():
             return ranks.spread(lambda part: text_losses(self.model, self.tokenizer, part, self.batch_size), texts)
 
-    def solve(self, statements: list[str], config: SolverConfig, seed: int) -> list[list[Completion]]:
-        """config.samples attempts at each statement."""
-        if self.at_once is None:
-            self.at_once = self._room(config.max_new_tokens) if self.writer else self.batch_size
-        sampling = SamplingConfig(
-            max_new_tokens=config.max_new_tokens, temperature=config.temperature, batch_size=self.at_once
-        )
+    @functools.cached_property
+    def identity(self) -> str:
+        """A hash of the weights' names, shapes and first numbers: what is known of one model is not said of another."""
+        digest = hashlib.sha256(f"{self.model.dtype}".encode())
+        with whole(self.model):
+            for name, weight in self.model.named_parameters():
+                if "lora_" not in name:
+                    plain = name.removeprefix("base_model.model.").replace(".base_layer", "")
+                    first = weight.detach().flatten()[:64].float().cpu().numpy().tobytes()
+                    digest.update(f"{plain} {tuple(weight.shape)}".encode() + first)
+        return digest.hexdigest()[:24]
 
-        def attempt(part: list[str]) -> list[list[Completion]]:
-            clean = [statement.encode("utf-8", "replace").decode() for statement in part]  # lone surrogates
-            asked = [solve(self.prompt, statement) for statement in clean for _ in range(config.samples)]
-            if not asked:
-                return []
-            written = generate(self.model, self.tokenizer, asked, sampling, seed, writer=self.writer)
-            return [written[i : i + config.samples] for i in range(0, len(written), config.samples)]
-
+    def write(self, prompts: list[list[Message]], sampling: SamplingConfig, seed: int) -> list[Completion]:
+        """One completion a prompt, in their order, as many at once as there is room for. Where the model is sharded,
+        every rank calls it, if with no prompt."""
+        length = sampling.max_new_tokens
+        if length not in self.at_once:
+            self.at_once[length] = self._room(length) if self.writer else self.batch_size
+        sampling = replace(sampling, batch_size=self.at_once[length])
         with self._adapter_off():
-            return ranks.spread(attempt, statements)
+            if not prompts:
+                return []
+            return generate(self.model, self.tokenizer, prompts, sampling, seed, writer=self.writer)
 
     def _room(self, tokens: int) -> int:
         """Attempts whose cache takes at most a quarter of what is free."""

@@ -18,8 +18,8 @@ from tqdm import tqdm
 
 from qgen.cli import entry
 from qgen.evaluation.controls import CONTROLS
-from qgen.evaluation.intervals import auroc
 from qgen.mathematics.problem import Problem, fault, render
+from qgen.metrics.intervals import auroc
 from qgen.reporting.tables import separation_table, show
 from qgen.rewards import Rewards, check
 from qgen.rewards.separation import Separation

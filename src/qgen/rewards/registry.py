@@ -9,7 +9,7 @@ instances are called the same way:
 
     corpus    the training problems
     base      the frozen base model (rewards/base.py)
-    solver    what the base makes of problems (rewards/solver.py); None where reward.solver is null
+    solver    who solves problems (proofs/solver.py); None where reward.solver is null
     teacher   the settings of the teacher behind an API; None under another teacher than teacher=api
     language  that problems are asked for in (prompt.language)
 
@@ -17,9 +17,9 @@ Besides `prompts`, `completions` and the columns of the dataset, a call gets `ba
 are, those included that the gate refused and the term never sees.
 
 An instance may also have `observe(completions)`, called with what was trained on; `state_dict()` and
-`load_state_dict()`, for checkpoints; `facts`, a dictionary a completion of the last call, for samples.jsonl; and
-`note`, a sentence printed when a stage starts. A package of someone else's adds terms through the entry-point
-group `qgen.rewards` (examples/reward_plugin is one).
+`load_state_dict()`, for checkpoints; `facts`, a dictionary a completion of the last call, for samples.jsonl; `note`, a
+sentence printed when a stage starts; and `weightless`, true where it found out that it should not count. A package of
+someone else's adds terms through the entry-point group `qgen.rewards` (examples/reward_plugin is one).
 """
 
 import inspect

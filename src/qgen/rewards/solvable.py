@@ -6,16 +6,18 @@ from qgen.mathematics.problem import Problem
 from qgen.rewards.registry import Completion, parsed, term
 
 if TYPE_CHECKING:
-    from qgen.rewards.solver import Solver
+    from qgen.proofs.solver import Solver
 
 
 @term("solvable")
 class Solvable:
-    """s / (s + q) where the votes are clear, else 0. In [0, 1].
+    """2c - 1 where the votes are clear, else 0. In [0, 1].
 
-    Of m attempts by the frozen base, s is the share that agree with the problem's own answer (math-verify), q that of
-    the most frequent other answer, u that without any. The votes are clear where s >= 2/m, s >= q + 1/m and
-    u <= 1/4 (rewards/solver.py). `facts` holds them for samples.jsonl.
+    Of m attempts by the solver, in words and as programs, s agree with the problem's own answer and q are for the most
+    frequent other one; c is the probability that the problem's own is the more frequent one of the two, the mass of
+    Beta(s + 1, q + 1) above 1/2 (Adaptive-Consistency, arXiv:2305.11860). The votes are clear where c >= .8 and at most
+    half of the attempts end without an answer (proofs/votes.py). 2 votes against none are worth .75, 4 against none
+    .94, 5 against 1 .88, 3 against 2 nothing. `facts` holds the votes for samples.jsonl.
 
     Args:
         solver: what solves problems.
@@ -33,7 +35,6 @@ class Solvable:
         self.facts = [{} for _ in completions]
         for i, votes in zip(good, self.solver.votes([problems[i] for i in good]), strict=True):
             if votes.solvable:
-                scores[i] = votes.agree / (votes.agree + votes.runner_up)
-            shown = {"agree": votes.agree, "runner_up": votes.runner_up, "unanswered": votes.unanswered}
-            self.facts[i] = {"votes": {**shown, "other": votes.other, "samples": votes.samples}}
+                scores[i] = 2 * votes.confidence - 1
+            self.facts[i] = {"votes": votes.plain()}
         return scores

@@ -77,6 +77,14 @@ class Kind(Enum):
     easier = "easier"
 
 
+class Proof(Enum):
+    """What must be known of the answers that are handed out, from most to least (proofs/proof.py)."""
+
+    computed = "computed"  # the problem's program and the votes of a solver agree
+    voted = "voted"  # the votes are clear
+    stated = "stated"  # the writer says so
+
+
 class Task(Enum):
     """What GRPO asks for: problems, variations of training problems, or as many of the one as of the other."""
 

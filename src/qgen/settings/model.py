@@ -41,3 +41,11 @@ class WritingConfig:
     """What a command that has a finished run's model write may say of that model."""
 
     rollout: Rollout | None = None  # null: the run's
+
+
+@dataclass
+class GeneratingConfig(ModelConfig):
+    """The model of qgen.generate: of a run only who writes from it may be said; without a run it is named here."""
+
+    name: str | None = None
+    rollout: Rollout | None = None  # null: the run's; auto

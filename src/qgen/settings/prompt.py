@@ -5,6 +5,7 @@ from string import Formatter
 
 from omegaconf import MISSING
 
+from qgen.mathematics.problem import PROGRAM
 from qgen.settings.choices import Kind, Language
 
 
@@ -16,15 +17,21 @@ class PromptConfig:
     system: str = MISSING
     ask: str = MISSING
     worked: str = MISSING  # stands for {worked} where `solution` is true
+    programmed: str = ""  # stands for {worked} where `solution` is program
     about: str = MISSING  # appended when a problem's knowledge points are known
     vary: str = MISSING  # asks for a variation of {original}
     kinds: dict[str, str] = field(default_factory=dict)  # what stands for {kind} in `vary`, for each kind
     improve: str = ""  # asks for a better problem in the place of {original}; empty: a teacher's are not taught so
     solve: str = MISSING  # asks for the solution of {statement}
-    solution: bool = False  # also ask for, and train on, a worked solution
+    compute: str = MISSING  # asks for a program that computes its answer
+    solution: bool | str = False  # also ask for, and train on: true: a solution; program: a program that computes it
     topics: dict[str, str] = field(default_factory=dict)  # names of topics in this language
 
     def check(self) -> None:
+        if self.solution not in (False, True, PROGRAM):
+            raise ValueError(f"prompt.solution={self.solution} must be false, true or {PROGRAM}")
+        if self.solution == PROGRAM and not self.programmed:
+            raise ValueError("prompt.solution=program needs prompt.programmed, which says how a program is asked for")
         asked = {"topic", "level", "worked"}
         of = {*asked, "original"}
         takes = {"ask": {*asked, "about"}, "about": {"points"}, "vary": {*of, "kind"}, "improve": of}

@@ -37,6 +37,7 @@ RANGES = {  # smallest and largest value of a key
     "data.mix.chat": (0, inf),
     "reward.window": (2, inf),
     "reward.solver.samples": (2, inf),
+    "reward.solver.programs": (0, 1),
     "reward.solver.max_new_tokens": (1, inf),
     "reward.solver.temperature": (0, inf),
     "reward.solver.time_out": (0, inf),

@@ -19,13 +19,15 @@ class TermConfig:
 
 @dataclass
 class SolverConfig:
-    """The frozen base as a solver of the problems that the policy writes."""
+    """Who solves the problems that the policy writes, and how."""
 
-    samples: int = 8  # attempts at each problem
-    max_new_tokens: int = 512  # of an attempt
+    model: str | None = None  # a packaged model, a directory or a GGUF file, as model.name; null: the frozen base
+    samples: int = 8  # attempts at each problem, at most: none is made where the vote is settled
+    programs: float = 0.5  # share of them that are programs, run in the sandbox; the others are in words
+    max_new_tokens: int = 768  # of an attempt in words; programs have half as many
     temperature: float = 0.7
     time_out: float = 10.0  # seconds in which the answers to one problem are compared
-    calibrate: int = 32  # real problems solved at start, to learn whether the base can
+    calibrate: int = 200  # real problems solved first, once for each model, to learn what it can
     usable: float = 0.1  # share of right attempts at those from which its votes count as a measure of difficulty
 
 

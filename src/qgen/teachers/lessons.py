@@ -47,7 +47,7 @@ def teach(client: Client, config: Config, drafts: list[tuple[list[Message], Prob
         drafts: requests and the problems that answer them, with topic and level.
     """
     prompt, wanted = config.prompt, config.teacher.variations
-    language, solution = prompt.language.value, prompt.solution
+    language, solution = prompt.language.value, prompt.solution is True  # a teacher writes no programs
     kinds = list(Kind)
 
     async def learn(index: int, request: list[Message], problem: Problem, verdict: TeacherVerdict) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from qgen.evaluation.intervals import Interval, auroc, mean, mean_difference, proportion, proportion_difference
+from qgen.metrics.intervals import Interval, auroc, mean, mean_difference, proportion, proportion_difference
 
 
 @pytest.mark.parametrize(("ones", "of"), [(0, 30), (1, 30), (15, 30), (30, 30), (140, 200)])

@@ -1,0 +1,55 @@
+"""The proof of each answer that is handed out: programs are run, a solver votes, and what was found is kept."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from qgen.mathematics import programmed
+from qgen.mathematics.equivalence import AnswerComparer
+from qgen.mathematics.problem import Problem
+from qgen.mathematics.programmed import Computed
+from qgen.proofs.proof import STATED, Proof, digest, prove
+from qgen.proofs.solver import Solver
+from qgen.runs.files import append, rows
+
+Candidate = tuple[Problem, Computed | None]
+
+
+class Prover:
+    """Proves answers.
+
+    Args:
+        wanted: what an answer must be, at least: computed, voted or stated.
+        solver: whose attempts vote; None: nobody's do.
+        origin: what certificates say of the solver.
+        kept: a file in which proofs are looked up that an earlier command found, and written.
+    """
+
+    def __init__(
+        self,
+        wanted: str = STATED,
+        solver: Solver | None = None,
+        origin: dict[str, Any] | None = None,
+        kept: Path | None = None,
+    ):
+        self.wanted, self.solver, self.origin, self.kept = wanted, solver, origin or {}, kept
+        self.agreement = solver.agreement if solver else AnswerComparer()
+
+    def run(self, problems: Sequence[Problem]) -> list[Computed | None]:
+        """What each problem's program gives; None for a problem without one."""
+        ran = iter(programmed.compute([p for p in problems if p.program is not None], self.agreement))
+        return [next(ran) if p.program is not None else None for p in problems]
+
+    def prove(self, candidates: Sequence[Candidate]) -> list[tuple[Problem, Proof]]:
+        """Each problem with the answer that its program gives, and the proof of that answer."""
+        problems = [computed.problem if computed else problem for problem, computed in candidates]
+        if self.solver is None:
+            return list(zip(problems, prove(problems, [c for _, c in candidates], None, self.origin), strict=True))
+        keys = [digest(p.statement, p.answer, p.program, self.origin) for p in problems]
+        known = {row["key"]: Proof(row["proof"]["proof"], row["proof"]) for row in rows(self.kept)} if self.kept else {}
+        new = [i for i, key in enumerate(keys) if key not in known]
+        fresh = prove([problems[i] for i in new], [candidates[i][1] for i in new], self.solver, self.origin)
+        known |= {keys[i]: proof for i, proof in zip(new, fresh, strict=True)}
+        if self.kept and new:
+            append(self.kept, [{"key": keys[i], "proof": known[keys[i]].certificate} for i in new])
+        return [(problem, known[key]) for problem, key in zip(problems, keys, strict=True)]

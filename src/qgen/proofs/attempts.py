@@ -1,0 +1,82 @@
+"""Independent attempts at a problem: in words, which end with a final answer, and as programs, whose result is one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import isfinite
+
+from qgen.data.prompts import Message, compute, solve
+from qgen.engine.rollout import Completion
+from qgen.mathematics.equivalence import final_answer
+from qgen.programs import Limits, NoWallError, Outcome, program_in, run
+from qgen.settings.prompt import PromptConfig
+
+WORDS, PROGRAM = "words", "program"
+KINDS = (PROGRAM, WORDS)  # in the order in which they are made: programs are shorter
+LIMITS = Limits(seconds=2.0)  # of 1,900 programs at real problems one in a hundred takes more
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """How one attempt at a problem ended."""
+
+    kind: str  # words or program
+    answer: str | None
+    finished: bool  # by itself, rather than at the limit of its length
+    tokens: int  # written
+    why: str | None  # there is no answer: cut off, no answer, no program, inexact, or a key of programs.REASONS
+
+
+def asked(prompt: PromptConfig, statement: str, kind: str) -> list[Message]:
+    """The messages that ask for an attempt of a kind. Lone surrogates, which no tokenizer takes, become '?'."""
+    clean = statement.encode("utf-8", "replace").decode()
+    return (compute if kind == PROGRAM else solve)(prompt, clean)
+
+
+def read(kinds: Sequence[str], completions: Sequence[Completion]) -> list[Attempt]:
+    """What each completion of a kind comes to. All programs are run in one go, in the sandbox.
+
+    A program that stands whole in a text that was cut off counts; words that were cut off do not.
+
+    Raises NoWallError, naming the key that leaves programs out, on a machine that cannot hold hostile ones.
+    """
+    programs = {
+        i: program
+        for i, (kind, completion) in enumerate(zip(kinds, completions, strict=True))
+        if kind == PROGRAM and (program := program_in(completion.text)) is not None
+    }
+    try:
+        outcomes = dict(zip(programs, run(list(programs.values()), LIMITS), strict=True))
+    except NoWallError as error:
+        raise NoWallError(f"{error}\nreward.solver.programs=0 leaves attempts as programs out") from error
+    found = []
+    for i, (kind, completion) in enumerate(zip(kinds, completions, strict=True)):
+        if kind == PROGRAM:
+            answer, why = _computed(outcomes.get(i), completion.finished)
+        else:
+            answer = final_answer(completion.text) if completion.finished else None
+            why = None if answer is not None else "no answer" if completion.finished else "cut off"
+        found.append(Attempt(kind, answer, completion.finished, completion.tokens, why))
+    return found
+
+
+def _computed(outcome: Outcome | None, finished: bool) -> tuple[str | None, str | None]:
+    """A program's answer, or why it has none."""
+    if outcome is None:
+        return None, "no program" if finished else "cut off"
+    if not outcome.ran:
+        return None, outcome.reason
+    if outcome.exact:
+        return outcome.answer, None
+    whole = _whole(outcome.answer)
+    return whole, None if whole is not None else "inexact"
+
+
+def _whole(answer: str) -> str | None:
+    """The integer that a float is; None where it is none, or so large that a float cannot tell it from the next."""
+    try:
+        value = float(answer)
+    except ValueError:
+        return None
+    fine = isfinite(value) and value == int(value) and abs(value) < 2**53
+    return str(Fraction(value)) if fine else None

@@ -1,0 +1,221 @@
+"""A solver: whoever writes makes independent attempts at problems, and their answers are put to the vote.
+
+Attempts are made in rounds, programs before words, and no more at a problem whose vote is settled (votes.py). What was
+attempted always counts.
+"""
+
+import atexit
+import functools
+import random
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Protocol
+
+from qgen.data.prompts import Message
+from qgen.engine.rollout import Completion
+from qgen.mathematics.equivalence import AnswerComparer
+from qgen.mathematics.problem import Problem
+from qgen.metrics.difficulty import ease as ideal
+from qgen.proofs.attempts import KINDS, PROGRAM, WORDS, Attempt, asked, read
+from qgen.proofs.calibration import Calibration, Tried, chosen, kept
+from qgen.proofs.votes import Votes, counted, settled
+from qgen.runtime import ranks
+from qgen.settings.model import ModelConfig
+from qgen.settings.prompt import PromptConfig
+from qgen.settings.reward import SolverConfig
+from qgen.settings.sampling import SamplingConfig
+
+
+class Engine(Protocol):
+    """Whoever writes: the frozen base (rewards/base.py), or another model (engines.py).
+
+    One that has `identity`, a text that is another for other weights, has its calibration kept on disk.
+    """
+
+    def write(self, prompts: list[list[Message]], sampling: SamplingConfig, seed: int) -> list[Completion]:
+        """One completion a prompt, in their order; the same prompt twice gives two independent ones. Of the same
+        prompts and seed, the same on the same machine as far as the engine can. Of several ranks, each asks its own
+        for a share of the prompts, which may be none."""
+
+
+class Solver:
+    """Who solves problems, how often it tries, and what its attempts say.
+
+    Args:
+        engine: who writes.
+        prompt: how problems are handed to it.
+        config: attempts, their length, and what counts as a solver that can be believed.
+        corpus: real problems, of which config.calibrate are solved first; None: nothing is known of the solver.
+
+    Attributes:
+        calibration: what it does on real problems; None where it was not tried.
+    """
+
+    def __init__(self, engine: Engine, prompt: PromptConfig, config: SolverConfig, corpus: list[Problem] | None = None):
+        self.engine, self.prompt, self.config = engine, prompt, config
+        self.agreement = AnswerComparer(config.time_out)
+        self.keep = False  # True: parts of the last batch are not solved again (the check, which resumes nothing)
+        self._known: dict[tuple[str, str], Votes] = {}
+        self.calibration = None if corpus is None else self._calibrated(chosen(corpus, config.calibrate))
+
+    @property
+    def rate(self) -> float:
+        """Share of attempts at real problems that end with the real answer, 0 to 1; 0 where none was tried."""
+        return self.calibration.rate if self.calibration else 0.0
+
+    @property
+    def usable(self) -> bool:
+        """Whether that is at least config.usable."""
+        return self.rate >= self.config.usable
+
+    @property
+    def note(self) -> str:
+        """What a person should know of the solver, in one line."""
+        who = self.config.model or "the base"
+        told = self.calibration.note if self.calibration else "was not tried"
+        return f"{who} {told} (reward.solver.usable={self.config.usable:.0%})"
+
+    def ease(self, level: int) -> float:
+        """The share of agreeing attempts that a level from 1 to 5 asks for: that at real problems of the level, where
+        the solver tells levels apart; else .9, .7, .5, .3 and .1."""
+        known = self.calibration
+        return known.ease(level) if known and known.tells_levels else float(ideal(level))
+
+    def votes(self, problems: list[Problem]) -> list[Votes]:
+        """The votes on each problem.
+
+        Those of the last batch are kept, for every term that asks. Any other batch is solved whole, by a seed of its
+        own: so a resumed run, which has nothing kept, solves as an uninterrupted one does.
+        """
+        keys = [(p.statement, p.answer) for p in problems]
+        fresh = list(dict.fromkeys(keys))
+        if fresh != list(self._known) and not (self.keep and all(key in self._known for key in fresh)):
+            attempts, spelled = self.attempts(fresh)
+            self._known = {
+                key: counted(key[1], made, said) for key, made, said in zip(fresh, attempts, spelled, strict=True)
+            }
+        return [self._known[key] for key in keys]
+
+    def attempts(
+        self, problems: Sequence[tuple[str, str]], adaptive: bool = True
+    ) -> tuple[list[list[Attempt]], list[list[str | None]]]:
+        """The attempts at each (statement, answer) in the order in which they were made, and their answers, with one
+        spelling for what means the same (the problem's own answer where they mean that).
+
+        A round's seed is a hash of its number and of the statements of the whole batch: other problems in the batch
+        give other attempts, but the same batch the same. Several ranks see the same attempts.
+
+        Args:
+            adaptive: make no further attempts where the vote is settled; False makes all config.samples.
+        """
+        made: list[list[Attempt]] = [[] for _ in problems]
+        spelled: list[list[str | None]] = [[] for _ in problems]
+        plan = kinds(self.config)
+        batch = "\0".join(statement for statement, _ in problems)
+        while unsettled := [
+            i for i, (_, key) in enumerate(problems) if self._wanted(key, made[i], spelled[i], adaptive)
+        ]:
+            begun = len(made[unsettled[0]])  # all of them have made as many
+            which = plan[begun : begun + _round(len(plan), begun, adaptive)]
+            todo = [(problems[i][0], kind) for i in unsettled for kind in which]
+            seed = random.Random(f"{begun}\0{batch}".encode(errors="surrogatepass")).randrange(2**31)
+            found = iter(self._made(todo, seed))
+            for i in unsettled:
+                made[i] += [next(found) for _ in which]
+            said = [(problems[i][1], [attempt.answer for attempt in made[i]]) for i in unsettled]
+            for i, answers in zip(unsettled, ranks.spread(self._compared, said), strict=True):
+                spelled[i] = answers
+        return made, spelled
+
+    def _made(self, todo: list[tuple[str, str]], seed: int) -> list[Attempt]:
+        """An attempt of each kind at each statement. Each rank makes its share, by a seed of its own: attempts at one
+        problem may be shared among them."""
+        kinds_asked = [kind for kind in KINDS if any(kind == one for _, one in todo)]  # by all ranks, in one order
+
+        def part(share: list[tuple[str, str]]) -> list[Attempt]:
+            written: dict[int, Completion] = {}
+            for kind in kinds_asked:
+                which = [i for i, (_, one) in enumerate(share) if one == kind]
+                prompts = [asked(self.prompt, share[i][0], kind) for i in which]
+                sampling = SamplingConfig(max_new_tokens=length(self.config, kind), temperature=self.config.temperature)
+                found = self.engine.write(prompts, sampling, (seed + ranks.rank()) % 2**31)
+                written |= zip(which, found, strict=True)
+            return read([kind for _, kind in share], [written[i] for i in range(len(share))])
+
+        return ranks.spread(part, todo)
+
+    def _wanted(self, key: str, made: list[Attempt], spelled: list[str | None], adaptive: bool) -> bool:
+        left = self.config.samples - len(made)
+        return left > 0 and not (adaptive and made and settled(counted(key, made, spelled), left))
+
+    def _compared(self, part: list[tuple[str, list[str | None]]]) -> list[list[str | None]]:
+        return self.agreement.same([key for key, _ in part], [answers for _, answers in part])
+
+    def _calibrated(self, problems: list[Problem]) -> Calibration:
+        """What the solver does on real problems, from the cache where it was found out before."""
+
+        def tried() -> Calibration:
+            attempts, spelled = self.attempts([(p.statement, p.answer) for p in problems], adaptive=False)
+            return Calibration([
+                Tried(p.level, p.topic, self._share(p.answer, made, said), counted(p.answer, made, said).kinds,
+                      sum(a.why == "cut off" for a in made))
+                for p, made, said in zip(problems, attempts, spelled, strict=True)
+            ])  # fmt: skip
+
+        return kept(getattr(self.engine, "identity", None), problems, self.prompt, self.config, tried)
+
+    def _share(self, key: str, made: list[Attempt], spelled: list[str | None]) -> float:
+        """The share that would have agreed had attempts stopped where the vote was settled."""
+        count = stopped(key, made, spelled)
+        return counted(key, made[:count], spelled[:count]).agree
+
+
+@functools.lru_cache(maxsize=1)  # rewards are made anew by the check, and by each command of a notebook
+def standing(name: str, length: int) -> Engine:
+    """The engine of reward.solver.model, loaded once a job, which it stays for: llama.cpp's where there is no GPU and
+    the weights are a GGUF file.
+
+    Args:
+        length: tokens of a prompt and an attempt together.
+
+    Raises as engines.opened does.
+    """
+    from qgen.proofs import engines  # which loads llama.cpp's client and all of transformers
+
+    stack = ExitStack()
+    atexit.register(stack.close)
+    engine = stack.enter_context(engines.opened(ModelConfig(name=name, max_length=length)))
+    engine.over = engines.answered
+    return engine
+
+
+def stopped(key: str, made: Sequence[Attempt], spelled: Sequence[str | None]) -> int:
+    """Of all attempts at a problem, how many an adaptive solver would have made."""
+    count = 0
+    while count < len(made):
+        count += _round(len(made), count, True)
+        if settled(counted(key, made[:count], spelled[:count]), len(made) - count):
+            break
+    return count
+
+
+def kinds(config: SolverConfig) -> list[str]:
+    """The kinds of config.samples attempts in their order: programs first."""
+    programs = round(config.samples * config.programs)
+    return [PROGRAM] * programs + [WORDS] * (config.samples - programs)
+
+
+def length(config: SolverConfig, kind: str) -> int:
+    """Tokens that an attempt may have. Programs are given half of what words are: of qwen_coder's at 240 problems of
+    MATH 98 % of the right ones were whole by 384 tokens, and 80 % of the right answers in words said by 512
+    (benchmarks/results/h200-real/solver.json)."""
+    return config.max_new_tokens if kind == WORDS else max(1, config.max_new_tokens // 2)
+
+
+def _round(samples: int, begun: int, adaptive: bool) -> int:
+    """Attempts of the next round: half of them all, then a quarter, and the rest. A round takes as long as its longest
+    text, so that rounds of one attempt would save tokens and lose time."""
+    if not adaptive:
+        return samples
+    half = max(1, samples // 2)
+    return half if not begun else min(max(1, half // 2), samples - begun)
