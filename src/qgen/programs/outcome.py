@@ -60,4 +60,5 @@ class Outcome:
 
     @property
     def ran(self) -> bool:
+        """Whether the program came to its end and printed an answer."""
         return not self.reason

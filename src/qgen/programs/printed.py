@@ -44,12 +44,14 @@ class Printer:
         self.values: list[tuple[str, tuple]] = []  # the last print: its line, its values
 
     def show(self, *values: Any, sep: str | None = " ", end: str | None = "\n", flush: bool = False) -> None:
+        """What a program calls as print: its line is kept, and its values where it is the last."""
         text = (" " if sep is None else sep).join(map(str, values))
         if text.strip():
             self.values = [(text, values)]
         self.write(text + ("\n" if end is None else end))
 
     def write(self, text: str) -> int:
+        """Keep a text, and return its length. Raises TooMuch beyond the characters that are allowed."""
         self.room -= len(text)
         if self.room < 0:
             self.full = True
@@ -61,6 +63,7 @@ class Printer:
         """Nothing is held back."""
 
     def printed(self) -> str:
+        """All that was printed."""
         return "".join(self.lines)
 
     def answer(self) -> tuple[str, bool]:
