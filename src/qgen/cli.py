@@ -113,6 +113,8 @@ def _explain(error: BaseException, schema: type) -> str:
         return f"no space is left on the disk ({text.splitlines()[0]}): free some; {_again(schema)}"
     if isinstance(error, HydraException | OmegaConfBaseException) or "full_key: " in text:  # OmegaConf keeps some types
         return _explain_config(error, schema)
+    if isinstance(error, UnicodeDecodeError):  # by Hydra, of its YAML: what qgen reads itself is told by name
+        return f"a YAML file of the config is not UTF-8 ({text}): save it as UTF-8"
     if "Unexpected type for root: NoneType" in text:  # OmegaConf's assertion
         return "reward.solver is null, so that its keys cannot be set: choose reward=verified, which sets it"
     known = isinstance(error, RuntimeError | ValueError | ImportError | NotImplementedError)
@@ -130,7 +132,9 @@ def _explain_config(error: BaseException, schema: type) -> str:
     chain = [error]
     while chain[-1].__cause__ is not None:
         chain.append(chain[-1].__cause__)
-    message = "\n".join(str(e).strip() for e in chain)
+    message = "\n".join(filter(None, (str(e).strip() for e in chain)))
+    if file := re.search(r"In '(\S+)': (\w+) raised while composing config:\n(.+)", message):
+        return _explain_file(*file.groups(), re.search(r"full_key: (\S+)", message), schema)
     if isinstance(error, OverrideParseException):
         return f"{error.override}: this override cannot be read ({str(chain[-1]).splitlines()[0]}); {_QUOTING}"
     if (ambiguous := re.search(r"Ambiguous value for argument '(.+)'\n", message)) and "=" in ambiguous[1]:
@@ -163,7 +167,16 @@ def _explain_config(error: BaseException, schema: type) -> str:
         if name in set(keys(schema)):
             return f"{name}: not there in the groups that are chosen: +{name}=VALUE adds it, or choose a group with it"
         return f"{name}: there is no such key{nearest(name, keys(schema))}"
+    if "Incompatible key type" in message:
+        return "a YAML file of the config has a key that is no word: null, true, false and numbers cannot be keys"
     return message.splitlines()[0]
+
+
+def _explain_file(name: str, kind: str, told: str, full: re.Match | None, schema: type) -> str:
+    """What is wrong in a YAML file, by the file's name without .yaml."""
+    if full and kind in ("ConfigKeyError", "ConfigAttributeError"):
+        return f"{name}.yaml: {full[1]}: there is no such key{nearest(full[1], keys(schema))}"
+    return f"{name}.yaml: {full[1]}: {told}" if full else f"{name}.yaml: {told}"
 
 
 _QUOTING = "a value with signs of its own is quoted: \"KEY='VALUE'\""

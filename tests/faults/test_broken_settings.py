@@ -1,6 +1,7 @@
 """Settings that were passed over in silence, and templates that lose what they are about."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 from conftest import composed
@@ -9,6 +10,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from qgen.cli import explain
 from qgen.data import files
+from qgen.export import adapter
+from qgen.models import model
 from qgen.teachers.status import seconds
 
 
@@ -84,3 +87,49 @@ def test_fault_m8_what_is_no_json_is_told_what_to_do(tmp_path, line, says):
 
 def test_fault_m9_an_endless_retry_after_is_none():
     assert [seconds(after) for after in ("inf", "1e400", "nan", "7")] == [0.0, 0.0, 0.0, 7.0]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"stage: {max_stepz: 1}", r"experiment/own.yaml: stage.max_stepz: there is no such key; .* stage.max_steps\?"),
+        (b"stage: {max_steps: many}", r"experiment/own.yaml: stage.max_steps: Value 'many' .* to Integer"),
+        (b"null: 2", "a YAML file of the config has a key that is no word"),
+        ("seed: 1  # é".encode("latin-1"), "a YAML file of the config is not UTF-8 .*: save it as UTF-8"),
+    ],
+)
+def test_fault_m3_a_file_of_ones_own_is_named_with_what_is_wrong_in_it(tmp_path, content, says):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment/own.yaml").write_bytes(b"# @package _global_\n" + content + b"\n")
+    with pytest.raises((HydraException, OmegaConfBaseException, UnicodeDecodeError)) as caught:
+        composed("experiment=own", f"hydra.searchpath=[file://{tmp_path}]")
+    assert re.match(says, explain(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("num_iterations=0", "must be at least 1"),
+        ("adam_beta1=abc", "TRL takes float, not str"),
+        ("epsilon=true", "TRL takes float, not bool"),
+        ("num_iterations=1.5", "TRL takes int, not float"),
+    ],
+)
+def test_fault_m4_what_trl_does_not_take_is_refused_before_anything_is_loaded(given, says):
+    with pytest.raises(ValueError, match=rf"(?i)stage\.trl\.{given}:? {says}"):
+        composed("stage=grpo", f"+stage.trl.{given}")
+
+
+def test_fault_m4_what_trl_takes_passes():
+    given = {"epsilon": 1, "epsilon_high": None, "adam_beta1": 0.8, "num_iterations": 2, "log_completions": True}
+    assert composed("stage=grpo", *(f"+stage.trl.{k}={'null' if v is None else v}" for k, v in given.items()))
+
+
+def test_fault_m7_a_cut_file_of_an_adapter_is_named(tmp_path):
+    home = tmp_path / "adapter"
+    home.mkdir()
+    (home / "adapter_config.json").write_text('{"r": 8,')
+    with pytest.raises(RuntimeError, match=r"adapter: a file of it is no JSON"):
+        model.load(composed("model=tiny").model, home, 0)
+    with pytest.raises(RuntimeError, match=r"adapter/adapter_config\.json is no JSON .* cut off\?"):
+        adapter.write(SimpleNamespace(adapter=home, hub_name="x/y"), tmp_path / "out")

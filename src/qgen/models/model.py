@@ -1,6 +1,7 @@
 """The policy: which weights, which tokenizer, which adapter. Backend hf is transformers and PEFT."""
 
 import hashlib
+import json
 import os
 import warnings
 from collections.abc import Iterator
@@ -73,6 +74,8 @@ def _fitting(adapter: Path | None) -> Iterator[None]:
     """Around an adapter's loading: what PEFT says in hundreds of lines is said in one."""
     try:
         yield
+    except json.JSONDecodeError as error:
+        raise RuntimeError(f"{adapter}: a file of it is no JSON ({error}); is it cut off?") from error
     except (RuntimeError, ValueError, KeyError) as error:
         if adapter is None:
             raise

@@ -33,10 +33,11 @@ OWN = {  # what qgen sets from a key of its own
 
 
 @cache
-def fields(stage: str) -> frozenset[str]:
-    """Names of all fields of a stage's config class in the installed TRL and transformers."""
-    found: set[str] = set()
-    for file in _FILES[stage]:
+def fields(stage: str) -> dict[str, str]:
+    """All fields of a stage's config class in the installed TRL and transformers, with their types as they are written
+    there: {"epsilon": "float", ...}."""
+    found: dict[str, str] = {}
+    for file in reversed(_FILES[stage]):
         package, _, rest = file.partition("/")
         spec = importlib.util.find_spec(package)
         if spec is None or spec.origin is None:
@@ -44,15 +45,15 @@ def fields(stage: str) -> frozenset[str]:
         tree = ast.parse((Path(spec.origin).parent / rest).read_text(encoding="utf-8"))
         for node in tree.body:
             if isinstance(node, ast.ClassDef):
-                found.update(
-                    n.target.id for n in node.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name)
-                )
-    return frozenset(found)
+                own = (n for n in node.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name))
+                found |= {n.target.id: ast.unparse(n.annotation) for n in own}
+    return found
 
 
 def check(stage: str, passed: dict[str, Any]) -> None:
-    """Raise ValueError for a key of stage.trl that TRL does not have, or that qgen has a key of its own for."""
-    for key in passed:
+    """Raise ValueError for a key of stage.trl that TRL does not have or that qgen has a key of its own for, and for a
+    value of another type than TRL's."""
+    for key, value in passed.items():
         if key == "trust_remote_code":
             raise ValueError(f"stage.trl.{key}: qgen runs no code that comes with a model, so leave it out")
         if key in OWN:
@@ -61,3 +62,16 @@ def check(stage: str, passed: dict[str, Any]) -> None:
             near = difflib.get_close_matches(key, fields(stage), n=1)
             hint = f"; did you mean stage.trl.{near[0]}?" if near else ""
             raise ValueError(f"stage.trl.{key} is no field of TRL's config for {stage}{hint}")
+        wanted = [name.strip() for name in fields(stage)[key].split("|")]
+        if set(wanted) <= set(_TYPES) and not any(_is(value, name) for name in wanted):
+            raise ValueError(f"stage.trl.{key}={value}: TRL takes {fields(stage)[key]}, not {type(value).__name__}")
+        if key in _DIVISORS and value is not None and value < 1:
+            raise ValueError(f"stage.trl.{key}={value} must be at least 1")
+
+
+_TYPES = {"int": int, "float": (int, float), "bool": bool, "str": str, "None": type(None)}
+_DIVISORS = ("num_iterations", "steps_per_generation", "generation_batch_size")
+
+
+def _is(value: Any, name: str) -> bool:
+    return isinstance(value, _TYPES[name]) and (isinstance(value, bool) <= (name == "bool"))
