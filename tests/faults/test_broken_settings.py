@@ -12,7 +12,7 @@ from qgen.cli import explain
 from qgen.data import files
 from qgen.export import adapter
 from qgen.models import model
-from qgen.teachers.status import seconds
+from qgen.teachers.status import seconds, spoken
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,9 @@ def test_fault_m8_what_is_no_json_is_told_what_to_do(tmp_path, line, says):
         list(files.rows(str(tmp_path / "p.jsonl")))
 
 
-def test_fault_m9_an_endless_retry_after_is_none():
-    assert [seconds(after) for after in ("inf", "1e400", "nan", "7")] == [0.0, 0.0, 0.0, 7.0]
+def test_fault_m9_an_endless_retry_after_is_told_in_words():
+    assert [seconds(after) for after in ("nan", "7")] == [0.0, 7.0]
+    assert spoken(seconds("inf")) == spoken(seconds("1e400")) == "for ever"
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_fault_20_what_is_wrong_with_an_override_is_said(override, says):
 
 
 def test_fault_20_the_quoting_that_is_told_works():
-    assert composed("data.path='a,b'").data.path == "a,b"
+    assert composed("data=jsonl", "data.path='a,b'").data.path == "a,b"
 
 
 def test_fault_20_a_sweep_that_split_a_value_says_so(tmp_path):

@@ -202,7 +202,7 @@ def test_nothing_outlives_its_caller(how):
     time.sleep(0.3)
     assert family(caller.pid)
     caller.send_signal(how)
-    caller.communicate(timeout=20)
+    caller.communicate(timeout=90)
     until = time.monotonic() + 5
     while (left := family(caller.pid)) and time.monotonic() < until:
         time.sleep(0.1)

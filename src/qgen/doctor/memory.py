@@ -191,8 +191,8 @@ def _largest(config: Config, fixed: float, once: Peak, twice: Peak, room: float)
 
     def fits(rows: int) -> bool:
         scale = rows / batch - 1
-        kept, top, layer = (getattr(once, n) + scale * (getattr(twice, n) - getattr(once, n))
-                            for n in ("kept", "top", "layer"))  # fmt: skip
-        return fixed + kept + max(top, layer) <= room
+        saved, top, layer = (getattr(once, n) + scale * (getattr(twice, n) - getattr(once, n))
+                             for n in ("saved", "top", "layer"))  # fmt: skip
+        return fixed + saved + max(top, layer) <= room
 
     return max((rows for rows in range(1, whole + 1) if whole % rows == 0 and fits(rows)), default=0)

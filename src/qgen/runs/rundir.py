@@ -216,8 +216,9 @@ def settings(home: Path) -> str:
     """A stage's config.yaml, as it is written. Raises RuntimeError naming it where it holds no settings."""
     with _named(home / CONFIG):
         text = (home / CONFIG).read_text(encoding="utf-8")
-        if "stage" not in OmegaConf.create(text):
-            raise ValueError("it holds no settings of a stage")
+        found = OmegaConf.to_container(OmegaConf.create(text))
+        if not isinstance(found, dict) or not any(value is not None for value in found.values()):
+            raise ValueError("it holds no settings")
         return text
 
 

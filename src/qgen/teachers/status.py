@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from math import isfinite
+from math import isinf, isnan
 
 
 def passes(code: int | None) -> bool:
@@ -14,7 +14,7 @@ def seconds(after: str | None) -> float:
     """A Retry-After header, which holds seconds or a date, in seconds."""
     try:
         found = float(after or 0)
-        return max(0.0, found) if isfinite(found) else 0.0
+        return 0.0 if isnan(found) else max(0.0, found)
     except ValueError:
         pass
     try:
@@ -25,4 +25,6 @@ def seconds(after: str | None) -> float:
 
 def spoken(seconds: float) -> str:
     """Seconds as a person reads them."""
+    if isinf(seconds):
+        return "for ever"
     return f"{seconds:.0f} s" + (f" ({seconds / 3600:.0f} h)" if seconds >= 3600 else "")
