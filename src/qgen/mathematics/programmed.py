@@ -2,6 +2,7 @@
 kept for the log, never believed.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from qgen.mathematics.equivalence import AnswerComparer
@@ -52,6 +53,12 @@ def compute(problems: list[Problem], agreement: AnswerComparer, limits: Limits =
         answered = problem if same[i] else replace(problem, answer=result)
         found.append(Computed(fault(answered) or answered, outcome, problem.answer, same[i]))
     return found
+
+
+def compute_where(problems: Sequence[Problem], agreement: AnswerComparer) -> list[Computed | None]:
+    """What `compute` finds of each problem that has a program; None for one without."""
+    found = iter(compute([problem for problem in problems if problem.program is not None], agreement))
+    return [next(found) if problem.program is not None else None for problem in problems]
 
 
 def _written(outcome: Outcome) -> str:

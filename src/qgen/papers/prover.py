@@ -37,8 +37,7 @@ class Prover:
 
     def run(self, problems: Sequence[Problem]) -> list[Computed | None]:
         """What each problem's program gives; None for a problem without one."""
-        ran = iter(programmed.compute([p for p in problems if p.program is not None], self.agreement))
-        return [next(ran) if p.program is not None else None for p in problems]
+        return programmed.compute_where(problems, self.agreement)
 
     def prove(self, candidates: Sequence[Candidate]) -> list[tuple[Problem, Proof]]:
         """Each problem with the answer that its program gives, and the proof of that answer."""

@@ -50,6 +50,11 @@ class Asked:
         """The chats of a batch, one a request."""
         return [request.prompt(self.run.prompt, self.like, self.kind) for request in batch.requests]
 
+    def wish(self) -> dict[str, Any]:
+        """The language, and what is varied how, as certificates say it."""
+        like = self.like and {key: getattr(self.like, key) for key in ("statement", "answer", "topic", "level")}
+        return {"language": self.run.prompt.language.value, "like": like, "kind": self.kind and self.kind.value}
+
     def answer(self, batch: Batch) -> list[Completion]:
         """A completion a request of the batch, drawn by the batch's own seed."""
         raise NotImplementedError
@@ -77,9 +82,7 @@ class Untrained(Asked):
         self.origin = {
             "model": engine.identity,
             "rollout": engines.told(engine)["engine"],
-            "language": run.prompt.language.value,
-            "like": like and {key: getattr(like, key) for key in ("statement", "answer", "topic", "level")},
-            "kind": kind and kind.value,
+            **self.wish(),
             "packages": {name: metadata.version(name) for name in ("torch", "transformers")},
         }
 
@@ -122,9 +125,7 @@ class ProblemWriter(Asked):
             "stage": str(home),
             "adapter": rundir.fingerprint(adapter),
             "rollout": rollout.rollout_of(self.copy).value,
-            "language": run.prompt.language.value,
-            "like": like and {key: getattr(like, key) for key in ("statement", "answer", "topic", "level")},
-            "kind": kind and kind.value,
+            **self.wish(),
             "device": measure().device,
             "threads": torch.get_num_threads(),
             "packages": {name: metadata.version(name) for name in PACKAGES},

@@ -135,9 +135,7 @@ def _solved(config: VerifyConfig, engine: Any, todo: list[Entry], out: Path, who
         for start in range(0, len(good), size):
             part = good[start : start + size]
             problems = [entry.problem for entry in part]
-            ran = iter(programmed.compute([p for p in problems if p.program is not None], agreement))
-            computed = [next(ran) if p.program is not None else None for p in problems]
-            found = prove(problems, computed, solver, origin)
+            found = prove(problems, programmed.compute_where(problems, agreement), solver, origin)
             votes = [proof.certificate["votes"] for proof in found if proof.certificate["votes"]]
             made += sum(v["samples"] for v in votes)
             answers += sum(round(v["samples"] * (1 - v["unanswered"])) for v in votes)

@@ -53,15 +53,20 @@ def last(path: Path, tail: int = 65_536) -> Row | None:
 
 def holds_json(path: Path) -> bool:
     """Whether there is a file, and it holds a JSON object."""
-    try:
-        return isinstance(json.loads(path.read_text(encoding="utf-8")), dict)
-    except (OSError, ValueError):
-        return False
+    return _object(path) is not None
 
 
 def read_json(path: Path) -> Row:
     """A JSON file's object; empty where there is none, or where a kill left half of one."""
-    return json.loads(path.read_text(encoding="utf-8")) if holds_json(path) else {}
+    return _object(path) or {}
+
+
+def _object(path: Path) -> Row | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def steps(path: Path) -> list[Row]:

@@ -3,7 +3,6 @@
 Whatever a kill left is read as far as it goes; only a directory that holds no run at all is an error.
 """
 
-import json
 import os
 import re
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ import yaml
 
 from qgen import data
 from qgen.runs import rundir
-from qgen.runs.files import Row, rows, steps
+from qgen.runs.files import Row, read_json, rows, steps
 from qgen.settings.stage import STAGES
 
 EVALUATION = Path("evaluation") / "evaluation.json"
@@ -141,7 +140,7 @@ def _failures(home: Path) -> str:
 def _run(name: str, home: Path, stages: list[Path]) -> Run:
     run = Run(name, home, [_stage(path) for path in stages])
     for place in dict.fromkeys((home, *stages)):
-        evaluation = _json(place / EVALUATION)
+        evaluation = read_json(place / EVALUATION)
         rows_there = evaluation.get("rows")
         if (
             isinstance(evaluation.get("metrics"), list)
@@ -168,8 +167,8 @@ def _stage(home: Path) -> Stage:
         kind=str(kind),
         text=text,
         plain=plain,
-        environment=_json(home / rundir.ENVIRONMENT),
-        summary=_json(home / rundir.SUMMARY),
+        environment=read_json(home / rundir.ENVIRONMENT),
+        summary=read_json(home / rundir.SUMMARY),
         metrics=_steps(home / "metrics.jsonl"),
         validation=_steps(home / "validation.jsonl"),
         memory=[row for row in rows(home / "memory.jsonl") if isinstance(row, dict)],
@@ -179,15 +178,6 @@ def _stage(home: Path) -> Stage:
 
 def _steps(path: Path) -> list[Row]:
     return sorted(steps(path), key=lambda row: row["step"])
-
-
-def _json(path: Path) -> dict:
-    """A JSON file's object; empty where there is none, or where a kill left half of one."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def natural(name: str) -> list:
