@@ -1,6 +1,8 @@
 """What normalisation does to advantages, on TRL's own code, and that all ranks see the same."""
 
 import json
+import os
+import socket
 import subprocess
 import sys
 
@@ -78,23 +80,22 @@ def test_z_scoring_the_total_changes_nothing_and_z_scoring_each_term_does(tmp_pa
 
 
 RANK = """
-import json, os, sys
-from torch import distributed
+import json
 from qgen.settings import compose
 from qgen import data
 from qgen.mathematics.problem import render
 from qgen.rewards import Rewards
+from qgen.runtime import ranks
 
-rank, ranks, store = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-if ranks > 1:
-    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=ranks)
+ranks.start()
+rank, size = ranks.rank(), ranks.size()
 config = compose.composed(["reward.normalize=zscore", "reward.window=12"])
 corpus = data.load(config.data)
 rewards = Rewards(config.reward, corpus.train)
 shown = []
 for step in range(3):
     problems = corpus.heldout[4 * step : 4 * step + 3] * 2 + corpus.train[:2]
-    mine = problems[rank * 8 // ranks : (rank + 1) * 8 // ranks]
+    mine = problems[rank * 8 // size : (rank + 1) * 8 // size]
     columns = {"level": [p.level for p in mine], "topic": [p.topic for p in mine]}
     batch = [[{"role": "assistant", "content": render(p)}] for p in mine]
     values = [f(prompts=["ask"] * len(mine), completions=batch, **columns) for f in rewards.functions()]
@@ -104,16 +105,19 @@ print(json.dumps({"values": shown, "state": rewards.state_dict()}))
 
 
 @pytest.mark.slow
-def test_two_ranks_score_and_remember_as_one_process_does(tmp_path):
-    def run(ranks):
-        command = [sys.executable, "-c", RANK]
+def test_two_ranks_score_and_remember_as_one_process_does():
+    def run(size):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        job = os.environ | {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
         started = [
             subprocess.Popen(
-                [*command, str(i), str(ranks), str(tmp_path / f"store{ranks}")], stdout=subprocess.PIPE, text=True
+                [sys.executable, "-c", RANK], env=job | {"RANK": str(i), "LOCAL_RANK": str(i)},
+                stdout=subprocess.PIPE, text=True,
             )
-            for i in range(ranks)
-        ]
-        done = [json.loads(process.communicate(timeout=120)[0]) for process in started]
+            for i in range(size)
+        ]  # fmt: skip
+        done = [json.loads(process.communicate(timeout=300)[0]) for process in started]
         assert all(process.returncode == 0 for process in started)
         return done
 
