@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from qgen.engine.rollout import Completion
+from qgen.engine.completion import Completion
 from qgen.mathematics.equivalence import AnswerComparer, most_frequent
 from qgen.metrics.intervals import auroc, proportion
 from qgen.models.model import load_tokenizer

@@ -10,8 +10,6 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from qgen.cli import entry
-from qgen.reporting.compare import figures
-from qgen.reporting.tables import corpus_table, samples, show, stage_table
 from qgen.runs import repeat, rundir
 from qgen.runtime import ranks
 from qgen.runtime.quiet import quiet
@@ -19,7 +17,6 @@ from qgen.runtime.strict import require
 from qgen.settings.choices import Backend
 from qgen.settings.config import Config
 from qgen.stages import oom
-from qgen.sweeps.process import in_process
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +25,8 @@ def train(config: Config, out: Path, plain: dict) -> float | None:
     """Train the stage that a config names, or, where another launcher than qgen's has a sweep's job run, have a process
     of its own do it. Returns the job's `sweep.metric` then."""
     if HydraConfig.get().mode is RunMode.MULTIRUN:
+        from qgen.sweeps.process import in_process
+
         return in_process("train", config, out)
     try:
         _train(config, out, plain)
@@ -42,6 +41,8 @@ def _train(config: Config, out: Path, plain: dict) -> None:
         apart,
         scripts,  # imports scikit-learn: a mistyped key need not wait for it
     )
+    from qgen.reporting.compare import figures
+    from qgen.reporting.tables import corpus_table, samples, show, stage_table
 
     with ranks.quiet_but_first(), rundir.locked(out) if ranks.first() else nullcontext():
         claimed = rundir.claim(config, out)

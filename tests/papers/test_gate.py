@@ -7,7 +7,7 @@ import pytest
 from conftest import composed
 
 from qgen import data
-from qgen.engine.rollout import Completion
+from qgen.engine.completion import Completion
 from qgen.mathematics.problem import Problem, render
 from qgen.papers.author import Plan, write
 from qgen.papers.certificate import Batch

@@ -1,7 +1,7 @@
 import pytest
 from conftest import composed
 
-from qgen.engine.rollout import Completion
+from qgen.engine.completion import Completion
 from qgen.proofs import attempts
 from qgen.proofs.attempts import PROGRAM, WORDS, asked, read
 

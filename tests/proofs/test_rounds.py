@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from conftest import CUBES, DIGITS, SPHERES, composed
 
-from qgen.engine.rollout import Completion
+from qgen.engine.completion import Completion
 from qgen.mathematics.problem import Problem
 from qgen.proofs import calibration
 from qgen.proofs.attempts import PROGRAM, WORDS
@@ -95,7 +95,7 @@ def graded(levels=(1, 2, 3, 4, 5), each=4) -> list[Problem]:
 
 
 def test_calibration_finds_rates_by_kind_and_level_once_for_a_model(monkeypatch, tmp_path):
-    monkeypatch.setattr(calibration.packaged, "cache", lambda: tmp_path)
+    monkeypatch.setenv("QGEN_CACHE", str(tmp_path))
     said = {f"level {n}, of problem {i}?": ["1"] * (8 - n - (i > 1)) + ["2"] for n in range(1, 6) for i in range(4)}
     first = solver(said, graded(), calibrate=20)
     found = first.calibration
@@ -121,7 +121,7 @@ def test_a_solver_that_cannot_tell_levels_apart_says_so_and_difficulty_has_no_we
     from qgen.rewards import Rewards
     from qgen.settings.reward import RewardConfig, TermConfig
 
-    monkeypatch.setattr(calibration.packaged, "cache", lambda: tmp_path)
+    monkeypatch.setenv("QGEN_CACHE", str(tmp_path))
     train = data.load(composed().data).train
     said = {"": ["1", "2", "3", "4", "5", "6", "7", "8", "9"]}
     flat = solver({**said}, train, calibrate=3)

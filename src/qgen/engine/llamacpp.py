@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from qgen.engine.rollout import Completion
+from qgen.engine.completion import Completion
 from qgen.settings.sampling import SamplingConfig
 
 INSTALL = "pip install 'qgen[llamacpp]'"

@@ -7,7 +7,6 @@ transformers' `generate` runs a batch until its last row has ended, and one prob
 import math
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 from peft.tuners.lora.layer import Linear as LoraLinear
@@ -16,6 +15,7 @@ from transformers import BatchEncoding, DynamicCache, PreTrainedModel, PreTraine
 from transformers.generation import TopPLogitsWarper
 
 from qgen.engine.compiled import CompiledWriter, ended
+from qgen.engine.completion import Completion
 from qgen.engine.decoder import bytes_short, unsupported
 from qgen.runtime import memory, shards
 from qgen.runtime.finite import NotFiniteError
@@ -25,15 +25,6 @@ from qgen.settings.model import ModelConfig
 from qgen.settings.sampling import SamplingConfig
 
 STAY = 0.75  # share of a batch's rows that still write, at which those that have ended are taken out
-
-
-@dataclass(frozen=True)
-class Completion:
-    """What was written in answer to one prompt."""
-
-    text: str
-    tokens: int  # written, the end of the turn included
-    finished: bool  # ended by itself, rather than at max_new_tokens
 
 
 def generate(

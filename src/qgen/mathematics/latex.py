@@ -3,8 +3,6 @@
 import re
 from functools import lru_cache
 
-from latex2mathml.converter import convert_to_element
-
 MATH = re.compile(
     r"\\begin\{(?P<name>[a-z]{1,12}\*?)\}.*?\\end\{(?P=name)\}|\$\$.*?\$\$|\$[^$]*\$|\\\[.*?\\\]|\\\(.*?\\\)", re.S
 )
@@ -70,6 +68,8 @@ def _expression(span: str) -> str | None:
         return "empty mathematics"
     if inside.startswith("\\begin{tab"):
         return None
+    from latex2mathml.converter import convert_to_element  # its tables of symbols take long to import
+
     try:
         tree = convert_to_element(inside)
     except (Exception, RecursionError) as error:  # a library's own dozen kinds: all say that it is no LaTeX

@@ -22,6 +22,8 @@ from gguf import GGUFReader
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.integrations.ggml import GGUF_CONFIG_MAPPING
 
+from qgen.runtime import cache
+
 CONVERSION = 3  # its version: another makes the cache's directories anew
 SUFFIX = ".gguf"
 READABLE = sorted(set(GGUF_CONFIG_MAPPING) - {"general", "tokenizer"})  # architectures; these two are other sections
@@ -94,7 +96,8 @@ def directory(name: str) -> Path:
     if not file.is_file():
         raise RuntimeError(f"model.name={name}: there is no such file")
     stat = file.stat()
-    target = cache() / f"{file.stem}-{_sha256(file.resolve(), stat.st_size, stat.st_mtime_ns)[:12]}-{CONVERSION}"
+    digest = _sha256(file.resolve(), stat.st_size, stat.st_mtime_ns)
+    target = cache.directory() / f"{file.stem}-{digest[:12]}-{CONVERSION}"
     with _once(target) as wanted:
         if wanted:
             _convert(file, target, torch.bfloat16)
@@ -115,7 +118,7 @@ def file(name: str) -> Path:
     model = MODELS[name]
     if len(model.pieces) == 1 and not missing(model):
         return _file(model.pieces[0])
-    target = cache() / f"{model.folder}-{model.sha256[:12]}{SUFFIX}"
+    target = cache.directory() / f"{model.folder}-{model.sha256[:12]}{SUFFIX}"
     with _once(target) as wanted:
         if wanted:
             _refuse_missing(model)
@@ -144,14 +147,8 @@ def missing(model: Packaged) -> list[str]:
     return [piece.partition("/")[0].replace("_", "-") for piece in model.pieces if _file(piece) is None]
 
 
-def cache() -> Path:
-    """Where converted models lie: QGEN_CACHE, or qgen/ in the user's cache directory."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("QGEN_CACHE") or Path(home) / "qgen")
-
-
 def _packaged(model: Packaged) -> Path:
-    target = cache() / f"{model.folder}-{model.sha256[:12]}-{CONVERSION}"
+    target = cache.directory() / f"{model.folder}-{model.sha256[:12]}-{CONVERSION}"
     with _once(target) as wanted:
         if wanted:
             _refuse_missing(model)
@@ -189,7 +186,7 @@ def _joined(model: Packaged) -> Iterator[Path]:
     """A packaged model's one file, checked; where it comes in pieces, for as long as it is needed."""
     files = [_file(piece) for piece in model.pieces]
     digest, whole = hashlib.sha256(), files[0]
-    with tempfile.TemporaryDirectory(dir=cache(), prefix=".joined-") as folder:
+    with tempfile.TemporaryDirectory(dir=cache.directory(), prefix=".joined-") as folder:
         if len(files) > 1:
             _room(sum(file.stat().st_size for file in files), "the file that its pieces make")
             whole = Path(folder) / f"{model.folder}{SUFFIX}"
@@ -285,9 +282,9 @@ def _said(error: Exception) -> str:
 
 def _room(needed: int, what: str) -> None:
     """Raise RuntimeError where the cache's disk has too little room."""
-    free = shutil.disk_usage(cache()).free
+    free = shutil.disk_usage(cache.directory()).free
     if free < needed:
         raise RuntimeError(
-            f"{what} takes {needed / 2**30:.1f} GiB, and {cache()} has {free / 2**30:.1f} left: free some, or set "
-            f"QGEN_CACHE to a directory on another disk"
+            f"{what} takes {needed / 2**30:.1f} GiB, and {cache.directory()} has {free / 2**30:.1f} left: free some, "
+            f"or set QGEN_CACHE to a directory on another disk"
         )

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from qgen.engine.rollout import Completion
+from qgen.engine.completion import Completion
 from qgen.mathematics.problem import Fault, Problem
 from qgen.papers.certificate import Batch
 from qgen.papers.gate import Gate, GateVerdict

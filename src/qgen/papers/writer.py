@@ -10,7 +10,8 @@ import torch
 from qgen.data import Corpus
 from qgen.data.prompts import Message
 from qgen.engine import rollout
-from qgen.engine.rollout import Completion, generate
+from qgen.engine.completion import Completion
+from qgen.engine.rollout import generate
 from qgen.mathematics.problem import Problem, parse
 from qgen.models.model import fingerprint, load
 from qgen.papers.author import PassedProblem

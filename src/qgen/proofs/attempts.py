@@ -6,7 +6,7 @@ from fractions import Fraction
 from math import isfinite
 
 from qgen.data.prompts import Message, compute, solve
-from qgen.engine.rollout import Completion
+from qgen.engine.completion import Completion
 from qgen.mathematics.equivalence import final_answer
 from qgen.programs import Limits, NoWallError, Outcome, program_in, run
 from qgen.settings.prompt import PromptConfig

@@ -14,10 +14,9 @@ from scipy.stats import spearmanr
 from qgen.data.prompts import spread
 from qgen.mathematics.problem import Problem
 from qgen.metrics.intervals import Interval, proportion
-from qgen.models import packaged
 from qgen.proofs.attempts import KINDS
 from qgen.runs.files import read_json, write_json
-from qgen.runtime import ranks
+from qgen.runtime import cache, ranks
 from qgen.settings.prompt import PromptConfig
 from qgen.settings.reward import SolverConfig
 
@@ -147,7 +146,7 @@ def kept(
         "settings": [config.samples, config.programs, config.max_new_tokens, config.temperature],
     }
     digest = hashlib.sha256(json.dumps(told).encode(errors="surrogatepass")).hexdigest()
-    file = packaged.cache() / FOLDER / f"{digest[:24]}.json"
+    file = cache.directory() / FOLDER / f"{digest[:24]}.json"
     rows = ranks.gather([read_json(file).get("tried") if ranks.first() else None])[0]
     if rows is not None:
         return Calibration([Tried(**row) for row in rows])

@@ -9,8 +9,8 @@ import torch
 
 from qgen.data.prompts import Message
 from qgen.engine import llamacpp, rollout
+from qgen.engine.completion import Completion
 from qgen.engine.llamacpp import LlamaCpp
-from qgen.engine.rollout import Completion
 from qgen.mathematics.equivalence import final_answer
 from qgen.models import model as models
 from qgen.models import packaged

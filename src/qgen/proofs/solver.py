@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import Protocol
 
 from qgen.data.prompts import Message
-from qgen.engine.rollout import Completion
+from qgen.engine.completion import Completion
 from qgen.mathematics.equivalence import AnswerComparer
 from qgen.mathematics.problem import Problem
 from qgen.metrics.difficulty import ease as ideal

@@ -10,8 +10,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qgen.data.prompts import Message
 from qgen.engine.compiled import SMALLEST, CompiledWriter
+from qgen.engine.completion import Completion
 from qgen.engine.decoder import bytes_of_cache
-from qgen.engine.rollout import Completion, generate
+from qgen.engine.rollout import generate
 from qgen.metrics.loss import text_losses
 from qgen.runtime import ranks
 from qgen.runtime.memory import free

@@ -3,19 +3,19 @@
 import json
 from pathlib import Path
 
-import numpy as np
-
 # of each floating type of safetensors: an integer of its size, and the bits that are all set in NaN and infinity alone
 _EXPONENT = {
-    "F64": (np.uint64, 0x7FF0_0000_0000_0000),
-    "F32": (np.uint32, 0x7F80_0000),
-    "F16": (np.uint16, 0x7C00),
-    "BF16": (np.uint16, 0x7F80),
+    "F64": ("uint64", 0x7FF0_0000_0000_0000),
+    "F32": ("uint32", 0x7F80_0000),
+    "F16": ("uint16", 0x7C00),
+    "BF16": ("uint16", 0x7F80),
 }
 
 
 def fault(path: Path) -> str | None:
     """What is wrong with a safetensors file, in words that follow its name; None where nothing is."""
+    import numpy as np  # takes a tenth of a second, for which a mistyped key need not wait
+
     try:
         with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
@@ -29,7 +29,7 @@ def fault(path: Path) -> str | None:
         for name, about in tensors.items():
             kind, bits = _EXPONENT.get(about["dtype"], (None, 0))
             values = data[slice(*about["data_offsets"])]
-            if kind is not None and ((values.view(kind) & kind(bits)) == kind(bits)).any():
+            if kind is not None and ((values.view(kind) & np.dtype(kind).type(bits)) == bits).any():
                 return f"holds numbers that are not finite, first in {name}"
     except FileNotFoundError:
         return "is not there"

@@ -5,7 +5,6 @@ from string import Formatter
 
 from omegaconf import MISSING
 
-from qgen.mathematics.problem import PROGRAM
 from qgen.settings.choices import Kind, Language
 
 
@@ -28,6 +27,8 @@ class PromptConfig:
     topics: dict[str, str] = field(default_factory=dict)  # names of topics in this language
 
     def check(self) -> None:
+        from qgen.mathematics.problem import PROGRAM  # with all that reads problems, which --cfg job need not wait for
+
         if self.solution not in (False, True, PROGRAM):
             raise ValueError(f"prompt.solution={self.solution} must be false, true or {PROGRAM}")
         if self.solution == PROGRAM and not self.programmed:

@@ -6,7 +6,8 @@ import random
 from transformers import Trainer
 
 from qgen.data.prompts import request
-from qgen.engine.rollout import Completion, generate
+from qgen.engine.completion import Completion
+from qgen.engine.rollout import generate
 from qgen.runs.rundir import WINNERS, once
 from qgen.runtime import ranks
 from qgen.runtime.shards import whole
