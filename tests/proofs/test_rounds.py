@@ -7,7 +7,6 @@ from conftest import CUBES, DIGITS, SPHERES, composed
 
 from qgen.engine.completion import Completion
 from qgen.mathematics.problem import Problem
-from qgen.proofs import calibration
 from qgen.proofs.attempts import PROGRAM, WORDS
 from qgen.proofs.calibration import Calibration, Tried, chosen
 from qgen.proofs.solver import Solver

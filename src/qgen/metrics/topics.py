@@ -20,7 +20,8 @@ class TopicModel:
 
     Attributes:
         topics: those that are left, sorted; none where only one would be, as nothing is to be told apart.
-        accuracy: share of real problems whose topic is found in cross-validation, 0 to 1.
+        own: the probability that each of their problems has of its own topic in cross-validation, of shape (problems,).
+        accuracy: share of real problems whose topic is found there, 0 to 1.
     """
 
     def __init__(self, problems: list[Problem]):
@@ -39,8 +40,10 @@ class TopicModel:
             LogisticRegression(C=30.0, class_weight="balanced", max_iter=1000),
         )
         folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-        held_out = cross_val_predict(self._model, statements, labels, cv=folds)
-        self.accuracy = float(np.mean(held_out == np.array(labels)))
+        held_out = cross_val_predict(self._model, statements, labels, cv=folds, method="predict_proba")
+        true = np.array([self.topics.index(label) for label in labels])
+        self.own = held_out[np.arange(len(labels)), true]
+        self.accuracy = float(np.mean(held_out.argmax(axis=1) == true))
         self._model.fit(statements, labels)
 
     def probabilities(self, statements: list[str]) -> np.ndarray:

@@ -11,5 +11,6 @@ from qgen.programs.extract import program_in
 from qgen.programs.fence import RefusedError, check
 from qgen.programs.outcome import REASONS, Limits, Outcome
 from qgen.programs.pool import NoWallError, Pool, run
+from qgen.programs.shape import shape
 
-__all__ = ["REASONS", "Limits", "NoWallError", "Outcome", "Pool", "RefusedError", "check", "program_in", "run"]
+__all__ = ["REASONS", "Limits", "NoWallError", "Outcome", "Pool", "RefusedError", "check", "program_in", "run", "shape"]

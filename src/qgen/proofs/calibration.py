@@ -20,10 +20,11 @@ from qgen.runtime import cache, ranks
 from qgen.settings.prompt import PromptConfig
 from qgen.settings.reward import SolverConfig
 
-VERSION = 1  # of how attempts are made and read: another makes the cache's files anew
+VERSION = 2  # of how attempts are made and read: another makes the cache's files anew
 FOLDER = "solvers"  # in the cache
 CHANCE = 0.05  # of a trend as strong where levels say nothing, below which they are told apart
 LEVELS = range(1, 6)
+LEAST = 1 / 8  # of an ease, on either side of a level's middle
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Tried:
     agree: float  # share of right ones among those that an adaptive solver makes
     kinds: dict[str, dict[str, int]]  # of each kind: made, agree, unanswered (votes.py)
     cut: int  # attempts that their length ended
+    clear: bool = False  # the votes that an adaptive solver counts are clear for the right answer
 
 
 class Calibration:
@@ -90,18 +92,36 @@ class Calibration:
     def eases(self) -> dict[int, float]:
         """The share of right attempts at problems of each level from 1 to 5 that the corpus has, as an adaptive solver
         makes them: the means, pooled where a higher level's is not lower (isotonic regression)."""
-        groups = {level: [one.agree for one in self.tried if one.level == level] for level in LEVELS}
-        known = [level for level in LEVELS if groups[level]]
-        if not known:
-            return {}
-        means = np.array([np.mean(groups[level]) for level in known])
-        counts = np.array([len(groups[level]) for level in known], dtype=float)
-        fitted = isotonic_regression(means, weights=counts, increasing=False).x
-        return dict(zip(known, map(float, fitted), strict=True))
+        return _pooled({level: [one.agree for one in self.tried if one.level == level] for level in LEVELS})
 
     def ease(self, level: int) -> float:
         """The ease that a level asks for, 0 to 1; between levels that were tried, in a straight line."""
         return float(np.interp(level, list(self.eases), list(self.eases.values())))
+
+    @cached_property
+    def middles(self) -> dict[int, float]:
+        """The mean ease of the problems of each level from 1 to 5 whose votes are clear, pooled as `eases` are, and in
+        a straight line where a level has none. Empty where no problem's are."""
+        found = _pooled({level: [one.agree for one in self._clear if one.level == level] for level in LEVELS})
+        return {level: float(np.interp(level, list(found), list(found.values()))) for level in LEVELS if found}
+
+    @cached_property
+    def reach(self) -> float:
+        """How far from their level's middle three quarters of those problems lie, at most; one vote in eight at
+        least."""
+        off = [abs(one.agree - self.middles[one.level]) for one in self._clear if one.level in self.middles]
+        return max(LEAST, float(np.quantile(off, 0.75))) if off else LEAST
+
+    def band(self, level: int) -> tuple[float, float]:
+        """The eases, from and to, that clear problems of a level have. The easiest level's has no end where problems
+        are easier, nor has the hardest's where they are harder."""
+        middle = self.middles[min(max(level, LEVELS[0]), LEVELS[-1])]
+        low = -np.inf if level >= LEVELS[-1] else middle - self.reach
+        return low, np.inf if level <= LEVELS[0] else middle + self.reach
+
+    @property
+    def _clear(self) -> list[Tried]:
+        return [one for one in self.tried if one.clear and one.level is not None]
 
     @property
     def note(self) -> str:
@@ -116,6 +136,15 @@ class Calibration:
             f"{found.high:.0%}; {each}; {self.cut:.0%} cut off)"
         )
         return said if self.tells_levels else f"{said}, and cannot tell their levels apart"
+
+
+def _pooled(groups: dict[int, list[float]]) -> dict[int, float]:
+    """The mean of each group that holds something, in their order, pooled where a later one's is not lower."""
+    known = [level for level, values in groups.items() if values]
+    if not known:
+        return {}
+    means, counts = zip(*((np.mean(groups[level]), float(len(groups[level]))) for level in known), strict=True)
+    return dict(zip(known, map(float, isotonic_regression(means, weights=counts, increasing=False).x), strict=True))
 
 
 def chosen(corpus: list[Problem], count: int) -> list[Problem]:

@@ -157,17 +157,13 @@ class Solver:
         def tried() -> Calibration:
             attempts, spelled = self.attempts([(p.statement, p.answer) for p in problems], adaptive=False)
             return Calibration([
-                Tried(p.level, p.topic, self._share(p.answer, made, said), counted(p.answer, made, said).kinds,
-                      sum(a.why == "cut off" for a in made))
+                Tried(p.level, p.topic, votes.agree, counted(p.answer, made, said).kinds,
+                      sum(a.why == "cut off" for a in made), votes.solvable)
                 for p, made, said in zip(problems, attempts, spelled, strict=True)
+                for votes in [adaptive(p.answer, made, said)]
             ])  # fmt: skip
 
         return kept(getattr(self.engine, "identity", None), problems, self.prompt, self.config, tried)
-
-    def _share(self, key: str, made: list[Attempt], spelled: list[str | None]) -> float:
-        """The share that would have agreed had attempts stopped where the vote was settled."""
-        count = stopped(key, made, spelled)
-        return counted(key, made[:count], spelled[:count]).agree
 
 
 @functools.lru_cache(maxsize=1)  # rewards are made anew by the check, and by each command of a notebook
@@ -197,6 +193,12 @@ def stopped(key: str, made: Sequence[Attempt], spelled: Sequence[str | None]) ->
         if settled(counted(key, made[:count], spelled[:count]), len(made) - count):
             break
     return count
+
+
+def adaptive(key: str, made: Sequence[Attempt], spelled: Sequence[str | None]) -> Votes:
+    """Of all attempts at a problem, the votes of those that an adaptive solver would have made."""
+    count = stopped(key, made, spelled)
+    return counted(key, made[:count], spelled[:count])
 
 
 def kinds(config: SolverConfig) -> list[str]:

@@ -4,6 +4,7 @@ Nothing here imports TRL or trains; measures that no term is made of are in metr
 """
 
 import copy
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from qgen.mathematics.problem import Problem
 from qgen.proofs.solver import Solver, standing
 from qgen.rewards import (  # noqa: F401 (they register)
+    band,
     difficulty,
     diversity,
     format,
@@ -20,12 +22,13 @@ from qgen.rewards import (  # noqa: F401 (they register)
     rigor,
     solvable,
     teacher,
+    topic,
     variation,
 )
 from qgen.rewards.normalize import ZScore
-from qgen.rewards.registry import Completion, JudgeError, build, call, facts, find, own, parsed, term, text
+from qgen.rewards.registry import Completion, JudgeError, build, call, facts, find, needs, own, parsed, term, text
 from qgen.runtime import ranks
-from qgen.settings.choices import Language, Normalize
+from qgen.settings.choices import Combine, Language, Normalize
 from qgen.settings.reward import RewardConfig, SolverConfig
 from qgen.settings.teacher import TeacherConfig
 
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["JudgeError", "RewardScores", "Rewards", "check", "parsed", "term", "text"]
 
+PRODUCT = "product"  # the name of the one function that TRL is handed of terms that are multiplied
+FORM_ONLY = "this reward knows form only: no term of it asks anybody whether a problem is true and its answer right"
 STATEMENT = 640  # tokens of a statement, and of what asks for an attempt at it
 
 Sink = Callable[[list, list[Completion], "RewardScores", dict[str, Any]], None]
@@ -50,12 +55,20 @@ def check(config: RewardConfig) -> None:
         raise ValueError(f"reward.gate={config.gate} is not among reward.terms ({', '.join(config.terms)})")
 
 
+def knows_truth(config: RewardConfig) -> bool:
+    """Whether a term that counts asks somebody what to think of a problem: a solver or a teacher."""
+    return any(
+        enabled.weight and {"solver", "teacher"} & needs(find(name, enabled.params))
+        for name, enabled in config.terms.items()
+    )
+
+
 @dataclass(frozen=True)
 class RewardScores:
     """What a batch of completions is worth, one entry a completion."""
 
     terms: dict[str, list[float | None]]  # raw values of each term, 0 to 1, or None
-    total: list[float]  # their weighted sum
+    total: list[float]  # of all terms together (reward.combine)
     facts: list[dict[str, Any]]  # what terms found out on the way, such as a solver's votes
     seconds: float  # that scoring took
 
@@ -73,7 +86,7 @@ class Rewards:
     """The enabled terms behind their gate.
 
     Args:
-        config: terms with weights and parameters, the gate, the solver, the normalisation.
+        config: terms with weights and parameters, how they are combined, the gate, the solver, the normalisation.
         corpus: the training problems, which terms may compare with or be fitted to.
         base: the frozen base model, for the terms that ask it.
         judge: the settings of a teacher behind an API, for the term that asks it.
@@ -124,15 +137,21 @@ class Rewards:
                     told[i] |= fact
             if name in gate:
                 passed = [i for i in passed if terms[name][i]]
-        total = [
-            sum(self.weights[name] * values[i] for name, values in terms.items() if values[i] is not None)
-            for i in range(count)
-        ]
+        total = [self._total({name: values[i] for name, values in terms.items()}) for i in range(count)]
         return RewardScores(terms, total, told, time.perf_counter() - began)
+
+    def _total(self, values: dict[str, float | None]) -> float:
+        """One completion's reward: of terms v with weights w, the sum of w v or the product of v ** w. A term without
+        an opinion is left out of either."""
+        known = {name: value for name, value in values.items() if value is not None}
+        if self.config.combine is Combine.product:
+            return math.prod(value ** self.weights[name] for name, value in known.items())
+        return sum(self.weights[name] * value for name, value in known.items())
 
     def notes(self) -> list[str]:
         """What a person should know of the terms before reading their figures, a sentence a term."""
-        return [f"reward {name}: {f.note}" for name, f in self.terms.items() if getattr(f, "note", None)]
+        found = [f"reward {name}: {f.note}" for name, f in self.terms.items() if getattr(f, "note", None)]
+        return found if knows_truth(self.config) else [FORM_ONLY, *found]
 
     def trust(self) -> dict[str, float]:
         """The rank correlation with real levels of each term that is an estimate, to be shown beside its figures."""
@@ -147,12 +166,15 @@ class Rewards:
         return still
 
     def functions(self) -> list[Callable]:
-        """One TRL reward function a term, in the order of `trl_weights`."""
-        return [TermFunction(self, name) for name in self.terms]
+        """One TRL reward function a term of a sum, in the order of `trl_weights`; of a product, one for all."""
+        return [TermFunction(self, name) for name in self._handed()]
 
     def trl_weights(self) -> list[float]:
-        """The terms' weights in the order of the functions that TRL is handed."""
-        return list(self.weights.values())
+        """The weights of the functions that TRL is handed, in their order."""
+        return list(self._handed().values())
+
+    def _handed(self) -> dict[str, float]:
+        return {PRODUCT: 1.0} if self.config.combine is Combine.product else self.weights
 
     def aggregation(self) -> str:
         """TRL's multi_objective_aggregation for reward.normalize."""
@@ -181,7 +203,8 @@ class Rewards:
             self.sink(*everyone, scores, columns)
         mine = slice(ranks.rank() * count, (ranks.rank() + 1) * count)
         scale = self.zscore or (lambda _, values: values)
-        return {name: scale(name, values)[mine] for name, values in scores.terms.items()}
+        handed = {PRODUCT: scores.total} if self.config.combine is Combine.product else scores.terms
+        return {name: scale(name, values)[mine] for name, values in handed.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold for a resumed run to score as an uninterrupted one would."""

@@ -1,5 +1,6 @@
 """novelty: how far is a problem from every problem known, in words and in what remains when numbers are masked?"""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,8 @@ import numpy as np
 from qgen.mathematics.problem import Problem
 from qgen.metrics.similarity import SimilarityIndex, leave_one_out, mask
 from qgen.rewards.registry import Completion, parsed, term
+from qgen.runs.files import append, rows
+from qgen.runtime import ranks
 
 CONTAINED = 0.95  # share of a known problem's weight that makes a problem hold it whole
 
@@ -25,16 +28,31 @@ class Novelty:
         threshold: similarity above which a problem counts as a copy.
         penalty: factor for copies.
         memory: how many of the problems written last are remembered.
+        archive: a file of JSON lines that lasts over runs: the problems in it are known from the start, and those that
+            are trained on are added to it; None: each run begins with the corpus alone.
+
+    Raises ValueError where the archive holds something else.
     """
 
-    def __init__(self, corpus: list[Problem], threshold: float = 0.85, penalty: float = 0.3, memory: int = 5000):
+    def __init__(
+        self,
+        corpus: list[Problem],
+        threshold: float = 0.85,
+        penalty: float = 0.3,
+        memory: int = 5000,
+        archive: str | None = None,
+    ):
         self.threshold, self.penalty, self.limit = threshold, penalty, memory
+        self.archive = None if archive is None else Path(archive)
         statements = [p.statement for p in corpus]
         masked = [mask(s) for s in statements]
         self.indices = (SimilarityIndex(statements), SimilarityIndex(masked))
         real = 1.0 - np.maximum(leave_one_out(statements), leave_one_out(masked))
         self.median = max(float(np.median(real)), 1e-6)
         self.memory: list[str] = []
+        if self.archive is not None:
+            self.archive.parent.mkdir(parents=True, exist_ok=True)
+            self._remember(_archived(self.archive))
 
     def __call__(self, completions: list[Completion], **_) -> list[float]:
         problems = parsed(completions)
@@ -51,7 +69,12 @@ class Novelty:
 
     def observe(self, completions: list[Completion]) -> None:
         """Remember the problems among completions that were trained on."""
-        self._remember([p.statement for p in parsed(completions) if isinstance(p, Problem)])
+        statements = [p.statement for p in parsed(completions) if isinstance(p, Problem)]
+        if self.archive is not None and ranks.first():
+            known = set(self.memory)
+            new = [s for s in dict.fromkeys(statements) if s not in known]
+            append(self.archive, [{"statement": s} for s in new])
+        self._remember(statements)
 
     def _remember(self, statements: list[str]) -> None:
         known = [*self.memory, *statements]
@@ -64,4 +87,15 @@ class Novelty:
         return {"memory": self.memory}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.memory = []  # what an archive has learned since, a run that goes on did not know either
+        for index in self.indices:
+            index.keep_last(0)
         self._remember(state["memory"])
+
+
+def _archived(file: Path) -> list[str]:
+    found = [row.get("statement") if isinstance(row, dict) else None for row in rows(file)]
+    if not all(isinstance(statement, str) for statement in found):
+        line = next(n for n, statement in enumerate(found, 1) if not isinstance(statement, str))
+        raise ValueError(f"archive={file}: line {line} has no statement, so that this is no archive of problems")
+    return found

@@ -83,15 +83,23 @@ def build(name: str, params: dict[str, Any], **offered: Any) -> Term:
     factory = find(name, params)
     if not inspect.isclass(factory):
         return partial(factory, **params)
+    for need in needs(factory):
+        if offered.get(need) is None:
+            raise ValueError(f"reward term {name!r} needs a {need}: {_REMEDIES[need]}")
     parameters = inspect.signature(factory).parameters
-    for need, remedy in _REMEDIES.items():
-        if need in parameters and parameters[need].default is inspect.Parameter.empty and offered.get(need) is None:
-            raise ValueError(f"reward term {name!r} needs a {need}: {remedy}")
     taken = {n: offered[n] for n in _OFFERED if n in parameters and n in offered}
     try:
         return factory(**taken, **params)
     except (RuntimeError, ValueError) as error:  # which say what a term lacks
         raise RuntimeError(f"reward term {name!r}: {error}") from error
+
+
+def needs(factory: Callable) -> set[str]:
+    """What a term cannot do without, of base, solver and teacher."""
+    if not inspect.isclass(factory):
+        return set()
+    parameters = inspect.signature(factory).parameters
+    return {need for need in _REMEDIES if need in parameters and parameters[need].default is inspect.Parameter.empty}
 
 
 def own(name: str, done: str, function: Callable, *arguments: Any, **named: Any) -> Any:
@@ -159,6 +167,6 @@ _ASYNC = "async terms are not supported: make it a plain function that returns i
 _OFFERED = ("corpus", "base", "solver", "teacher", "language")
 _REMEDIES = {
     "base": "pass Rewards a Base",
-    "solver": "set reward.solver, as reward=verified does",
+    "solver": "set reward.solver, as reward=proved does",
     "teacher": "set teacher=api",
 }

@@ -59,6 +59,13 @@ class Normalize(Enum):
     group = "group"
 
 
+class Combine(Enum):
+    """How a completion's reward is made of its terms."""
+
+    sum = "sum"  # each times its weight
+    product = "product"  # each to the power of its weight: where one is 0, all is
+
+
 class Source(Enum):
     """Where problems come from: those embedded, a file of one's own, or the hub's OpenMathReasoning-mini."""
 

@@ -6,7 +6,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from qgen.settings.choices import Normalize
+from qgen.settings.choices import Combine, Normalize
 
 
 @dataclass
@@ -37,7 +37,8 @@ class RewardConfig:
 
     terms: dict[str, Any] = field(default_factory=dict)  # name -> TermConfig; Any, so that the command line can add one
     gate: str | None = "format"  # completions to which this term gives 0 get 0 from every other
-    normalize: Normalize = Normalize.none
+    combine: Combine = Combine.sum
+    normalize: Normalize = Normalize.none  # of the terms of a sum
     window: int = 1000  # values a term that zscore looks back on
     solver: SolverConfig | None = None  # who solves problems, for the terms that ask it
 
@@ -47,6 +48,14 @@ class RewardConfig:
     def check(self) -> None:
         if not self.terms:
             raise ValueError("reward.terms is empty: enable at least one term")
+        if self.combine is Combine.product:
+            if self.normalize is not Normalize.none:
+                raise ValueError(
+                    f"reward.normalize={self.normalize.value} puts the terms of a sum on one scale: it has no sense "
+                    "beside reward.combine=product, whose terms are shares; set reward.normalize=none"
+                )
+            if below := [name for name, enabled in self.terms.items() if enabled.weight < 0]:
+                raise ValueError(f"reward.terms.{below[0]}.weight is a power under reward.combine=product: at least 0")
 
 
 def _term(name: str, given: Any) -> TermConfig:

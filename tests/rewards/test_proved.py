@@ -1,0 +1,176 @@
+"""reward=proved: terms that are multiplied, and what each of them is worth."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import CUBES, DIGITS, SPHERES, composed
+
+from qgen import data
+from qgen.mathematics.problem import render
+from qgen.proofs.calibration import Calibration, Tried
+from qgen.proofs.solver import Solver
+from qgen.proofs.votes import Votes
+from qgen.rewards import FORM_ONLY, Rewards, knows_truth, registry, term, text
+from qgen.rewards.band import Band
+from qgen.rewards.diversity import Distinct
+from qgen.rewards.novelty import Novelty
+from qgen.rewards.topic import Topic
+from qgen.settings.choices import Combine
+from qgen.settings.reward import RewardConfig, SolverConfig, TermConfig
+
+CORPUS = data.load(composed().data)
+# share of right attempts of qwen_coder at problems of MATH whose votes are clear (one H200 141GB, 4 + 4 attempts)
+EASES = {1: 0.76, 2: 0.74, 3: 0.62, 4: 0.55, 5: 0.5}
+
+
+class Known(Solver):
+    """Votes that stand for a large model's; all that uses them is the real thing."""
+
+    def __init__(self, agree=(), eases=EASES, clear=True, spread=0.25):
+        self.config, self.agree = SolverConfig(), list(agree)
+        self.calibration = Calibration([
+            Tried(level, "", ease + off, {"words": counts}, 0, clear)
+            for level, ease in eases.items()
+            for counts in [{"made": 100, "agree": round(100 * ease), "unanswered": 0}]
+            for off in (-spread, -spread, -spread / 2, spread / 2, spread, spread)
+        ])  # fmt: skip
+
+    def votes(self, problems):
+        return [Votes(agree, 0.0, 0.0, "", 8) for agree in self.agree[: len(problems)]]
+
+
+@pytest.fixture
+def terms():
+    """Two terms that read their value off the completion: "0.5 0.2"."""
+
+    @term("first")
+    def first(completions, **_):
+        return [float(text(c).split()[0]) for c in completions]
+
+    @term("second")
+    def second(completions, **_):
+        return [None if text(c).split()[1] == "-" else float(text(c).split()[1]) for c in completions]
+
+    yield
+    del registry.TERMS["first"], registry.TERMS["second"]
+
+
+def test_terms_are_multiplied_to_the_power_of_their_weights(terms):
+    config = RewardConfig(
+        terms={"first": TermConfig(2.0), "second": TermConfig(0.5)}, gate=None, combine=Combine.product
+    )
+    rewards = Rewards(config, [])
+    written = ["0.5 0.25", "0 1", "1 0", "0.5 -", "1 1"]
+    assert rewards.score(["p"] * 5, written).total == pytest.approx([0.125, 0.0, 0.0, 0.25, 1.0])
+    assert rewards.trl_weights() == [1.0]
+    (function,) = rewards.functions()
+    assert function.__name__ == "product"
+    batch = [[{"role": "assistant", "content": c}] for c in written]
+    assert function(prompts=["p"] * 5, completions=batch) == pytest.approx([0.125, 0.0, 0.0, 0.25, 1.0])
+
+
+def test_a_term_of_weight_0_is_shown_and_changes_nothing(terms):
+    config = RewardConfig(
+        terms={"first": TermConfig(1.0), "second": TermConfig(0.0)}, gate=None, combine=Combine.product
+    )
+    scores = Rewards(config, []).score(["p"], ["0.5 0"])
+    assert scores.total == [0.5]
+    assert scores.terms["second"] == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("reward.normalize=zscore", "no sense beside reward.combine=product"),
+        ("reward.terms.novelty.weight=-1", r"reward\.terms\.novelty\.weight is a power .*: at least 0"),
+    ],
+)
+def test_what_has_no_sense_in_a_product_is_refused(override, told):
+    with pytest.raises(ValueError, match=told):
+        composed("reward=proved", override)
+
+
+def test_a_reward_that_asks_nobody_says_so():
+    seed, verified, proved = (composed(f"reward={name}").reward for name in ("seed", "verified", "proved"))
+    assert [knows_truth(config) for config in (seed, verified, proved)] == [False, True, True]
+    assert Rewards(seed, CORPUS.train).notes()[0] == FORM_ONLY
+
+
+def test_the_band_is_where_real_problems_of_the_level_lie():
+    written = [render(p) for p in CORPUS.heldout[:4]]
+    shares = (1.0, 0.75, 0.5, 0.25)
+
+    def worth(level):
+        return Band(Known(shares))(completions=written, level=[level] * 4)
+
+    assert worth(1) == pytest.approx([1.0, 1.0, 0.96, 0.0], abs=0.01)  # nothing is too easy for the easiest level
+    assert worth(5) == pytest.approx([0.0, 1.0, 1.0, 1.0], abs=0.01)  # nor too hard for the hardest
+    assert worth(3) == pytest.approx([0.48, 1.0, 1.0, 0.52], abs=0.01)
+    assert worth(4)[0] < 0.25
+    assert Band(Known(shares))(completions=["broken", *written[:3]], level=[3] * 4)[0] == 0.0
+
+
+def test_a_solver_that_cannot_be_believed_ends_the_run():
+    with pytest.raises(RuntimeError, match=r"reward\.solver\.model=NAME, or choose reward=seed"):
+        Band(Known(eases=dict.fromkeys(range(1, 6), 0.02)))
+    with pytest.raises(RuntimeError, match="too few to say anything"):
+        Band(Known(clear=False))
+
+
+def test_a_solver_that_cannot_tell_levels_apart_has_no_band():
+    flat = Band(Known(eases=dict.fromkeys(range(1, 6), 0.6)))
+    assert flat.weightless
+    assert "without weight" in flat.note
+
+
+def test_topics_are_found_as_surely_as_real_problems_show_them():
+    topic = Topic(CORPUS.train)
+    known = [p for p in CORPUS.heldout if p.topic in topic.number]
+    right = topic(completions=[render(p) for p in known], topic=[p.topic for p in known])
+    other = [next(t for t in topic.number if t != p.topic) for p in known]
+    wrong = topic(completions=[render(p) for p in known], topic=other)
+    assert np.mean(right) > 0.7
+    assert np.mean(wrong) < 0.4
+    assert topic(completions=["broken", render(CUBES)], topic=[known[0].topic, "Cooking"]) == [0.0, None]
+
+
+def test_eight_alike_are_worth_what_one_is():
+    distinct = Distinct(CORPUS.train)
+    others = [render(p) for p in CORPUS.heldout[:8]]
+    assert sum(distinct(completions=[others[0]] * 8)) == pytest.approx(1.0)
+    assert distinct(completions=others) == pytest.approx([1.0] * 8)
+    distinct.observe(others[:1] * 3)
+    assert distinct(completions=others[:2]) == [0.25, 1.0]
+
+
+def test_problems_whose_programs_do_the_same_are_one():
+    a = replace(SPHERES, program="n = 3\nprint(sum(k * k for k in range(n)))")
+    b = replace(DIGITS, program="top = 99  # other names\nprint(sum(i * i for i in range(top)))")
+    c = replace(CUBES, program="n = 3\nprint(max(k * k for k in range(n)))")
+    written = [render(p, solution="program") for p in (a, b, c)]
+    distinct = Distinct(CORPUS.train)
+    assert distinct(completions=written) == [0.5, 0.5, 1.0]
+    distinct.observe(written[:1])
+    again = Distinct(CORPUS.train)
+    again.load_state_dict(json.loads(json.dumps(distinct.state_dict())))
+    assert again(completions=written[1:]) == [0.5, 1.0]
+
+
+def test_an_archive_lasts_over_runs_and_a_resumed_run_knows_what_it_knew(tmp_path):
+    file = tmp_path / "kept" / "archive.jsonl"
+    first = Novelty(CORPUS.train, archive=str(file))
+    state = json.loads(json.dumps(first.state_dict()))
+    mine = render(CORPUS.heldout[0])
+    before = first(completions=[mine])[0]
+    first.observe([mine, "broken"])
+    first.observe([mine])
+    assert [json.loads(line)["statement"] for line in file.read_text().splitlines()] == [CORPUS.heldout[0].statement]
+    assert Novelty(CORPUS.train, archive=str(file))(completions=[mine])[0] < 0.1 < before
+    resumed = Novelty(CORPUS.train, archive=str(file))
+    resumed.load_state_dict(state)
+    assert resumed(completions=[mine])[0] == before
+    file.write_text('{"text": "no"}\n')
+    with pytest.raises(ValueError, match="line 1 has no statement"):
+        Novelty(CORPUS.train, archive=str(file))
