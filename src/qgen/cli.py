@@ -163,7 +163,7 @@ def _explain_config(error: BaseException, schema: type) -> str:
     if full or named:
         name = named[1] if named and named[1] in set(keys(schema)) else full[1] if full else named[1]
         if within := [key for key in keys(schema) if key.startswith(f"{name}.")]:
-            return f"{name}: has no files to choose from here; its keys: {', '.join(within)}"
+            return f"{name}: has no files to choose from here; its keys: {', '.join(dict.fromkeys(within))}"
         if name in set(keys(schema)):
             return f"{name}: not there in the groups that are chosen: +{name}=VALUE adds it, or choose a group with it"
         return f"{name}: there is no such key{nearest(name, keys(schema))}"

@@ -12,11 +12,12 @@ from qgen.mathematics.problem import render
 from qgen.proofs.calibration import Calibration, Tried
 from qgen.proofs.solver import Solver
 from qgen.proofs.votes import Votes
-from qgen.rewards import FORM_ONLY, Rewards, knows_truth, registry, term, text
+from qgen.rewards import Rewards, knows_truth, registry, term, text
 from qgen.rewards.band import Band
 from qgen.rewards.diversity import Distinct
 from qgen.rewards.novelty import Novelty
 from qgen.rewards.topic import Topic
+from qgen.runs.remarks import FORM_ONLY, remarks
 from qgen.settings.choices import Combine
 from qgen.settings.reward import RewardConfig, SolverConfig, TermConfig
 
@@ -95,7 +96,8 @@ def test_what_has_no_sense_in_a_product_is_refused(override, told):
 def test_a_reward_that_asks_nobody_says_so():
     seed, verified, proved = (composed(f"reward={name}").reward for name in ("seed", "verified", "proved"))
     assert [knows_truth(config) for config in (seed, verified, proved)] == [False, True, True]
-    assert Rewards(seed, CORPUS.train).notes()[0] == FORM_ONLY
+    assert Rewards(seed, CORPUS.train).notes()[0] == f"reward: {FORM_ONLY}"
+    assert remarks({"stage": "grpo", "steps": 3, "form_only": True}) == [f"grpo: {FORM_ONLY}"]
 
 
 def test_the_band_is_where_real_problems_of_the_level_lie():

@@ -27,6 +27,7 @@ from qgen.rewards import (  # noqa: F401 (they register)
 )
 from qgen.rewards.normalize import ZScore
 from qgen.rewards.registry import Completion, JudgeError, build, call, facts, find, needs, own, parsed, term, text
+from qgen.runs.remarks import FORM_ONLY
 from qgen.runtime import ranks
 from qgen.settings.choices import Combine, Language, Normalize
 from qgen.settings.reward import RewardConfig, SolverConfig
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["JudgeError", "RewardScores", "Rewards", "check", "parsed", "term", "text"]
 
 PRODUCT = "product"  # the name of the one function that TRL is handed of terms that are multiplied
-FORM_ONLY = "this reward knows form only: no term of it asks anybody whether a problem is true and its answer right"
 STATEMENT = 640  # tokens of a statement, and of what asks for an attempt at it
 
 Sink = Callable[[list, list[Completion], "RewardScores", dict[str, Any]], None]
@@ -151,7 +151,7 @@ class Rewards:
     def notes(self) -> list[str]:
         """What a person should know of the terms before reading their figures, a sentence a term."""
         found = [f"reward {name}: {f.note}" for name, f in self.terms.items() if getattr(f, "note", None)]
-        return found if knows_truth(self.config) else [FORM_ONLY, *found]
+        return found if knows_truth(self.config) else [f"reward: {FORM_ONLY}", *found]
 
     def trust(self) -> dict[str, float]:
         """The rank correlation with real levels of each term that is an estimate, to be shown beside its figures."""

@@ -1,5 +1,7 @@
 """What a person must know of a stage before reading its figures, in sentences out of its summary. Torch-free."""
 
+FORM_ONLY = "nobody was asked whether a problem is true or its answer right: the reward knows form only"
+
 
 def remarks(summary: dict) -> list[str]:
     """A sentence each, the gravest first; none of a stage that went as it should."""
@@ -12,6 +14,8 @@ def remarks(summary: dict) -> list[str]:
             f"nonfinite.jsonl"
         )
     found += [f"{stage}: {said}" for said in summary.get("told", [])]
+    if summary.get("form_only"):
+        found.append(f"{stage}: {FORM_ONLY}")
     if why := summary.get("stopped"):
         found.append(f"{stage} ended early: {why}")
     return found + list(filter(None, [_out_of_memory(summary)]))

@@ -13,7 +13,7 @@ from qgen.engine import rollout
 from qgen.mathematics.problem import Problem, parse
 from qgen.models import unsloth
 from qgen.models.model import fingerprint, load
-from qgen.rewards import Rewards
+from qgen.rewards import Rewards, knows_truth
 from qgen.rewards.base import Base
 from qgen.runs import rundir
 from qgen.runs.checkpoints import StateCallback, read_state, write_state
@@ -76,9 +76,7 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
     base_hash = fingerprint(config.model, model)
     rundir.same_base(checkpoint or adapter, base_hash)
     print(f"{config.stage.name}: from {adapter or 'the base model'}; attention: {running}")
-    writes_each_step = (
-        config.stage.name == "grpo"
-    )  # each step writes; other stages do now and then, and train in the memory
+    writes_each_step = config.stage.name == "grpo"  # other stages write now and then, and train in the memory
     at_once = max(config.sampling.batch_size, config.stage.rollouts if writes_each_step else 0)
     writer, chosen = rollout.choose(config.model, at_once, model, tokenizer, resident=writes_each_step)
     print(f"rollout: {chosen}")
@@ -154,6 +152,7 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
         summary = summarise(out, config.stage.name, validation.best.step, finite.counts)
         summary["stopped"] = validation.stopped
         summary["told"] = symptoms.told
+        summary["form_only"] = config.stage.name == "grpo" and not knows_truth(config.reward)
         summary["out_of_memory"] = rows(out / rundir.OOM)
         summary["seconds"] = round(before + time.monotonic() - began, 1)
         summary["peak_memory"] = monitor.peak
