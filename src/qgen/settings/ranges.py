@@ -21,6 +21,7 @@ RANGES = {  # smallest and largest value of a key
     "stage.max_grad_norm": (0, inf),
     "stage.num_generations": (1, inf),
     "stage.rollout_batch_size": (1, inf),
+    "stage.redraws": (0, inf),
     "stage.num_prompts": (1, inf),
     "stage.save_steps": (1, inf),
     "stage.save_total_limit": (2, inf),  # one is whole while the next is written

@@ -25,6 +25,7 @@ class StageConfig:
     max_grad_norm: float = 1.0
     num_generations: int = 8  # completions a prompt: the group in grpo, the n of best-of-n in distill
     rollout_batch_size: int | None = None  # grpo: completions written at once; None: those of a step
+    redraws: int = 0  # grpo: how often other requests are drawn for groups whose rewards are all alike
     num_prompts: int = 400  # distill: requests that the teacher answers
     task: Task = Task.problem  # grpo: what is asked for; with variations, reward=variation
     save_steps: int = 20  # optimizer steps between checkpoints
@@ -48,6 +49,16 @@ class StageConfig:
             raise ValueError(f"stage.name={self.name} is none of {', '.join(STAGES)}")
         if self.name != "grpo" and self.task is not Task.problem:
             raise ValueError(f"stage.task={self.task.value} is for stage=grpo; data.mix has variations for sft")
+        if (
+            self.redraws
+            and self.name == "grpo"
+            and self.per_device_train_batch_size * self.steps_per_generation % (self.num_generations)
+        ):
+            raise ValueError(
+                f"stage.redraws={self.redraws} needs whole groups on each device: stage.num_generations="
+                f"{self.num_generations} must divide stage.per_device_train_batch_size x steps_per_generation, "
+                f"{self.per_device_train_batch_size * self.steps_per_generation}"
+            )
         batch = self.per_device_train_batch_size * self.gradient_accumulation_steps
         if self.name == "grpo" and (self.num_generations < 2 or batch % self.num_generations):
             raise ValueError(

@@ -13,6 +13,7 @@ from qgen.runtime import ranks
 from qgen.settings.choices import Rollout
 from qgen.stages.context import Context
 from qgen.stages.guard import steps_per_rollout
+from qgen.stages.redraw import Redraw
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is what qgen's version pin is for
 
@@ -83,6 +84,8 @@ def build(context: Context) -> GRPOTrainer:
             f"what is written at once is trained on for {lasts} steps"
         )
 
+    mine: list[float] = []  # the rewards of what this rank has just scored
+
     def keep(prompts: list, written: list, scores: RewardScores, columns: dict) -> None:
         context.keep("train", columns["trainer_state"].global_step, columns, [text(c) for c in written], scores)
         for name, mean in scores.means().items():  # of the raw values, whatever the normalisation
@@ -90,6 +93,8 @@ def build(context: Context) -> GRPOTrainer:
         for name, value in rewards.trust().items():
             columns["log_metric"](f"trust/{name}", value)
         columns["log_metric"]("seconds/rewards", scores.seconds)
+        count = len(scores.total) // ranks.size()
+        mine[:] = scores.total[ranks.rank() * count :][:count]
 
     rewards.sink = keep
     trainer = GRPOTrainer(
@@ -102,6 +107,14 @@ def build(context: Context) -> GRPOTrainer:
     )
     if stage.rollout_batch_size:
         trainer._generate_single_turn = in_parts(trainer._generate_single_turn, stage.rollout_batch_size)
+    if stage.redraws:
+        redraw = Redraw(
+            trainer._generate_and_score_completions, list({str(r["prompt"]): r for r in rows}.values()),
+            stage.num_generations, stage.redraws, lambda: list(mine),
+            lambda name, value: trainer._metrics["train"][name].append(value),
+            context.tokenizer.pad_token_id, f"{config.seed}",
+        )  # fmt: skip
+        trainer._generate_and_score_completions = lambda inputs: redraw(inputs, trainer.state.global_step)
     return trainer
 
 
