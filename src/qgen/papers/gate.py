@@ -6,7 +6,7 @@ from typing import Any
 from qgen.data import Corpus, recompute
 from qgen.data.scripts import LEAST, scripts, shares
 from qgen.evaluation.protocol import REPEAT, levels
-from qgen.mathematics.computation import agrees
+from qgen.mathematics.equivalence import AnswerComparer
 from qgen.mathematics.problem import Fault, Problem, parse
 from qgen.metrics.copies import JACCARD, Copies
 from qgen.metrics.meaning import embedding
@@ -127,4 +127,5 @@ class Gate:
 
 def _judge(known: list[Problem]) -> Judge:
     embed, _ = embedding([p.statement for p in known], strict=True)
-    return Judge(known, embed, lambda pairs: recompute.bounded(agrees, pairs, "checking answers"))
+    agreement = AnswerComparer()
+    return Judge(known, embed, lambda pairs: recompute.agree(pairs, agreement))
