@@ -8,10 +8,11 @@ import tokenize
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain
+from typing import Any
 
 from qgen.mathematics.equivalence import AnswerComparer
 from qgen.mathematics.numerals import FIXED, FRACTIONAL, accounted, changes, numbers, parameters, with_numbers
-from qgen.mathematics.problem import Fault, Problem, fault
+from qgen.mathematics.problem import Fault, Problem, fault, parse
 from qgen.programs import Limits, Outcome, run
 
 LIMITS = Limits(seconds=5.0)
@@ -35,6 +36,19 @@ class Computed:
     outcome: Outcome
     stated: str
     same: bool | None
+
+    def plain(self) -> dict[str, Any]:
+        """What a line of samples.jsonl and a certificate say of it: the answer as it stands, or the fault; what was
+        printed, whether exact; what was stated, and whether that means the same."""
+        wrong = isinstance(self.problem, Fault)
+        return {
+            "answer": None if wrong else self.problem.answer,
+            "fault": [self.problem.kind, self.problem.detail] if wrong else None,
+            "printed": self.outcome.answer,
+            "exact": self.outcome.exact,
+            "stated": self.stated,
+            "same": self.same,
+        }
 
 
 def compute(problems: list[Problem], agreement: AnswerComparer, limits: Limits = LIMITS) -> list[Computed]:
@@ -66,6 +80,14 @@ def compute_where(problems: Sequence[Problem], agreement: AnswerComparer) -> lis
     """What `compute` finds of each problem that has a program; None for one without."""
     found = iter(compute([problem for problem in problems if problem.program is not None], agreement))
     return [next(found) if problem.program is not None else None for problem in problems]
+
+
+def recalled(text: str, ran: dict[str, Any] | None) -> Problem | Fault:
+    """What a text is that was read before, by what was found of its program then (Computed.plain): nothing is run."""
+    found = parse(text)
+    if isinstance(found, Fault) or not ran:
+        return found
+    return Fault(*ran["fault"]) if ran["fault"] else replace(found, answer=ran["answer"])
 
 
 def recomputed(pairs: Sequence[tuple[Problem, Problem]], agreement: AnswerComparer) -> list[Computed | None]:
