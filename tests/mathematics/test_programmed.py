@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 from conftest import DIGITS
 
+from qgen.data import recompute
 from qgen.mathematics.equivalence import AnswerComparer
-from qgen.mathematics.problem import Fault, Problem
-from qgen.mathematics.programmed import compute
+from qgen.mathematics.problem import Fault, Problem, fault
+from qgen.mathematics.programmed import compute, recomputed
 from qgen.programs import Limits
 
 MODULO = Problem("What is the remainder when $10^{2020}$ is divided by $13$?", "4", program="print(pow(10, 2020, 13))")
@@ -63,3 +64,69 @@ def test_an_answer_that_the_statement_gives_is_a_leak(agreement):
     text = "Compute the sum $1+2+\\ldots+20=210$."
     (found,) = compute([Problem(text, "5", program="print(sum(range(21)))")], agreement)
     assert found.problem.kind == "leak"
+
+
+MEATS = Problem(
+    "Alex has 10 kinds of meat and 7 kinds of cheese. How many sandwiches of one kind of meat and two kinds of cheese "
+    "can he make?",
+    "210",
+    program="from math import comb\nmeats = 10  # there are 10\ncheeses = 7\nprint(meats * comb(cheeses, 2))",
+)
+MORE = replace(MEATS, statement=MEATS.statement.replace("10", "12").replace("7", "9"), answer="1")
+
+
+def test_a_parameter_change_has_the_answer_of_its_numbers(agreement):
+    (found,) = recomputed([(MEATS, MORE)], agreement)
+    assert found.problem.answer == "432"  # 12 times 36
+    assert found.same is False
+    assert found.problem.program == "from math import comb\nmeats = 12  \ncheeses = 9\nprint(meats * comb(cheeses, 2))"
+    assert recomputed([(MEATS, replace(MORE, answer="432"))], agreement)[0].same is True
+
+
+def test_words_are_numbers_too(agreement):
+    streets = Problem("A city has eight straight streets. How many crossings are there at most?", "28",
+                      program="from math import comb\nn = 8\nprint(comb(n, 2))")  # fmt: skip
+    six = replace(streets, statement=streets.statement.replace("eight", "six"))
+    assert recomputed([(streets, six)], agreement)[0].problem.answer == "15"
+
+
+@pytest.mark.parametrize(
+    ("program", "statement", "why"),
+    [
+        ("print(10 * 21)", None, "21 is nowhere in the statement"),
+        ("print(210)", None, "a constant"),
+        ("print(10 * 7 * (7 - 1) / 2)", None, "7 stands there twice"),
+        ("print(10 * 7 * (7 - 1) // 2)", None, "it rounds"),
+        ("x7 = 7\nprint(10 * x7 * (x7 - 1) / 2)", None, "a name holds the number"),
+        ("print(10 * len('7 kinds') * 3)", None, "a text holds it"),
+        ("a = 10\nb = 7\nprint(2 * 105.0)", None, "a float"),
+        ("from sympy import Integer\nmeats, b = 10, 7\nprint(Integer(meats) * 1 + 200)", None, "200"),
+        ("meats, unused = 10, 7\nprint(sum([meats, meats, meats, meats, meats, meats, meats] * 1) * (2 + 1))", None,
+         "what becomes of 7 changes no answer"),
+        ("print(", None, "no program"),
+        (None, None, "no program"),
+        ("print(10 * 7)", None, "not its answer"),
+        (MEATS.program, MORE.statement.replace("cheese", "ham"), "more than numbers changed"),
+        (MEATS.program, MEATS.statement, "nothing changed"),
+        (MEATS.program, MEATS.statement.replace("two", "three"), "a constant changed"),
+        (MEATS.program, MEATS.statement.replace("7 kinds", "7 or 8 kinds"), "another number"),
+    ],
+)  # fmt: skip
+def test_what_could_stand_for_something_else_has_no_answer_for_free(agreement, program, statement, why):
+    old = replace(MEATS, program=program)
+    new = replace(old, statement=statement or MORE.statement)
+    assert recomputed([(old, new)], agreement) == [None], why
+
+
+def test_training_data_of_programs(agreement):
+    (changes,) = recompute.pairs([MEATS], seed=0)
+    assert changes
+    for old, new in changes:
+        meats, cheeses = (int(word) for word in new.statement.split() if word.isdigit())
+        assert old == MEATS
+        assert int(new.answer) == meats * cheeses * (cheeses - 1) // 2
+        assert (new.solution, fault(new)) == ("", None)
+        assert f"meats = {meats}" in new.program
+    assert recompute.agree([changes[0], (MEATS, MORE)], agreement) == [True, False]
+    rows = recompute.lines([MEATS], seed=0)
+    assert all(row["program"] != MEATS.program for _, row in rows)

@@ -57,7 +57,7 @@ def test_five_problems_with_proved_answers(served, tmp_path, capsys):
     said = capsys.readouterr()
     assert "qwen_coder by llama.cpp; proof=computed" in said.out
     words = " ".join(said.out.split())
-    assert "1 no problem: program" in words
+    assert "2 no problem: program" in words
     assert "1 answer refuted" in words
     assert "tries, 3 proved" in said.err
     made = rows(tmp_path / "out/problems.jsonl")

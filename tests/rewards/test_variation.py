@@ -1,15 +1,18 @@
 """The term that scores variations, alone and in GRPO."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from conftest import TINY, composed, qgen
 
 from qgen import data
-from qgen.mathematics.problem import render
+from qgen.data.prompts import variation
+from qgen.mathematics.problem import Problem, parse, render
 from qgen.rewards import Rewards
 from qgen.rewards.variation import Variation
 from qgen.runs.files import rows
+from qgen.settings.choices import Kind
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +39,22 @@ def test_a_variation_scores_and_what_is_none_does_not(corpus):
         "valid", "stale answer", "copy", "unrelated", "no problem", None,
     ]  # fmt: skip
     assert reward(written) == [None] * 6  # requests without variations among them
+
+
+def test_a_program_says_which_answer_other_numbers_have(corpus):
+    statement = "In how many ways can a team of 4 players be chosen of 9 players, if their order does not matter?"
+    old = Problem(statement, "126", program="from math import comb\nprint(comb(9, 4))")
+    changed = statement.replace("9", "11")
+    written = [f"Problem: {changed}\nAnswer: {answer}" for answer in ("330", "331")]
+    columns = {"kind": ["parameter"] * 2}
+    reward = Variation(corpus)
+    assert reward(written, original=[render(old, solution="program")] * 2, **columns) == [1.0, 0.0]
+    assert reward.facts[1] == {"variation": "wrong answer"}
+    assert reward(written, original=[render(old)] * 2, **columns) == [1.0, 1.0]  # nobody knows
+    asked = variation(
+        composed("prompt.solution=program").prompt, replace(old, topic="Combinatorics", level=2), Kind.parameter
+    )
+    assert parse(asked["original"]) == old
 
 
 def test_the_shipped_group_scores_both_tasks(corpus):

@@ -1,5 +1,6 @@
 """A teacher behind an API: the embedded model on a real server, with faults injected between."""
 
+import asyncio
 import json
 import socket
 from contextlib import contextmanager
@@ -166,6 +167,41 @@ def test_replies_that_stay_invalid_are_failures_and_no_scores(teacher):
         assert scored(settings, PROBLEMS[:1])[1].asked == 0  # for good
         verdict = lessons.teach(client, quick("."), [(ask_like(composed().prompt, SPHERES), PROBLEMS[0])])[0]
         assert (verdict.scores, verdict.lessons) == (None, [])
+
+
+class Scripted:
+    """A client whose teacher finds all problems good, or bad, and replies as told."""
+
+    def __init__(self, mark: int, *replies: questions.Written):
+        self.mark, self.replies = mark, iter(replies)
+
+    async def ask(self, question):
+        if question.reply is questions.Scores:
+            return questions.Scores(**dict.fromkeys(questions.Scores.model_fields, self.mark))
+        return next(self.replies)
+
+    def run(self, work, items, *_):
+        async def every():
+            return [await work(item) for item in items]
+
+        return asyncio.run(every())
+
+
+def test_a_program_has_the_answer_to_the_teacher_s_other_numbers():
+    statement = "In how many ways can 4 players be chosen of 9 players, if their order does not matter?"
+    old = replace(DIGITS, statement=statement, answer="126", program="from math import comb\nprint(comb(9, 4))")
+    config = quick(".", "prompt.solution=program", "teacher.variations=1")
+    draft = [(ask_like(config.prompt, old), old)]
+    for changed, answer in (
+        (statement.replace("9", "11"), "330"),
+        (statement.replace("9 players", "9 chess players"), "5"),
+    ):
+        (verdict,) = lessons.teach(Scripted(5, questions.Written(statement=changed, answer="5")), config, draft)
+        assert [lesson.task for lesson in verdict.lessons] == ["keep", "parameter"]
+        assert verdict.lessons[1].problem.answer == answer
+    better = questions.Written(statement="How many ways are there to choose 3 of 8 books?", answer="56")
+    (verdict,) = lessons.teach(Scripted(1, better, better), config, draft)
+    assert verdict.lessons[0].problem.program is None  # the student's program was of another problem
 
 
 def test_the_reward_term_pays_once_and_raises_when_its_judge_is_broken(teacher):

@@ -44,7 +44,8 @@ def request(prompt: PromptConfig, problem: Problem) -> dict[str, Any]:
 
 
 def variation(prompt: PromptConfig, problem: Problem, kind: Kind) -> dict[str, Any]:
-    """A row that asks for a variation: `request`'s columns, and what is varied how, the first as `render` writes it.
+    """A row that asks for a variation: `request`'s columns, and what is varied how, the first as `render` writes it,
+    with its program where programs are asked for.
 
     What is to be harder or easier is asked for one level up or down, as far as there is one.
     """
@@ -53,7 +54,7 @@ def variation(prompt: PromptConfig, problem: Problem, kind: Kind) -> dict[str, A
         "prompt": vary(prompt, replace(problem, level=level), kind),
         "topic": problem.topic,
         "level": level,
-        "original": render(problem, prompt.language.value),
+        "original": render(problem, prompt.language.value, solution=prompt.solution == PROGRAM and PROGRAM),
         "kind": kind.value,
     }
 

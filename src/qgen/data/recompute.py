@@ -1,4 +1,5 @@
-"""Parameter changes of problems as training data: other numbers, and the answers that SymPy finds for them.
+"""Parameter changes of problems: other numbers, and the answers that follow from them, as training data and to check
+others' by. A problem with a program has them of it, any other of its formula, where SymPy can read it.
 
 Computer algebra runs in processes of its own that are killed when they hang, as in mathematics/equivalence.py.
 """
@@ -6,8 +7,10 @@ Computer algebra runs in processes of its own that are killed when they hang, as
 import logging
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import TimeoutError
+from dataclasses import replace
+from fractions import Fraction
 from itertools import pairwise
 from multiprocessing import get_context, parent_process
 from threading import Thread
@@ -16,12 +19,18 @@ from typing import Any
 from pebble import ProcessPool
 from tqdm import tqdm
 
-from qgen.mathematics import computation
+from qgen.mathematics import computation, programmed
+from qgen.mathematics.answers import plain
+from qgen.mathematics.equivalence import AnswerComparer
+from qgen.mathematics.numerals import drawn, numbers, parameters, with_numbers
 from qgen.mathematics.problem import Problem, render
 from qgen.settings.choices import Kind
 
 EACH = 8  # variations made of one problem, at most
 SECONDS = 20.0  # for one problem
+DRAWS = 24  # of new numbers for a problem with a program
+COLUMNS = ("statement", "answer", "solution", "program", "topic", "level", "id")
+Pair = tuple[Problem, Problem]  # a problem, and a parameter change of it
 
 
 def lines(problems: list[Problem], seed: int) -> list[tuple[int, dict[str, Any]]]:
@@ -33,7 +42,10 @@ def lines(problems: list[Problem], seed: int) -> list[tuple[int, dict[str, Any]]
     rows = [
         {
             "original": render(original),
-            **{name: getattr(new, name) for name in ("statement", "answer", "solution", "topic", "level", "id")},
+            **{
+                name: getattr(new, name)
+                for name in ("statement", "answer", "solution", "program", "topic", "level", "id")
+            },
             "kind": Kind.parameter.value,
         }
         for of_one in found
@@ -46,11 +58,24 @@ def lines(problems: list[Problem], seed: int) -> list[tuple[int, dict[str, Any]]
     return list(enumerate(rows, start=1))
 
 
-def pairs(problems: list[Problem], seed: int) -> list[list[tuple[Problem, Problem]]]:
+def pairs(problems: list[Problem], seed: int) -> list[list[Pair]]:
     """For each problem its parameter changes: each with what it is one of. That is the problem, or, where the
     parameters are letters, the problem with other numbers for them. Empty where it has none."""
-    found = bounded(_pairs, [(p, f"{seed}/{p.id}/{p.statement}") for p in problems], "recomputing")
-    return [of_one or [] for of_one in found]
+    seeds = {i: f"{seed}/{p.id}/{p.statement}" for i, p in enumerate(problems)}
+    of_programs = _programmed([(problems[i], seeds[i]) for i in seeds if problems[i].program is not None])
+    others = [(problems[i], seeds[i]) for i in seeds if problems[i].program is None]
+    made, found = iter(of_programs), iter(bounded(_pairs, others, "recomputing"))
+    return [next(found if p.program is None else made) or [] for p in problems]
+
+
+def agree(changed: Sequence[Pair], agreement: AnswerComparer) -> list[bool | None]:
+    """Whether each parameter change has the answer that its numbers give by its problem's program or formula; None
+    where neither says."""
+    found = [computed and computed.same for computed in programmed.recomputed(changed, agreement)]
+    left = [i for i, (problem, _) in enumerate(changed) if problem.program is None]
+    for i, same in zip(left, bounded(computation.agrees, [changed[i] for i in left], "checking answers"), strict=True):
+        found[i] = same
+    return found
 
 
 def bounded(function: Callable, arguments: list[tuple], what: str, seconds: float = SECONDS) -> list[Any]:
@@ -71,6 +96,51 @@ def _result(task: Any) -> Any:
         return task.result()
     except TimeoutError:
         return None
+
+
+def _programmed(problems: list[tuple[Problem, str]]) -> list[list[Pair]]:
+    """The parameter changes of problems with programs, all of whose draws are run in one go."""
+    draws = []
+    for number, (problem, seed) in enumerate(problems):
+        rng, old = random.Random(seed), parameters(problem.statement)
+        beside = tuple(value for _, _, value in numbers(problem.statement) if value not in (0, *old))
+        new = {values: None for _ in range(DRAWS) if old and (values := drawn(old, rng, beside))}
+        draws += [(number, _renumbered(problem, old, values)) for values in new]
+    agreement = AnswerComparer()
+    found = programmed.recomputed([(problems[number][0], new) for number, new in draws], agreement)
+    agreement.close()
+    of: list[list[Pair]] = [[] for _ in problems]
+    for (number, _), computed in zip(draws, found, strict=True):
+        old, new = problems[number][0], computed and computed.problem
+        if isinstance(new, Problem) and len(of[number]) < EACH and _alike(new, old):
+            of[number].append((old, new))
+    return of
+
+
+def _renumbered(problem: Problem, old: tuple[int, ...], new: tuple[int, ...]) -> Problem:
+    """The problem with other parameters; its answer and program are still the old ones."""
+    return replace(
+        problem,
+        statement=with_numbers(problem.statement, dict(zip(old, new, strict=True))),
+        solution="",
+        source=f"{problem.source}, other numbers",
+        id=f"{problem.id}/" + ",".join(map(str, new)),
+    )
+
+
+def _alike(new: Problem, old: Problem) -> bool:
+    """Whether an answer is of another's kind, whole, a fraction or neither, of its sign, and hardly longer; and no part
+    of its statement, as what $\\sqrt{193}$ comes to is."""
+    told = _kind(new.answer) is None and new.answer in new.statement
+    return _kind(new.answer) == _kind(old.answer) and len(new.answer) <= 2 * len(old.answer) + 2 and not told
+
+
+def _kind(answer: str) -> tuple[bool, bool] | None:
+    try:
+        value = Fraction(plain(answer))
+    except (ValueError, ZeroDivisionError):
+        return None
+    return value.denominator == 1, value > 0
 
 
 def _pairs(problem: Problem, seed: str) -> list[tuple[Problem, Problem]]:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from qgen.evaluation.controls import CONTROLS, number_swap
-from qgen.mathematics.problem import Fault, Problem, parse, render
+from qgen.mathematics.problem import Fault, Problem, render
+from qgen.proofs import reading
 
 Request = dict[str, Any]  # topic, level
 
@@ -33,7 +34,7 @@ class OutputSet:
     @cached_property
     def parsed(self) -> list[Problem | Fault]:
         """Each output as a problem, or why it is none, shape (outputs,)."""
-        return [parse(text) for text in self.texts]
+        return reading.read(self.texts)
 
     @cached_property
     def good(self) -> np.ndarray:

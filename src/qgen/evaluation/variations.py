@@ -6,7 +6,7 @@ from qgen import data
 from qgen.data import Corpus, recompute
 from qgen.evaluation import varied
 from qgen.evaluation.varied import ALL, SUBSET
-from qgen.mathematics.computation import agrees
+from qgen.mathematics.equivalence import AnswerComparer
 from qgen.mathematics.problem import Problem
 from qgen.metrics.meaning import embedding
 from qgen.metrics.similarity import SimilarityIndex
@@ -39,7 +39,8 @@ def measured(
         strict: raise ImportError where the embedded MiniLM is absent, instead of taking TF-IDF.
     """
     embed, name = embedding([p.statement for p in corpus.train], strict)
-    judge = Judge(corpus.train, embed, lambda pairs: recompute.bounded(agrees, pairs, "checking answers"))
+    agreement = AnswerComparer()
+    judge = Judge(corpus.train, embed, lambda pairs: recompute.agree(pairs, agreement))
     kinds, unique = [Kind[row["kind"]] for row in asked], list({p.id: p for p in of}.values())
     rows = [varied.by_model(who, of * times, kinds * times, own) for who, own in texts.items()]
     if changes := [pair for of_one in recompute.pairs(unique, run.seed) for pair in of_one]:

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from qgen.evaluation.controls import number_swap
-from qgen.mathematics.problem import Fault, Problem, parse
+from qgen.mathematics.problem import Fault, Problem
 from qgen.metrics.diversity import vendi_share
 from qgen.metrics.intervals import Interval, around, proportion
 from qgen.metrics.variations import Judge
+from qgen.proofs import reading
 from qgen.settings.choices import Kind
 
 SUBSET = 5  # valid variations whose diversity is taken; twice as many are needed
@@ -36,7 +37,7 @@ class Varied:
 
 def by_model(name: str, originals: list[Problem], kinds: list[Kind], texts: list[str]) -> Varied:
     """What a model wrote, read: one text an original, in the same order."""
-    return Varied(name, "model", originals, kinds, [parse(text) for text in texts])
+    return Varied(name, "model", originals, kinds, reading.read(texts))
 
 
 def by_sympy(pairs: list[tuple[Problem, Problem]]) -> Varied:

@@ -12,32 +12,25 @@ import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from math import gcd
 
 from qgen.mathematics import symbols
 from qgen.mathematics.answers import bare
 from qgen.mathematics.latex import MATH
+from qgen.mathematics.numerals import (
+    FIXED,
+    FRACTIONAL,
+    NAMES,
+    accounted,
+    changes,
+    drawn,
+    numerals,
+    parameters,
+    with_numbers,
+)
 from qgen.mathematics.problem import Problem, fault
 
-CONSTANTS = (1, 2)  # numbers that stay as they are: n(n+1)/2, a square, two arrangements
 LARGEST = 10_000  # of a parameter: beyond it powers and factorials take too long
 TRIES = 60  # draws of new parameters for one variation
-_NAMES = {
-    2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten", 11: "eleven",
-    12: "twelve", 13: "thirteen", 14: "fourteen", 15: "fifteen", 16: "sixteen", 17: "seventeen", 18: "eighteen",
-    19: "nineteen", 20: "twenty",
-}  # fmt: skip
-_WORDS = {name: number for number, name in _NAMES.items()}
-_NUMBER = re.compile(rf"(?<![\d.\\])(?P<digits>\d+)(?!\.?\d)|\b(?P<word>{'|'.join(_WORDS)})\b", re.I)
-_FRACTIONAL = re.compile(r"\d\.\d|\d,\d{3}")  # decimals and thousands' commas: their digits are no numbers of their own
-# Numbers that mean something by themselves: angles, percentages, dates, money, ordinals, digits of other bases
-_FIXED = re.compile(
-    r"\\circ|degree|percent|\\?%|\\\$|\bcents?\b|\bdollars?\b|\b(?:19|20)\d\d\b|\d(?:st|nd|rd|th)\b|_\{?\d|a\.m\.|p\.m\.|"
-    r"o'clock|\b(?:once|twice|thrice|half|halves|thirds?|quarters?|fourths?|dozen|hundreds?|thousands?|million|pairs?|"
-    r"double|triple|multiple|divisor|divisible|factors?|fifths?|sixths?|sevenths?|eighths?|ninths?|tenths?|square|cube|cubes|di[ce]e?|week|month|year|"
-    r"triangle|pentagon|hexagon|octagon|\w*gon)\b|\\dots|\\ldots|\\cdots|\[asy\]",
-    re.I,
-)
 _DIRECT = re.compile(
     r"(?:compute|evaluate|calculate|simplify|find|determine|what is)(?: the (?:exact )?value of)?(?: the expression)?"
     r"(?: without using a calculator)?:?\s*(?P<expression>\$[^$a-zA-Z\\]*(?:\\[a-zA-Z]+[^$a-zA-Z\\]*)*\$)\s*[.?]?",
@@ -83,9 +76,9 @@ def find(problem: Problem) -> Computation | None:
     if (found := symbols.formula(problem)) is not None:
         return Computation(*found)
     text = problem.statement
-    if _FIXED.search(text) or _FRACTIONAL.search(text) or _FRACTIONAL.search(problem.answer):
+    if any(p.search(t) for p, t in ((FIXED, text), (FRACTIONAL, text), (FRACTIONAL, problem.answer))):
         return None
-    answer, values = value_of(_bare(problem.answer)), _parameters(text)
+    answer, values = value_of(_bare(problem.answer)), parameters(text)
     if answer is None or not values or max(values) > LARGEST:
         return None
     for expression, direct in _expressions(problem):
@@ -108,10 +101,10 @@ def vary(problem: Problem, computation: Computation, rng: random.Random) -> Prob
     by_letter = isinstance(computation.parameters[0], str)
     old = None if by_letter else value_of(_bare(problem.answer))
     room = symbols.ROOM if old is None else 2 * len(latex(old)) + 2
-    worded = not by_letter and not any(v in _numerals(problem.statement) for v in computation.parameters)
+    worded = not by_letter and not any(v in numerals(problem.statement) for v in computation.parameters)
     for _ in range(TRIES):
         new = _draw(computation, rng)
-        if new is None or (worded and max(new) > max(_NAMES)):
+        if new is None or (worded and max(new) > max(NAMES)):
             continue
         value = computation.value(new)
         if value is None or not _alike(value, old) or len(latex(value)) > room or _NESTED.search(latex(value)):
@@ -119,7 +112,7 @@ def vary(problem: Problem, computation: Computation, rng: random.Random) -> Prob
         changed = dict(zip(computation.parameters, new, strict=True))
         varied = replace(
             problem,
-            statement=(symbols.with_numbers if by_letter else _with)(problem.statement, changed),
+            statement=(symbols.with_numbers if by_letter else with_numbers)(problem.statement, changed),
             answer=f"${latex(value)}$" if "$" in problem.answer or not value.is_Integer else str(value),
             solution=f"${computation.written(new)}={latex(value)}$",
             source=f"{problem.source}, other numbers",
@@ -134,13 +127,11 @@ def vary(problem: Problem, computation: Computation, rng: random.Random) -> Prob
 def agrees(original: Problem, varied: Problem) -> bool | None:
     """Whether a parameter change has the answer that its numbers give by its original's computation; None where that
     has none, or more than its parameters changed. As for `find`, call it where it can be killed."""
-    computation, before, after = find(original), numbers(original.statement), numbers(varied.statement)
-    if computation is None or isinstance(computation.parameters[0], str) or len(before) != len(after):
+    computation, changed = find(original), changes(original.statement, varied.statement)
+    if computation is None or isinstance(computation.parameters[0], str) or changed is None:
         return None
-    changed: dict[int, int] = {}
-    for (_, _, old), (_, _, new) in zip(before, after, strict=True):
-        if changed.setdefault(old, new) != new or (new != old and old not in computation.parameters):
-            return None
+    if any(new != old and old not in computation.parameters for old, new in changed.items()):
+        return None
     value = computation.value(tuple(changed[parameter] for parameter in computation.parameters))
     answer = value_of(_bare(varied.answer))
     return value is not None and answer is not None and _equal(value, answer)
@@ -166,25 +157,6 @@ def value_of(text: str):
         return None
 
 
-def numbers(text: str) -> list[tuple[int, int, int]]:
-    """The numbers of a text: (start, end, value), digits and words from two to twenty."""
-    return [
-        (m.start(), m.end(), int(m["digits"]) if m["digits"] else _WORDS[m["word"].lower()])
-        for m in _NUMBER.finditer(text)
-    ]
-
-
-def _numerals(text: str) -> list[int]:
-    return [value for start, end, value in numbers(text) if text[start:end].isdigit() and value not in CONSTANTS]
-
-
-def _parameters(text: str) -> tuple[int, ...]:
-    """The numbers that may change: those in digits; where there are none, those in words, which are as often part of
-    what things are (three points determine a plane)."""
-    found = _numerals(text) or [value for _, _, value in numbers(text) if value not in CONSTANTS]
-    return tuple(dict.fromkeys(found)) if 0 not in found else ()
-
-
 def _expressions(problem: Problem) -> Iterator[tuple[str, bool]]:
     """What may be the formula: the statement's own expression where it asks for that alone (then True), else sides of
     the last two formulas of the solution, the last first, that are more than a sum, which too much is by chance."""
@@ -200,17 +172,8 @@ def _expressions(problem: Problem) -> Iterator[tuple[str, bool]]:
 
 
 def _accounts(expression: str, values: tuple[int, ...], statement: str) -> bool:
-    """Whether it is clear where an expression's numbers come from: all the statement's, and constants, none of which
-    could be made of the parameters (the 2 of 6!/(4!2!) is 6 - 4)."""
     inside = {int(n) for n in re.findall(r"\d+", expression)}
-    stated = {value for _, _, value in numbers(statement)}
-    if _FRACTIONAL.search(expression) or (inside ^ stated) - set(CONSTANTS):
-        return False
-    constants = inside - set(values)
-    differences = {a - b for a in values for b in values if a > b}
-    made = differences | {a - b for a in values for b in CONSTANTS}
-    sums = {a + b for a in values for b in values if a != b}
-    return not (made & constants or (differences | sums) & set(values))
+    return not FRACTIONAL.search(expression) and accounted(inside, values, statement)
 
 
 def _slots(expression: str, values: tuple[int, ...]) -> str:
@@ -235,16 +198,7 @@ def _draw(computation: Computation, rng: random.Random) -> tuple[int, ...] | Non
     old = computation.parameters
     if isinstance(old[0], str):
         return tuple(rng.sample(range(3, 13), len(old)))
-    moved = rng.sample(range(len(old)), rng.randint(1, len(old)))
-    new = tuple(
-        rng.randint(max(3, value // 2), max(value + 4, 3 * value // 2)) if i in moved else value
-        for i, value in enumerate(old)
-    )
-
-    def shape(numbers: tuple[int, ...]) -> list[tuple[bool, ...]]:
-        return [(a < b, a % b == 0, gcd(a, b) == 1) for a in numbers for b in (*numbers, 2)]
-
-    return new if new != old and (computation.direct or shape(new) == shape(old)) else None
+    return drawn(old, rng, beside=None if computation.direct else ())
 
 
 def _alike(new, old) -> bool:
@@ -264,27 +218,6 @@ def _equal(a, b) -> bool:
     if a.is_Rational and b.is_Rational:
         return False
     return abs(float(a) - float(b)) <= 1e-9 * max(1.0, abs(float(a)))
-
-
-def _with(statement: str, changed: dict[int, int]) -> str:
-    """The statement with its parameters replaced, each written the way it was; other numbers, and words beside
-    numerals, stay."""
-    words = not any(value in changed for value in _numerals(statement))
-    written, at = "", 0
-    for start, end, value in numbers(statement):
-        old, written = statement[start:end], written + statement[at:start]
-        new = changed[value] if value in changed and (words or old.isdigit()) else value
-        written += old if new == value else _as_written(new, old, written)
-        at = end
-    return written + statement[at:]
-
-
-def _as_written(value: int, old: str, before: str) -> str:
-    """A number the way the old one was written, in digits or as a word; in braces where an exponent has two digits."""
-    if old.isdigit():
-        return f"{{{value}}}" if before.endswith(("^", "_")) and value > 9 else str(value)
-    word = _NAMES.get(value, str(value))
-    return word.capitalize() if old[0].isupper() else word
 
 
 def _inside(span: str) -> str:

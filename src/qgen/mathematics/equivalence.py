@@ -11,6 +11,7 @@ from concurrent.futures import Future, TimeoutError
 from multiprocessing import get_context, parent_process
 from threading import Thread
 from typing import TYPE_CHECKING
+from weakref import finalize
 
 from qgen.mathematics.answers import declined, measured, nothing, parts, plain, unmarked
 
@@ -84,6 +85,7 @@ class AnswerComparer:
             self._pool = ProcessPool(
                 max_workers=min(8, os.cpu_count() or 1), context=get_context("spawn"), initializer=_ready
             )
+            self._end = finalize(self, _stop, self._pool)  # also where Python ends, before what stopping takes is gone
         groups = [list(dict.fromkeys(answer for answer in group if answer is not None)) for group in answers]
         tasks = [
             self._pool.schedule(_same, args=(key, group), timeout=self.time_out)
@@ -106,12 +108,13 @@ class AnswerComparer:
     def close(self) -> None:
         """End the processes; the next count starts others."""
         if self._pool is not None:
-            self._pool.stop()
-            self._pool.join()
+            self._end()
             self._pool = None
 
-    def __del__(self):
-        self.close()
+
+def _stop(pool: "ProcessPool") -> None:
+    pool.stop()
+    pool.join()
 
 
 def _ready() -> None:

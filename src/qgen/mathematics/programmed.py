@@ -1,16 +1,24 @@
 """A problem with a program: the answer is what the program prints. What its writer states beside it is compared and
-kept for the log, never believed.
+kept for the log, never believed. Where numbers of the statement change, so do the program's, and the answer with them.
 """
 
+import io
+import re
+import tokenize
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, chain
+from typing import Any
 
 from qgen.mathematics.equivalence import AnswerComparer
-from qgen.mathematics.problem import Fault, Problem, fault
+from qgen.mathematics.numerals import FIXED, FRACTIONAL, accounted, changes, numbers, parameters, with_numbers
+from qgen.mathematics.problem import Fault, Problem, fault, parse
 from qgen.programs import Limits, Outcome, run
 
 LIMITS = Limits(seconds=5.0)
 PLACES = 10  # of a float that is no integer, in an answer
+DIGITS = 9  # of an integer in a program that may change
+_ROUNDS = re.compile(r"//|\b(?:int|round|floor|ceil|trunc|divmod|isqrt)\b")  # 61 // 3 does not say that it left one
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,19 @@ class Computed:
     outcome: Outcome
     stated: str
     same: bool | None
+
+    def plain(self) -> dict[str, Any]:
+        """What a line of samples.jsonl and a certificate say of it: the answer as it stands, or the fault; what was
+        printed, whether exact; what was stated, and whether that means the same."""
+        wrong = isinstance(self.problem, Fault)
+        return {
+            "answer": None if wrong else self.problem.answer,
+            "fault": [self.problem.kind, self.problem.detail] if wrong else None,
+            "printed": self.outcome.answer,
+            "exact": self.outcome.exact,
+            "stated": self.stated,
+            "same": self.same,
+        }
 
 
 def compute(problems: list[Problem], agreement: AnswerComparer, limits: Limits = LIMITS) -> list[Computed]:
@@ -59,6 +80,94 @@ def compute_where(problems: Sequence[Problem], agreement: AnswerComparer) -> lis
     """What `compute` finds of each problem that has a program; None for one without."""
     found = iter(compute([problem for problem in problems if problem.program is not None], agreement))
     return [next(found) if problem.program is not None else None for problem in problems]
+
+
+def recalled(text: str, ran: dict[str, Any] | None) -> Problem | Fault:
+    """What a text is that was read before, by what was found of its program then (Computed.plain): nothing is run."""
+    found = parse(text)
+    if isinstance(found, Fault) or not ran:
+        return found
+    return Fault(*ran["fault"]) if ran["fault"] else replace(found, answer=ran["answer"])
+
+
+def recomputed(pairs: Sequence[tuple[Problem, Problem]], agreement: AnswerComparer) -> list[Computed | None]:
+    """What parameter changes come to: each second problem with the first's program, the second's numbers in it, and the
+    exact answer that this computes.
+
+    None where that would be no proof: the first has no program, or not its answer from it; more than numbers changed; a
+    number that changed cannot be found in the program in one place alone (`changed`), or alone changes no answer.
+
+    Raises NoWallError where this machine cannot hold programs.
+    """
+    wanted: dict[int, list[str]] = {}
+    for i, (old, new) in enumerate(pairs):
+        moved = {a: b for a, b in (changes(old.statement, new.statement) or {}).items() if a != b}
+        if moved and with_numbers(old.statement, moved) == new.statement:
+            programs = [changed(old, step) for step in (*({a: b} for a, b in moved.items()), moved)]
+            if None not in programs:
+                wanted[i] = [old.program, *programs]
+    sources = list(dict.fromkeys(chain(*wanted.values())))
+    outcomes = zip(sources, run(sources, LIMITS), strict=True)
+    answers = {source: outcome.answer if outcome.exact else None for source, outcome in outcomes}
+    keys = [pairs[i][0].answer for i in wanted]
+    same = agreement.same(keys, [[answers[source] for source in of] for of in wanted.values()])
+    sound = [
+        i
+        for i, key, (own, *others) in zip(wanted, keys, same, strict=True)
+        if own == key and None not in others and key not in others
+    ]
+    found: list[Computed | None] = [None] * len(pairs)
+    made = compute([replace(pairs[i][1], program=wanted[i][-1]) for i in sound], agreement)
+    for i, computed in zip(sound, made, strict=True):
+        found[i] = computed
+    return found
+
+
+def changed(problem: Problem, moved: dict[int, int]) -> str | None:
+    """The problem's program with other numbers, comments that tell of numbers left out. None where one of them may
+    stand for something else, or where the program rounds: its answer to other numbers may then be none.
+
+    A number of the statement is the program's where each has it once, and it is clear where all of the program's
+    numbers come from (numerals.accounted); 0 is nobody's. Texts and names may hold none of the numbers that change.
+
+    Args:
+        moved: the new value for the old one, of numbers that may change (numerals.parameters).
+    """
+    text, source = problem.statement, problem.program
+    values, stated = parameters(text), [value for _, _, value in numbers(text)]
+    if source is None or FIXED.search(text) or FRACTIONAL.search(text) or _ROUNDS.search(source):
+        return None
+    found = _numbers(source) if set(moved) <= set(values) else None
+    if found is None or not accounted({value for _, _, value in found if value}, values, text):
+        return None
+    held = [value for _, _, value in found] + [int(digits) for digits in re.findall(r"[a-zA-Z_](\d{1,9})\b", source)]
+    if any(held.count(value) != 1 or stated.count(value) != 1 for value in moved):
+        return None
+    pieces, at = [], 0
+    for start, end, value in found:
+        pieces += [source[at:start], "" if value is None else str(moved.get(value, value))]
+        at = end
+    return "".join([*pieces, source[at:]])
+
+
+def _numbers(source: str) -> list[tuple[int, int, int | None]] | None:
+    """The numbers of a program: (start, end, value), and its comments that tell of some, of value None. None where
+    there are others than integers, or where texts have some. It is tokenized, not parsed: Python's parser recurses, and
+    a model wrote this."""
+    begins = [0, *accumulate(len(line) + 1 for line in source.split("\n"))]
+    found: list[tuple[int, int, int | None]] = []
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            if not re.search(r"\d", token.string) or token.type == tokenize.NAME:
+                continue
+            whole = token.type == tokenize.NUMBER and token.string.isdecimal() and len(token.string) <= DIGITS
+            if not whole and token.type != tokenize.COMMENT:
+                return None
+            start, end = (begins[line - 1] + column for line, column in (token.start, token.end))
+            found.append((start, end, int(token.string) if whole else None))
+    except (tokenize.TokenError, SyntaxError):
+        return None
+    return found
 
 
 def _written(outcome: Outcome) -> str:

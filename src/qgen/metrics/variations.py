@@ -3,7 +3,7 @@
 It is where it is a problem, related to its original, no copy, and keeps to what its kind demands:
 
     parameter     reads the same with numbers masked (edit similarity of at least .9); other numbers and another answer,
-                  which is SymPy's where the original's can be recomputed (mathematics/computation.py)
+                  which is that of the original's program or formula with those numbers (data/recompute.py)
     context       the same numbers and answer, among other things (Jaccard similarity of at most .3)
     application   at least half of the numbers, and three things or more that the original does not speak of
     harder        a higher level, as a regressor fitted to real problems' levels estimates it (metrics/difficulty.py)
@@ -57,8 +57,8 @@ class Judge:
     Args:
         corpus: real problems, from which it learns what is usual, and in which copies are sought.
         embed: texts as unit vectors.
-        check: whether each of some pairs' second has the answer that its numbers give by the first's computation;
-            None leaves that out.
+        check: whether each of some pairs' second has the answer that its numbers give by the first's program or
+            formula; None leaves that out.
     """
 
     def __init__(self, corpus: list[Problem], embed: Embed, check: Checked | None = None):

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from qgen.engine.completion import Completion
-from qgen.mathematics.problem import Fault, Problem
+from qgen.mathematics.problem import Problem
 from qgen.papers.certificate import Batch
 from qgen.papers.gate import Gate, GateVerdict
 from qgen.papers.prover import Prover
 from qgen.papers.wishes import Request, requests
+from qgen.proofs import reading
 from qgen.proofs.proof import Proof
 from qgen.settings.sampling import SamplingConfig
 
@@ -91,7 +92,9 @@ def write(
         count = min(size, plan.bound - tally.tries)
         batch = Batch(seed, requests(missing, plan.level, known, count, seed), plan.sampling)
         found = []
-        for row, (request, written) in enumerate(zip(batch.requests, answer(batch), strict=True)):
+        completions = answer(batch)
+        reading.read([written.text for written in completions])  # all programs in one go: the gate reads one by one
+        for row, (request, written) in enumerate(zip(batch.requests, completions, strict=True)):
             tally.tries += 1
             left = Counter(missing)
             for m in [] if prover.solver else found:  # with a solver some of them may not be proved
@@ -116,30 +119,25 @@ def write(
 def _proved(
     found: list[PassedProblem], prover: Prover, plan: Plan, missing: Counter[str], tally: Tally
 ) -> Iterator[list[PassedProblem]]:
-    """What passed the gate, with its proof, as far as it has the one that is asked for: first all programs, which take
-    milliseconds; then the votes, on no more problems at once than are missing."""
-    sound = []
-    for m, computed in zip(found, prover.run([m.problem for m in found]), strict=True):
-        if computed and isinstance(computed.problem, Fault):
-            tally.refused[f"no problem: {computed.problem.kind}"] += 1
-            continue
-        sound.append((m, computed))
-    while sound:
+    """What passed the gate, with its proof, as far as it has the one that is asked for: no more problems are put to the
+    vote at once than are missing."""
+    while found:
         room, now, later = Counter(missing), [], []
-        for pair in sound:
-            place = plan.place(pair[0].request.topic, room)
-            (later if place is None else now).append(pair)
+        for m in found:
+            place = plan.place(m.request.topic, room)
+            (later if place is None else now).append(m)
             room -= Counter([place])
         if not now:
             tally.refused["more than asked for"] += len(later)
             return
         passed = []
-        for (m, _), (problem, proof) in zip(now, prover.prove([(m.problem, c) for m, c in now]), strict=True):
+        proofs = prover.prove([m.problem for m in now], reading.computed([m.completion for m in now]))
+        for m, proof in zip(now, proofs, strict=True):
             if not proof.proves(prover.wanted):
                 tally.refused[f"answer {proof.kind}"] += 1
                 continue
-            m.problem, m.proof = problem, proof
+            m.proof = proof
             passed.append(m)
             missing -= Counter([plan.place(m.request.topic, missing)])
         yield passed
-        sound = later
+        found = later

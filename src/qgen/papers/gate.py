@@ -6,14 +6,15 @@ from typing import Any
 from qgen.data import Corpus, recompute
 from qgen.data.scripts import LEAST, scripts, shares
 from qgen.evaluation.protocol import REPEAT, levels
-from qgen.mathematics.computation import agrees
-from qgen.mathematics.problem import Fault, Problem, parse
+from qgen.mathematics.equivalence import AnswerComparer
+from qgen.mathematics.problem import Fault, Problem
 from qgen.metrics.copies import JACCARD, Copies
 from qgen.metrics.meaning import embedding
 from qgen.metrics.similarity import SimilarityIndex, mask
 from qgen.metrics.topics import TopicModel
 from qgen.metrics.variations import Judge
 from qgen.papers import tex
+from qgen.proofs import reading
 from qgen.rewards.format import Format
 from qgen.settings.choices import Kind, Language
 
@@ -75,7 +76,7 @@ class Gate:
 
     def judge(self, text: str, finished: bool, topic: str) -> GateVerdict:
         """The verdict on one output; one that passes is remembered."""
-        problem = parse(text)
+        (problem,) = reading.read([text])
         if isinstance(problem, Fault) or not finished:
             kind = problem.kind if isinstance(problem, Fault) else "cut off"
             return GateVerdict(f"no problem: {kind}", {"problem": kind})
@@ -83,8 +84,7 @@ class Gate:
             return GateVerdict("in another language", {"problem": "not Chinese"}, problem)
         if strange := None if self.foreign else self.format.fault(problem):
             return GateVerdict("reads like no problem", {"problem": strange}, problem)
-        answer = "" if problem.program else problem.answer  # a program's takes its place
-        if strange := tex.unknown(problem.statement) or tex.unknown(answer):
+        if strange := tex.unknown(problem.statement) or tex.unknown(problem.answer):
             return GateVerdict("cannot be printed", {"problem": "ok", "print": strange}, problem)
         copy, masked = (float(copies.degree([problem.statement])[0]) for copies in (self.plain, self.masked))
         again = float(self._passed.nearest([self.view(problem.statement)])[0][0]) if len(self._passed) else 0.0
@@ -127,4 +127,5 @@ class Gate:
 
 def _judge(known: list[Problem]) -> Judge:
     embed, _ = embedding([p.statement for p in known], strict=True)
-    return Judge(known, embed, lambda pairs: recompute.bounded(agrees, pairs, "checking answers"))
+    agreement = AnswerComparer()
+    return Judge(known, embed, lambda pairs: recompute.agree(pairs, agreement))

@@ -1,18 +1,14 @@
-"""The proof of each answer that is handed out: programs are run, a solver votes, and what was found is kept."""
+"""The proof of each answer that is handed out: a solver votes beside the programs, and what was found is kept."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from qgen.mathematics import programmed
-from qgen.mathematics.equivalence import AnswerComparer
 from qgen.mathematics.problem import Problem
 from qgen.mathematics.programmed import Computed
 from qgen.proofs.proof import STATED, Proof, digest, prove
 from qgen.proofs.solver import Solver
 from qgen.runs.files import append, rows
-
-Candidate = tuple[Problem, Computed | None]
 
 
 class Prover:
@@ -33,22 +29,20 @@ class Prover:
         kept: Path | None = None,
     ):
         self.wanted, self.solver, self.origin, self.kept = wanted, solver, origin or {}, kept
-        self.agreement = solver.agreement if solver else AnswerComparer()
 
-    def run(self, problems: Sequence[Problem]) -> list[Computed | None]:
-        """What each problem's program gives; None for a problem without one."""
-        return programmed.compute_where(problems, self.agreement)
+    def prove(self, problems: Sequence[Problem], computed: Sequence[Computed | None]) -> list[Proof]:
+        """The proof of each problem's answer.
 
-    def prove(self, candidates: Sequence[Candidate]) -> list[tuple[Problem, Proof]]:
-        """Each problem with the answer that its program gives, and the proof of that answer."""
-        problems = [computed.problem if computed else problem for problem, computed in candidates]
+        Args:
+            computed: what running its program gave; None for a problem without one.
+        """
         if self.solver is None:
-            return list(zip(problems, prove(problems, [c for _, c in candidates], None, self.origin), strict=True))
+            return prove(problems, computed, None, self.origin)
         keys = [digest(p.statement, p.answer, p.program, self.origin) for p in problems]
         known = {row["key"]: Proof(row["proof"]["proof"], row["proof"]) for row in rows(self.kept)} if self.kept else {}
         new = [i for i, key in enumerate(keys) if key not in known]
-        fresh = prove([problems[i] for i in new], [candidates[i][1] for i in new], self.solver, self.origin)
+        fresh = prove([problems[i] for i in new], [computed[i] for i in new], self.solver, self.origin)
         known |= {keys[i]: proof for i, proof in zip(new, fresh, strict=True)}
         if self.kept and new:
             append(self.kept, [{"key": keys[i], "proof": known[keys[i]].certificate} for i in new])
-        return [(problem, known[key]) for problem, key in zip(problems, keys, strict=True)]
+        return [known[key] for key in keys]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qgen.mathematics.problem import Problem
+from qgen.proofs import reading
 from qgen.proofs.solver import Solver, standing
 from qgen.rewards import (  # noqa: F401 (they register)
     band,
@@ -69,7 +70,7 @@ class RewardScores:
 
     terms: dict[str, list[float | None]]  # raw values of each term, 0 to 1, or None
     total: list[float]  # of all terms together (reward.combine)
-    facts: list[dict[str, Any]]  # what terms found out on the way, such as a solver's votes
+    facts: list[dict[str, Any]]  # what was found out on the way: what programs gave, a solver's votes
     seconds: float  # that scoring took
 
     def means(self) -> dict[str, float | None]:
@@ -123,7 +124,7 @@ class Rewards:
         began, count = time.perf_counter(), len(completions)
         completions = [[{"role": "assistant", "content": c}] if isinstance(c, str) else c for c in completions]
         terms: dict[str, list[float | None]] = {name: [0.0] * count for name in self.terms}
-        told: list[dict[str, Any]] = [{} for _ in range(count)]
+        told = [{"program": ran.plain()} if ran else {} for ran in reading.computed([text(c) for c in completions])]
         passed = list(range(count))
         gate = [self.config.gate] if self.config.gate else []
         for name in [*gate, *(n for n in self.terms if n not in gate)]:

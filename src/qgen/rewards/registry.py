@@ -30,7 +30,8 @@ from numbers import Real
 from typing import Any
 
 from qgen.mathematics.equivalence import JudgeError
-from qgen.mathematics.problem import Fault, Problem, parse
+from qgen.mathematics.problem import Fault, Problem
+from qgen.proofs import reading
 
 Completion = str | list[dict[str, str]]
 Term = Callable[..., list[float | None]]
@@ -159,8 +160,8 @@ def text(completion: Completion) -> str:
 
 
 def parsed(completions: list[Completion]) -> list[Problem | Fault]:
-    """What each completion is: a problem, or why it is none."""
-    return [parse(text(completion)) for completion in completions]
+    """What each completion is: a problem, with its program's answer where it has one, or why it is none."""
+    return reading.read([text(completion) for completion in completions])
 
 
 _ASYNC = "async terms are not supported: make it a plain function that returns its values"

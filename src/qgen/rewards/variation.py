@@ -1,9 +1,12 @@
 """variation: is the completion a variation of the problem that it was asked to vary, and of the kind?"""
 
+from qgen.mathematics.equivalence import AnswerComparer
 from qgen.mathematics.problem import Problem, parse
+from qgen.mathematics.programmed import recomputed
 from qgen.metrics.similarity import SimilarityIndex, mask
 from qgen.metrics.variations import Judge
 from qgen.rewards.registry import Completion, parsed, term
+from qgen.runtime import ranks
 from qgen.settings.choices import Kind
 
 
@@ -12,7 +15,8 @@ class Variation:
     """1 where metrics/variations.py finds nothing wrong, else 0; None where no variation was asked for.
 
     Nearness in meaning is of TF-IDF here, numbers and letters masked: what is trained on is not what evaluation
-    measures by. Answers are compared with the original's, and not recomputed. `facts` says what was wrong.
+    measures by. An answer is compared with the original's, and, where that has a program, with what the program makes
+    of other numbers (mathematics/programmed.py). `facts` says what was wrong.
 
     Args:
         corpus: the training problems.
@@ -20,7 +24,12 @@ class Variation:
 
     def __init__(self, corpus: list[Problem]):
         index = SimilarityIndex((mask(p.statement) for p in corpus), start=False)
-        self.judge = Judge(corpus, lambda texts: index.vectors([mask(text) for text in texts]))
+        agreement = AnswerComparer()
+
+        def check(pairs: list[tuple[Problem, Problem]]) -> list[bool | None]:
+            return ranks.spread(lambda part: [c and c.same for c in recomputed(part, agreement)], pairs)
+
+        self.judge = Judge(corpus, lambda texts: index.vectors([mask(text) for text in texts]), check)
         self.facts: list[dict] = []
 
     def __call__(

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from qgen.mathematics.problem import Problem, parse
+from qgen.mathematics.problem import Problem
+from qgen.mathematics.programmed import recalled
 from qgen.runs.files import Row, write_whole
 from qgen.runs.remarks import remarks
 from qgen.runs.tracker import Tracker
@@ -150,7 +151,7 @@ class WandbTracker(Tracker):
         self.run.log({"samples": self.samples, AXIS: rows[0]["step"]})
 
     def _best(self) -> Any:
-        found = [(row, parse(row["completion"])) for row in self.shown]
+        found = [(row, recalled(row["completion"], row.get("program"))) for row in self.shown]
         found = sorted(((r, p) for r, p in found if isinstance(p, Problem)), key=lambda pair: -pair[0]["reward"])
         table = self._table(["step", "topic", "level", "reward", "problem", "answer"])
         for row, problem in found[:BEST]:

@@ -30,7 +30,7 @@ class DataConfig:
     split_seed: int = 0  # apart from `seed`, so that a sweep over seeds is measured on the same problems
     mix: MixConfig = field(default_factory=MixConfig)
     variations_path: str | None = None  # jsonl of {original, statement, answer, kind}; or recomputed: the training
-    # problems with other parameters, whose answers SymPy finds
+    # problems with other parameters, whose answers their programs or SymPy find
     chat_path: str | None = None  # jsonl of {messages} or {conversations}, or a hub dataset
 
     def check(self) -> None:

@@ -1,4 +1,5 @@
-"""Distillation: training on what a teacher writes. teacher=self is best-of-n: the model's own winners by reward;
+"""Distillation: training on what a teacher writes. teacher=self is best-of-n: the model's own winners by reward,
+each with the answer that its program computes;
 teacher=api (distill_api.py) makes lessons of them; teacher=local (on_policy.py) needs no text, but logits."""
 
 import random
@@ -8,6 +9,7 @@ from transformers import Trainer
 from qgen.data.prompts import request
 from qgen.engine.completion import Completion
 from qgen.engine.rollout import generate
+from qgen.proofs import reading
 from qgen.runs.rundir import WINNERS, once
 from qgen.runtime import ranks
 from qgen.runtime.shards import whole
@@ -57,7 +59,8 @@ def best_of_n(context: Context) -> list[dict]:
             group = [i for i in group if scores.terms[config.reward.gate][i] and written[i].finished]
         if group:
             best = max(group, key=lambda i: scores.total[i])
-            completion = [{"role": "assistant", "content": texts[best]}]
+            content = reading.computed_text(texts[best], config.prompt.language.value)
+            completion = [{"role": "assistant", "content": content}]
             won.append({**requests[best], "completion": completion, "reward": scores.total[best]})
     print(f"distill: {len(won)} of {stage.num_prompts} requests have a winner")
     if len(won) < stage.per_device_train_batch_size:

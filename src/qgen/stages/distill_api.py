@@ -6,7 +6,8 @@ from dataclasses import replace
 from statistics import mean
 
 from qgen.data.prompts import reply
-from qgen.mathematics.problem import Problem, misread, parse
+from qgen.mathematics.problem import Problem, misread
+from qgen.proofs import reading
 from qgen.runs.files import Row, write_rows
 from qgen.runs.rundir import DRAFTS, VERDICTS, once
 from qgen.runtime import ranks
@@ -30,9 +31,11 @@ def lessons(context: Context, write: Callable[[Context], list[Row]]) -> list[Row
     """
     client = Client(context.config.teacher)  # before the student begins to write: the environment may lack something
     written = once(context.out / DRAFTS, lambda: write(context))
-    drafts = [(row, parse(row["completion"][0]["content"])) for row in written]
+    drafts = reading.read([row["completion"][0]["content"] for row in written])
     problems = [
-        (r["prompt"], replace(p, topic=r["topic"], level=r["level"])) for r, p in drafts if isinstance(p, Problem)
+        (row["prompt"], replace(draft, topic=row["topic"], level=row["level"]))
+        for row, draft in zip(written, drafts, strict=True)
+        if isinstance(draft, Problem)
     ]
     verdicts = teach(client, context.config, problems)
     found = [_verdict(problem, verdict) for (_, problem), verdict in zip(problems, verdicts, strict=True)]

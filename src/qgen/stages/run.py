@@ -10,7 +10,8 @@ from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer, Trai
 
 from qgen import data
 from qgen.engine import rollout
-from qgen.mathematics.problem import Problem, parse
+from qgen.mathematics.problem import Problem
+from qgen.mathematics.programmed import recalled
 from qgen.models import unsloth
 from qgen.models.model import fingerprint, load
 from qgen.rewards import Rewards, knows_truth
@@ -219,7 +220,6 @@ def summarise(out: Path, stage: str, kept: int | None, counts: dict[str, int]) -
     history = steps(out / "validation.jsonl")
     after = next((row for row in history if row["step"] == kept), history[-1])
     shown = [r for r in rows(out / "samples.jsonl") if (r["mode"], r["step"]) == ("validation", after["step"])]
-    texts = [row["completion"] for row in shown]
     return {
         "stage": stage,
         "steps": history[-1]["step"],
@@ -229,5 +229,9 @@ def summarise(out: Path, stage: str, kept: int | None, counts: dict[str, int]) -
         "loss": [sum(losses[:tenth]) / tenth, sum(losses[-tenth:]) / tenth] if losses else None,
         **{key: [history[0][key], after[key]] for key in ("reward", "format_yield", "heldout_loss")},
         "validation_seconds": round(sum(row["seconds"] for row in history), 1),
-        "samples": sorted(texts, key=lambda t: not isinstance(parse(t), Problem))[:3],
+        "samples": [row["completion"] for row in sorted(shown, key=_no_problem)[:3]],
     }
+
+
+def _no_problem(row: dict) -> bool:
+    return not isinstance(recalled(row["completion"], row.get("program")), Problem)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field, replace
 
 from qgen.data.prompts import Message, improve, variation
+from qgen.mathematics import programmed
+from qgen.mathematics.equivalence import AnswerComparer
 from qgen.mathematics.problem import Problem, fault
 from qgen.settings.choices import Kind
 from qgen.settings.config import Config
@@ -20,11 +22,13 @@ class Lesson:
             problem), improve, or a kind of variation.
         prompt: messages to the student.
         problem: what it should have replied.
+        original: what a variation is one of.
     """
 
     task: str
     prompt: list[Message]
     problem: Problem
+    original: Problem | None = None
 
 
 @dataclass
@@ -41,7 +45,8 @@ def teach(client: Client, config: Config, drafts: list[tuple[list[Message], Prob
 
     A problem that scores teacher.keep or more on average is taught as it is; any other is improved, and what the
     teacher writes in its place is taught as a reply to the same request and as an improvement. Variations are of the
-    better one, their kinds in turn. Where the teacher gives no valid reply, there is no lesson.
+    better one, their kinds in turn. Where the teacher gives no valid reply, there is no lesson. Where only numbers of a
+    problem with a program change, the program has the answer, whatever the teacher says (programmed.recomputed).
 
     Args:
         drafts: requests and the problems that answer them, with topic and level.
@@ -72,7 +77,7 @@ def teach(client: Client, config: Config, drafts: list[tuple[list[Message], Prob
             if varied := await client.ask(questions.vary(best, kind, language, solution)):
                 asked = variation(prompt, best, kind)
                 made = replace(_problem(varied, best), level=asked["level"])
-                verdict.lessons.append(Lesson(kind.value, asked["prompt"], made))
+                verdict.lessons.append(Lesson(kind.value, asked["prompt"], made, best))
 
     async def one(draft: tuple[int, tuple[list[Message], Problem]]) -> TeacherVerdict:
         verdict = TeacherVerdict()
@@ -82,10 +87,25 @@ def teach(client: Client, config: Config, drafts: list[tuple[list[Message], Prob
             verdict.whole = False
         return verdict
 
-    return client.run(one, list(enumerate(drafts)), "teacher")
+    verdicts = client.run(one, list(enumerate(drafts)), "teacher")
+    _recompute(verdicts)
+    return verdicts
+
+
+def _recompute(verdicts: list[TeacherVerdict]) -> None:
+    """Put the answers in that parameter changes of problems with programs have by these."""
+    places = [(v, i) for v in verdicts for i, lesson in enumerate(v.lessons) if lesson.task == Kind.parameter.value]
+    pairs = [(v.lessons[i].original, v.lessons[i].problem) for v, i in places]
+    agreement = AnswerComparer()
+    for (verdict, i), computed in zip(places, programmed.recomputed(pairs, agreement), strict=True):
+        if computed and isinstance(computed.problem, Problem):
+            verdict.lessons[i] = replace(verdict.lessons[i], problem=computed.problem)
+    agreement.close()
 
 
 def _problem(written: Written, original: Problem) -> Problem:
-    """What the teacher wrote as a problem of the original's topic and level."""
-    solution = getattr(written, "solution", "")
-    return replace(original, statement=written.statement.strip(), answer=written.answer.strip(), solution=solution)
+    """What the teacher wrote as a problem of the original's topic and level; the original's program is another's."""
+    statement, answer = written.statement.strip(), written.answer.strip()
+    return replace(
+        original, statement=statement, answer=answer, solution=getattr(written, "solution", ""), program=None
+    )

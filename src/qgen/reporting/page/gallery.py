@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 
 from qgen.data import Corpus
-from qgen.mathematics.problem import Fault, Problem, parse
+from qgen.mathematics.problem import Fault, Problem
+from qgen.mathematics.programmed import recalled
 from qgen.metrics.similarity import SimilarityIndex
 from qgen.reporting.page.mathematics import render
 from qgen.reporting.page.runs import Corpora, Stage
@@ -142,7 +143,7 @@ def _chosen(stage: Stage, mode: str, rows: list[Row], count: int) -> list[Row]:
 
 def _card(stage: Stage, mode: str, row: Row) -> Card:
     text = str(row["completion"])
-    found = parse(text)
+    found = recalled(text, row.get("program"))
     raw = text if len(text) <= RAW else f"{text[:RAW]} … ({len(text):,} characters)"
     problem, fault = (found, None) if isinstance(found, Problem) else (None, found)
     return Card(stage, mode, row, raw, problem, fault)

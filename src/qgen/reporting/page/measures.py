@@ -11,7 +11,8 @@ from statistics import fmean, stdev
 import numpy as np
 from scipy.stats import t
 
-from qgen.mathematics.problem import Problem, parse
+from qgen.mathematics.problem import Problem
+from qgen.mathematics.programmed import recalled
 from qgen.metrics.similarity import SimilarityIndex, mask
 from qgen.reporting.page.evaluation import write
 from qgen.reporting.page.runs import Stage
@@ -220,7 +221,7 @@ def _statements(stage: Stage) -> list[str]:
     """The problems that the stage wrote at its kept validation, of those that parse."""
     step = stage.pair[1].get("step")
     rows = [row for row in stage.samples if row.get("mode") == "validation" and row.get("step") == step]
-    parsed = [parse(row["completion"]) for row in rows if isinstance(row["completion"], str)]
+    parsed = [recalled(row["completion"], row.get("program")) for row in rows if isinstance(row["completion"], str)]
     return [problem.statement for problem in parsed if isinstance(problem, Problem)]
 
 
