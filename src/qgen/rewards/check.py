@@ -1,6 +1,6 @@
 """Do the rewards tell real problems from spoiled ones? python -m qgen.rewards.check [reward=NAME] [key=value ...]
 
-Every real problem is scored by rewards that have not seen it. So is the text that each control (evaluation/controls.py)
+Every real problem is scored by rewards that have not seen it. So is the text that each control (adversary/controls.py)
 makes of it. The area under the ROC curve says how often a real problem scores higher than a spoiled one. The figures
 are also written to check/separations.json in the run's directory.
 """
@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from qgen.adversary.controls import CONTROLS
 from qgen.cli import entry
-from qgen.evaluation.controls import CONTROLS
 from qgen.mathematics.problem import Problem, fault, render
 from qgen.metrics.intervals import auroc
 from qgen.reporting.tables import separation_table, show
