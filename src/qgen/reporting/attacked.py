@@ -63,6 +63,7 @@ def best_texts(name: str, rows: list[Row], median: Callable[[int], float]) -> Te
         parts += [
             f"\n{row['reward']:.3f}, again {row['again']:.3f}; real {median(row['level']):.3f} at level {row['level']}",
             f" ({row['topic']})\n" if row["topic"] else "\n",
+            (f"{_terms(row)}\n", "dim"),
             (f"{clean(row['completion'])}\n", ""),
             (f"junk: {clean(row['why'])}\n", "dim"),
         ]
@@ -74,12 +75,18 @@ def winning_texts(winners: Row, median: Callable[[int], float]) -> Text:
     first, last = winners["steps"][0], winners["steps"][-1]
     parts = [
         (f"\nwhat GRPO found: the completions of steps {first} to {last} that earned most\n", "bold"),
-        f"{winners['completions']} completions, {winners['different']} of them different, in {winners['home']}\n",
+        f"{winners['completions']} completions, {winners['different']} of them different; ",
+        f"{winners['above_median']:.0%} earned the median of real problems of their level ({winners['home']})\n",
     ]  # fmt: skip
     for row in winners["best"]:
         usual = f"real {median(row['level']):.3f} at level {row['level']}"
-        parts += [f"\n{row['reward']:.3f}; {usual} ({row['topic']})\n", f"{clean(row['completion'])}\n"]
+        parts += [f"\n{row['reward']:.3f}; {usual} ({row['topic']})\n", (f"{_terms(row)}\n", "dim")]
+        parts.append(f"{clean(row['completion'])}\n")
     return Text.assemble(*parts)
+
+
+def _terms(row: Row) -> str:
+    return ", ".join(f"{name} {_reward(value)}" for name, value in row["terms"].items())
 
 
 def _reward(value: float | None) -> str:

@@ -52,9 +52,13 @@ def run(config: Attacked, out: Path, plain: dict) -> None:
     for known, unseen in pairs:
         pay = Payer(make(known), config.prompt, batch)
         real += pay(sorted(unseen, key=lambda p: (p.topic, p.level)))
+        if pay.rewards.solver:
+            pay.rewards.solver.agreement.close()  # which begins anew when it is asked
     standard = Standard(real)
     material = Material(*pairs[-1], *requests(pairs[-1][1], config.attack.n, config.stage.num_generations))
     texts, course = earned(pay, standard, material, config.attack, config.seed)
+    if pay.rewards.solver:
+        pay.rewards.solver.agreement.close()
     report = {
         "problems": len(real), "n": config.attack.n, "batch": batch, "group": config.stage.num_generations,
         "solver": pay.rewards.solver is not None, "climb": course,
@@ -66,7 +70,7 @@ def run(config: Attacked, out: Path, plain: dict) -> None:
         show(best_texts(name, [own[i] for i in standard.best(own)], standard.of))
     show(*pay.rewards.notes())
     if finished:
-        report["winners"] = winners(finished, config.attack.winners)
+        report["winners"] = winners(finished, config.attack.winners, standard)
         show(winning_texts(report["winners"], standard.of))
     write_json(out / "report.json", report)
     show(f"all figures are in {out / 'report.json'}, all texts in {out / 'texts.jsonl'}")
@@ -75,7 +79,7 @@ def run(config: Attacked, out: Path, plain: dict) -> None:
 
 
 def requests(like: list[Problem], count: int, size: int) -> tuple[list[tuple[str, int]], int]:
-    """Topic and level of `count` requests in groups of `size`, and the size: levels take turns, and topics with them."""
+    """Topic and level of `count` requests in groups of `size`, and the size: levels take turns, and so do topics."""
     levels, topics = sorted({p.level for p in like}), sorted({p.topic for p in like})
     groups = [
         (topics[(turn + turn // len(levels)) % len(topics)], levels[turn % len(levels)])
@@ -99,10 +103,11 @@ def earned(
             made = _climbed(pay, material, config.budget, rng, course)
         else:
             made = CLASSES[kind](material, rng)
-        found = pay([junk.problem for junk in made])
+        problems = [junk.problem for junk in made]
+        found = pay(problems)
         own = [{"class": kind.value, **row, "why": junk.why} for row, junk in zip(found, made, strict=True)]
         best = standard.best(own)
-        for i, value in zip(best, pay.again([junk.problem for junk in made], best, rng), strict=True):
+        for i, value in zip(best, pay.again(problems, best), strict=True):
             own[i]["again"] = value
         texts[kind.value] = own
     return texts, course
@@ -143,7 +148,7 @@ def train(config: Attacked, out: Path) -> Path:
     """Train GRPO under these rewards for attack.steps, in a process of its own; return the stage's directory."""
     from qgen.sweeps.process import child
 
-    own = ("attack.", "output_dir=", "run_name=", "stage.max_steps=", "hydra.")
+    own = ("attack.", "output_dir=", "run_name=", "stage=", "stage.max_steps=", "resume=", "overwrite=", "hydra.")
     given = [o for o in HydraConfig.get().overrides.task if not o.lstrip("+~").startswith(own)]
     place = [f"output_dir={out.resolve()}", "run_name=trained", "overwrite=true"]
     command = [*given, "stage=grpo", f"stage.max_steps={config.attack.steps}", *place]
@@ -165,7 +170,7 @@ def grpo_home(config: Attacked, path: Path) -> Path:
     return home
 
 
-def winners(home: Path, count: int) -> Row:
+def winners(home: Path, count: int, standard: Standard) -> Row:
     """The completions of a GRPO stage's last steps that earned most, unselected but for that, as they were written."""
     written = [row for row in rows(home / rundir.SAMPLES) if row.get("mode") == "train"]
     if not written:
@@ -174,7 +179,8 @@ def winners(home: Path, count: int) -> Row:
     last = [row for row in written if row["step"] in steps]
     best = sorted(last, key=lambda row: -row["reward"])[:count]
     return {"home": str(home), "steps": steps, "completions": len(last),
-            "different": len({row["completion"] for row in last}), "best": best}  # fmt: skip
+            "different": len({row["completion"] for row in last}), "best": best,
+            "above_median": sum(standard.above(row) >= 0 for row in last) / len(last)}  # fmt: skip
 
 
 def main() -> None:
