@@ -87,7 +87,7 @@ def test_fault_18_a_run_may_lie_in_a_subfolder(name):
 @pytest.mark.parametrize(
     ("module", "arguments"),
     [("train", ["run_name=../x"]), ("train", ["-m", "seed=0,1", "run_name=../x"]), ("pipeline", ["run_name=../x"]),
-     ("rewards.check", ["run_name=../x"])],
+     ("rewards.check", ["run_name=../x"]), ("rewards.attack", ["run_name=../x"])],
 )  # fmt: skip
 def test_fault_18_nothing_is_made_outside_before_it_is_refused(tmp_path, module, arguments):
     (tmp_path / "here").mkdir()

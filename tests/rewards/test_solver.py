@@ -7,7 +7,7 @@ import torch
 from conftest import CUBES, DIGITS, SPHERES, composed
 
 from qgen import data
-from qgen.evaluation.controls import shuffle
+from qgen.adversary.controls import shuffle
 from qgen.mathematics.equivalence import AnswerComparer, final_answer
 from qgen.mathematics.problem import render
 from qgen.models.model import load

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qgen.evaluation.controls import CONTROLS, number_swap
+from qgen.adversary.controls import CONTROLS, number_swap
 from qgen.mathematics.problem import Fault, Problem, render
 from qgen.proofs import reading
 

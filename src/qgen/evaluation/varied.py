@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from qgen.evaluation.controls import number_swap
+from qgen.adversary.controls import number_swap
 from qgen.mathematics.problem import Fault, Problem
 from qgen.metrics.diversity import vendi_share
 from qgen.metrics.intervals import Interval, around, proportion

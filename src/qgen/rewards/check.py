@@ -1,6 +1,6 @@
 """Do the rewards tell real problems from spoiled ones? python -m qgen.rewards.check [reward=NAME] [key=value ...]
 
-Every real problem is scored by rewards that have not seen it. So is the text that each control (evaluation/controls.py)
+Every real problem is scored by rewards that have not seen it. So is the text that each control (adversary/controls.py)
 makes of it. The area under the ROC curve says how often a real problem scores higher than a spoiled one. The figures
 are also written to check/separations.json in the run's directory.
 """
@@ -16,19 +16,18 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from qgen.adversary.controls import CONTROLS
 from qgen.cli import entry
-from qgen.evaluation.controls import CONTROLS
 from qgen.mathematics.problem import Problem, fault, render
 from qgen.metrics.intervals import auroc
 from qgen.reporting.tables import separation_table, show
 from qgen.rewards import Rewards, check
 from qgen.rewards.separation import Separation
+from qgen.rewards.unseen import builder, folds
 from qgen.runs.files import write_json
-from qgen.settings.choices import Backend
 from qgen.settings.config import Config
 
 PROBLEMS = 300  # real problems that are scored, at most
-FOLDS = 5
 GOAL = 0.9
 ASKED = ("shuffle", "stuff", "copy", "numbers", "truncate")  # the controls that must reach the goal
 
@@ -40,12 +39,11 @@ def separations(
 
     Args:
         build: makes rewards of training problems.
-        train, heldout: where fewer problems are held out than FOLDS x 40, all are scored in FOLDS folds, each by
-            rewards made of the other folds.
+        train, heldout: of which unseen.folds makes pairs.
     """
     real: list[tuple[float, dict]] = []
     spoiled: dict[str, list[tuple[float, dict]]] = {name: [] for name in CONTROLS}
-    for corpus, held in tqdm(_folds(train, heldout), desc="check", unit="fold", leave=False, disable=None):
+    for corpus, held in tqdm(folds(train, heldout, PROBLEMS), desc="check", unit="fold", leave=False, disable=None):
         rewards = build(corpus)
         made = {
             name: [spoil(p, corpus, random.Random(f"{name}/{p.statement}")) for p in held]
@@ -61,17 +59,6 @@ def separations(
             rewards.solver.agreement.close()
     tenth = float(np.quantile([total for total, _ in real], 0.1))
     return len(real), [_separation(name, real, rows, tenth) for name, rows in spoiled.items()]
-
-
-def _folds(train: list[Problem], heldout: list[Problem]) -> list[tuple[list[Problem], list[Problem]]]:
-    if len(heldout) >= FOLDS * 40:
-        return [(train, random.Random(0).sample(heldout, min(PROBLEMS, len(heldout))))]
-    problems = [*train, *heldout]
-    random.Random(0).shuffle(problems)
-    return [
-        ([p for i, p in enumerate(problems) if i % FOLDS != k], problems[k::FOLDS][: PROBLEMS // FOLDS])
-        for k in range(FOLDS)
-    ]
 
 
 def _scores(rewards: Rewards, asked: list[Problem], written: list[Problem], language: str) -> list[tuple[float, dict]]:
@@ -95,24 +82,15 @@ def run(config: Config, out: Path, plain: dict) -> None:
     """Print the table and keep it; raise RuntimeError where a control that must be told from real problems is not."""
     from qgen import data
     from qgen.data import scripts
-    from qgen.runtime.quiet import quiet
 
     check(config.reward)
     corpus = data.load(config.data, config.prompt)
     scripts.check(corpus.train, config.prompt.language)
-    base = None
-    if config.reward.solver or "natural" in config.reward.terms:
-        quiet()
-        from qgen.models.model import load
-        from qgen.rewards.base import Base
-
-        config.model.backend = Backend.hf
-        model, tokenizer = load(config.model, None, config.seed)
-        base = Base(model, tokenizer, config.prompt, config.sampling.batch_size)
+    make = builder(config)
     notes: list[str] = []
 
     def build(problems: list[Problem]) -> Rewards:
-        rewards = Rewards(config.reward, problems, base, config.judge, config.prompt.language)
+        rewards = make(problems)
         notes[:] = rewards.notes()
         return rewards
 

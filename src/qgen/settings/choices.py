@@ -92,6 +92,23 @@ class Proof(Enum):
     stated = "stated"  # the writer says so
 
 
+class JunkClass(Enum):
+    """Texts that are certainly no good answer to their request, by what is wrong with them (src/qgen/adversary/)."""
+
+    nonsense = "nonsense"  # fluent, about properties that do not exist
+    climb = "climb"  # what a search finds that earns most
+    merged = "merged"  # two problems in one
+    cut = "cut"  # a condition is gone
+    underdetermined = "underdetermined"  # too little is given from the start
+    trivial = "trivial"  # an addition in solemn words, for level 5
+    wrong = "wrong"  # a real problem with a plausible wrong answer
+    templated = "templated"  # one template, many numbers
+    paraphrased = "paraphrased"  # a known problem in other words
+    repeat = "repeat"  # a group of one text
+    constant = "constant"  # one answer whatever is asked
+    offtopic = "offtopic"  # a real problem of another topic
+
+
 class Task(Enum):
     """What GRPO asks for: problems, variations of training problems, or as many of the one as of the other."""
 

@@ -4,8 +4,10 @@ import random
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 
 from qgen.mathematics import latex
+from qgen.mathematics.answers import plain
 from qgen.mathematics.problem import Problem
 
 Corruption = Callable[[Problem, list[Problem], random.Random], Problem]
@@ -56,6 +58,12 @@ def delete_condition(problem: Problem, corpus: list[Problem], rng: random.Random
     before, after = problem.statement[:start].rstrip(" ,"), problem.statement[end:].lstrip(" ,")
     rest = (before + ("" if after[:1] in ".?!" else " ") + after).strip()
     return replace(problem, statement=rest[:1].upper() + rest[1:] + ("" if rest[-1:] in "?.!$" else "."))
+
+
+def number(answer: str) -> Fraction | None:
+    """The value of an answer that is an integer, a decimal or a fraction alone, or None."""
+    found = re.fullmatch(r"-?\d{1,15}(?:\.\d{1,15}|/\d{1,15})?", plain(answer))
+    return None if found is None or re.search(r"/0+$", found.group()) else Fraction(found.group())
 
 
 CONTROLS: dict[str, Corruption] = {
