@@ -153,7 +153,8 @@ def install(home: Path, term: str, name: str, code: str) -> Path:
 def pipeline(tmp_path_factory) -> tuple[Path, str]:
     """Where a pipeline of two steps a stage was run from Python (files in outputs/t), once for all processes of the
     tests, and what it printed. Not to be written to."""
-    home = tmp_path_factory.getbasetemp().parent / "pipeline"
+    own = tmp_path_factory.getbasetemp()
+    home = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "pipeline"  # else that of an earlier commit
     code = """
 from qgen import QuestionsGenTrainer
 import sys
