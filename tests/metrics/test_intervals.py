@@ -21,7 +21,7 @@ def test_outputs_that_all_say_the_same_of_a_prompt_count_once():
     alone = proportion(once, np.arange(30))
     repeated = proportion(np.repeat(once, 5), np.repeat(np.arange(30), 5))
     assert repeated.value == alone.value
-    assert repeated.high - repeated.low == pytest.approx(alone.high - alone.low, rel=0.03)
+    assert repeated.high - repeated.low == pytest.approx(alone.high - alone.low, rel=0.05)
     independent = proportion(np.repeat(once, 5), np.arange(150))
     assert independent.high - independent.low < 0.6 * (alone.high - alone.low)
 
@@ -78,3 +78,15 @@ def test_auroc():
     rng = np.random.default_rng(4)
     areas = [auroc(rng.normal(1, 1, 36), rng.normal(0, 1, 36)) for _ in range(200)]  # the truth is .760
     assert 180 <= sum(a.low <= 0.760 <= a.high for a in areas) <= 199
+
+
+@pytest.mark.parametrize("kind", ["share", "mean"])
+def test_ten_prompts_of_twenty_outputs_hold_the_truth_nineteen_times_in_twenty(kind):
+    rng, held, draws = np.random.default_rng(0), 0, 400
+    prompts = np.repeat(np.arange(10), 20)
+    for _ in range(draws):
+        chance = np.clip(0.5 + 0.2 * rng.standard_normal(10), 0.02, 0.98)[prompts]  # prompts differ
+        values = (rng.random(200) < chance).astype(float)
+        found = (proportion if kind == "share" else mean)(values, prompts)
+        held += found.low <= 0.5 <= found.high
+    assert held / draws >= 0.93

@@ -16,9 +16,13 @@ class Metric:
     explain: str
     unit: str = "share"  # or number
     whole: bool = False  # of a set, rather than a mean over outputs
+    tested: str = "auroc"  # or gap: by what differs between real problems and the control, which must exceed chance
 
 
 METRICS = (
+    Metric("sound", "sound yield", "higher", ("answers", "topics"),
+           "outputs that are usable, on the topic asked for, solvable, and as hard for the solver as real problems of "
+           "the level asked for are", tested="gap"),
     Metric("format_yield", "format yield", "higher", ("truncate",), "outputs that parse as one problem with an answer"),
     Metric("usable", "usable yield", "higher", SPOILED,
            "outputs that parse, copy no known problem, repeat no earlier one and read as naturally as real ones"),
@@ -29,19 +33,20 @@ METRICS = (
            "problems farther from every training problem (TF-IDF, plain and masked) than the median real one"),
     Metric("naturalness", "natural", "higher", ("shuffle", "stuff"),
            "problems whose likelihood under the frozen base lies where the middle 90 % of real problems' do"),
-    Metric("difficulty", "level error", "lower", ("levels",),
-           "levels between the level asked for and the one estimated from the text", unit="number"),
     Metric("topic", "on topic", "higher", ("topics",), "problems that a classifier finds to be of the topic asked for"),
     Metric("diversity", "diversity", "higher", ("collapse",),
-           "Vendi score of the problems, as a share of that of as many real ones", unit="number", whole=True),
+           "Vendi score of the problems, as a share of that of as many real ones", unit="number", whole=True,
+           tested="gap"),
     Metric("self_bleu", "self-BLEU", "lower", ("collapse",),
-           "BLEU of a problem against the ten others nearest in length, numbers masked", unit="number", whole=True),
+           "BLEU of a problem against the ten others nearest in length, numbers masked", unit="number", whole=True,
+           tested="gap"),
     Metric("distinct", "distinct", "higher", ("collapse",),
-           "problems that are left when those that differ in numbers alone count once", whole=True),
+           "problems that are left when those that differ in numbers alone count once", whole=True, tested="gap"),
     Metric("topic_coverage", "topics covered", "higher", ("collapse",), "topics that a problem of a subset is about",
-           whole=True),
+           whole=True, tested="gap"),
     Metric("topic_entropy", "topic entropy", "real", ("collapse",),
-           "entropy of the problems' topics, as a share of the highest possible", unit="number", whole=True),
+           "entropy of the problems' topics, as a share of the highest possible", unit="number", whole=True,
+           tested="gap"),
     Metric("solvable", "solvable yield", "higher", ("answers",),
            "outputs on whose answer independent attempts by the solver clearly agree"),
     Metric("key", "right answers", "higher", ("answers",), "attempts by the solver that arrive at the answer given",
@@ -49,4 +54,4 @@ METRICS = (
     Metric("solver_difficulty", "ease error", "lower", ("levels",),
            "distance of the share of attempts that agree from the share that the level asks for", unit="number"),
 )  # fmt: skip
-BY_SOLVER = ("solvable", "key", "solver_difficulty")
+BY_SOLVER = ("sound", "solvable", "key", "solver_difficulty")

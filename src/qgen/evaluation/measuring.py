@@ -5,6 +5,7 @@ Nothing that takes seconds to import is imported before it is known that the run
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from qgen.runs import rundir
 from qgen.runs.files import write_json
 from qgen.runtime.quiet import quiet
 from qgen.settings.choices import Task
+from qgen.settings.compose import composed
 from qgen.settings.config import Config
 from qgen.settings.evaluate import EvaluateConfig
 from qgen.settings.model import ModelConfig
@@ -103,7 +105,11 @@ def figures(
     authors = real(problems, language)
     spoiled = controls(problems[:CONTROLS], corpus.train, language)
     print(f"measuring {len(written)} models, real problems and {len(spoiled)} controls")
-    protocol = Protocol(corpus.train, authors, base.losses, solver.votes if solver else None, solver and solver.ease)
+    known = solver and solver.calibration
+    band = known.band if known and known.middles and known.tells_levels else None
+    protocol = Protocol(
+        corpus.train, authors, base.losses, solver.votes if solver else None, solver and solver.ease, band
+    )
     result = results(protocol, [*written, authors, *spoiled], pairs)
     if solver:
         rate = f"{config.evaluate.solver} answers {solver.rate:.0%} of real problems"
@@ -112,6 +118,8 @@ def figures(
 
 
 def _solver(config: EvaluateConfig, run: Config, corpus: "Corpus") -> "Solver":
+    """Who judges: not with the eyes that a reward was trained by, but with attempts of its own, twice as many and twice
+    as long by default, asked for in other words."""
     from qgen.engine.rollout import choose
     from qgen.models.model import load_plain
     from qgen.proofs.solver import Solver
@@ -122,4 +130,6 @@ def _solver(config: EvaluateConfig, run: Config, corpus: "Corpus") -> "Solver":
     model, tokenizer = load_plain(wanted, run.seed)
     writer, _ = choose(wanted, config.batch_size, model, tokenizer)
     settings = SolverConfig(model=options.solver, samples=options.samples, max_new_tokens=options.max_new_tokens)
-    return Solver(Base(model, tokenizer, run.prompt, config.batch_size, writer), run.prompt, settings, corpus.train)
+    words = composed([f"prompt={run.prompt.language.value}"]).prompt
+    prompt = replace(words, solve=words.judge_solve, compute=words.judge_compute)
+    return Solver(Base(model, tokenizer, prompt, config.batch_size, writer), prompt, settings, corpus.train)

@@ -2,7 +2,8 @@
 
 The first n outputs are measured, unfiltered, beside real held-out problems and beside controls, which are real problems
 spoiled in a known way. A measure that does not tell real problems from the control that it is meant to catch (an area
-under the ROC curve of .8) says nothing, and is marked wherever it is shown.
+under the ROC curve of .8, or for yields and measures of whole sets a gap that exceeds chance) says nothing: it is no
+result, and the table of the tests names it.
 """
 
 from collections.abc import Callable
@@ -16,12 +17,12 @@ from qgen.evaluation.sets import OutputSet
 from qgen.mathematics.problem import Problem
 from qgen.metrics import diversity
 from qgen.metrics.copies import JACCARD, Copies
-from qgen.metrics.difficulty import DifficultyModel, ease
+from qgen.metrics.difficulty import ease
 from qgen.metrics.similarity import SimilarityIndex, mask
 from qgen.metrics.topics import TopicModel
 
 COLLAPSE = "collapse"  # the control that measures of a whole set are tested against
-SOLVED = ("answers", "levels")  # controls that a solver's metrics are tested against
+SOLVED = ("answers", "levels", "topics")  # controls that a solver's metrics are tested against
 DRAWS = 40  # halves of a set that they are averaged over
 REPEAT = 0.85  # cosine similarity, numbers masked, above which an output repeats an earlier one
 
@@ -44,6 +45,7 @@ class Protocol:
         losses: the mean negative log-likelihood of texts under a frozen model that is not the policy, in nats a token.
         votes: a solver's votes on problems (see proofs/solver.py); None leaves its metrics out.
         asks: the ease that a level asks of that solver (proofs/calibration.py); None: .9, .7, .5, .3 and .1.
+        band: the eases, from and to, of real problems of a level; None: any ease is as good.
     """
 
     def __init__(
@@ -53,13 +55,14 @@ class Protocol:
         losses: Callable[[list[str]], list[float]],
         votes: Callable[[list[Problem]], list] | None = None,
         asks: Callable[[int], float] | None = None,
+        band: Callable[[int], tuple[float, float]] | None = None,
     ):
         statements = [p.statement for p in train]
         self.metrics = [m for m in METRICS if votes or m.name not in BY_SOLVER]
         self.copies, self.masked = Copies(statements), Copies(statements, mask)
         self.near = (SimilarityIndex(statements), SimilarityIndex(mask(s) for s in statements))
-        self.topics, self.levels = TopicModel(train), levels(train)
-        self.losses, self.votes, self.asks = losses, votes, asks or ease
+        self.topics = TopicModel(train)
+        self.losses, self.votes, self.asks, self.band_of = losses, votes, asks or ease, band
         self._known: dict[str, float] = {}  # losses
         self._voted: dict[tuple[str, str], Any] = {}
         self._graded: dict[str, dict[str, np.ndarray]] = {}
@@ -85,8 +88,6 @@ class Protocol:
             "loss": self._losses(statements),
         }
         asked = [written.requests[i] for i in good]
-        if self.levels:
-            found["level error"] = np.abs(self.levels.predict(statements) - [r["level"] for r in asked])
         if self.topics.topics:
             chances = self.topics.probabilities(statements)
             number = {topic: i for i, topic in enumerate(self.topics.topics)}
@@ -103,6 +104,7 @@ class Protocol:
             votes = self._votes([written.parsed[i] for i in good])
             found["agree"] = [v.agree for v in votes]
             found["solvable"] = [float(v.solvable) for v in votes]
+            found["in band"] = [self._in_band(v.agree, r["level"]) for v, r in zip(votes, asked, strict=True)]
             found["ease error"] = [abs(v.agree - self.asks(r["level"])) for v, r in zip(votes, asked, strict=True)]
         graded = {}
         for name, values in found.items():
@@ -118,14 +120,16 @@ class Protocol:
         parses, is_problem = g["parses"], np.where(g["parses"] > 0, 1.0, np.nan)
         copy, masked = g["copy"] >= JACCARD, g["masked"] >= JACCARD
         natural = (g["loss"] >= self.band[0]) & (g["loss"] <= self.band[1])
+        usable = parses * ~copy * ~masked * natural * (g["repeat"] == 0)
+        on_topic = np.where(np.isnan(g["on topic"]), 1.0, g["on topic"]) if "on topic" in g else 1.0
         values = {
+            "sound": usable * on_topic * np.nan_to_num(g["solvable"] * g["in band"]) if "solvable" in g else None,
             "format_yield": parses,
-            "usable": parses * ~copy * ~masked * natural * (g["repeat"] == 0),
+            "usable": usable,
             "copies": copy * is_problem,
             "copies_masked": masked * is_problem,
             "novelty": (g["distance"] > self.median) * is_problem,
             "naturalness": natural * is_problem,
-            "difficulty": g.get("level error"),
             "topic": g.get("on topic"),
             "solvable": np.nan_to_num(g["solvable"]) if "solvable" in g else None,
             "key": g.get("agree"),
@@ -174,6 +178,10 @@ class Protocol:
             if values
         }
 
+    def _in_band(self, agree: float, level: int) -> float:
+        low, high = self.band_of(level) if self.band_of else (0.0, 1.0)
+        return float(low <= agree <= high)
+
     def _votes(self, problems: list[Problem]) -> list:
         keys = [(p.statement, p.answer) for p in problems]
         if new := {key: p for key, p in zip(keys, problems, strict=True) if key not in self._voted}:
@@ -192,11 +200,3 @@ class Protocol:
         """The similarity of each to each, numbers and letters masked, of shape (statements, statements)."""
         vectors = self.near[1].vectors([mask(s) for s in statements])
         return (vectors @ vectors.T).toarray()
-
-
-def levels(problems: list[Problem]) -> DifficultyModel | None:
-    """The estimator of difficulty, where there are problems and levels enough to fit it to."""
-    try:
-        return DifficultyModel(problems)
-    except RuntimeError:  # too few problems or levels to learn from: the metric is left out, and a note says so
-        return None

@@ -77,31 +77,55 @@ def _enough(values: np.ndarray, prompts: np.ndarray) -> np.ndarray | None:
 
 
 def _tested(protocol: Protocol, metric: Metric, rows: dict[str, OutputSet], wholes: Wholes) -> dict[str, Any]:
-    """A metric, with the control that it tells from real problems worst and the area under the ROC curve there."""
-    areas = {name: area for name in metric.controls if (area := _area(protocol, metric, rows[name], wholes))}
+    """A metric, with the control that it tells from real problems worst, and how well: the area under the ROC curve
+    there, or the gap, which is what real problems have beyond it."""
+    if metric.tested == "gap":
+        return _told(metric) | _gap(protocol, metric, rows, wholes)
+    areas = {name: area for name in metric.controls if (area := _area(protocol, metric, rows[name]))}
     worst = min(areas, key=lambda name: areas[name].value, default=None)
     area = areas.get(worst)
     known = area is not None
+    return _told(metric) | {
+        "control": worst,
+        "auroc": round(area.value, 4) if known else None,
+        "auroc_interval": [round(area.low, 4), round(area.high, 4)] if known else None,
+        "passed": area.value >= GOAL if known else None,
+    }
+
+
+def _told(metric: Metric) -> dict[str, Any]:
     return {
         "name": metric.name, "label": metric.label, "unit": metric.unit, "better": metric.better,
-        "explain": metric.explain, "control": worst,
-        "auroc": round(area.value, 4) if known else None,
-        "auroc_interval": [round(area.low, 4), round(area.high, 4)] if known and not metric.whole else None,
-        "passed": area.value >= GOAL if known else None,
+        "explain": metric.explain, "control": None, "auroc": None, "auroc_interval": None, "gap": None,
     }  # fmt: skip
 
 
-def _area(protocol: Protocol, metric: Metric, control: OutputSet, wholes: Wholes) -> Interval | None:
+def _gap(protocol: Protocol, metric: Metric, rows: dict[str, OutputSet], wholes: Wholes) -> dict[str, Any]:
+    """The smallest of the gaps to the controls, with its 95 % interval; passed where that lies on the better side."""
+    sign = -1.0 if metric.better == "lower" else 1.0
+    gaps = {}
+    for name in metric.controls:
+        if _asks_alike(protocol, rows[name]):
+            continue
+        if (found := _difference(protocol, metric, rows[name], protocol.real, wholes)) is not None:
+            ends = sorted((sign * found.low, sign * found.high))
+            gaps[name] = Interval(sign * found.value, *ends)
+    if not gaps:
+        return {"passed": None}
+    worst = min(gaps, key=lambda name: gaps[name].low)
+    return {"control": worst, "gap": gaps[worst].plain(), "passed": gaps[worst].low > 0}
+
+
+def _asks_alike(protocol: Protocol, control: OutputSet) -> bool:
+    """Whether a control that asks for something else could find nothing else to ask for."""
+    return control.name in ("levels", "topics") and control.requests == protocol.real.requests[: len(control.requests)]
+
+
+def _area(protocol: Protocol, metric: Metric, control: OutputSet) -> Interval | None:
     """None where too few problems have a value, or the control asks for nothing else than the real problems do."""
-    real = protocol.real
-    if metric.whole:
-        if metric.name not in wholes[real.name] or metric.name not in wholes[control.name]:
-            return None
-        sign = -1.0 if metric.better == "lower" else 1.0
-        return auroc(*(sign * wholes[row.name][metric.name].values for row in (real, control)))
-    if control.name in ("levels", "topics") and control.requests == real.requests[: len(control.requests)]:
+    if _asks_alike(protocol, control):
         return None
-    good, bad = (_enough(protocol.scores(row)[metric.name], row.prompts) for row in (real, control))
+    good, bad = (_enough(protocol.scores(row)[metric.name], row.prompts) for row in (protocol.real, control))
     return None if good is None or bad is None else auroc(good, bad)
 
 
@@ -114,12 +138,8 @@ def _notes(protocol: Protocol, rows: dict[str, OutputSet], size: int, wholes: Wh
         f"a deleted condition is seen by no metric: usable yield tells it with an AUROC of {deleted.value:.2f}"
     )
     notes.append("natural is judged by the run's own frozen base: for the row 'base' that is the model itself")
-    if protocol.levels:
-        notes.append(
-            f"level error rests on a regressor; its rank correlation with real levels is {protocol.levels.spearman:.2f}"
-        )
-    else:
-        notes.append("level error is left out: too few problems with levels to learn from")
+    if protocol.votes and protocol.band_of is None:
+        notes.append("sound yield knows nothing of levels: the solver cannot tell those of real problems apart")
     if protocol.topics.topics:
         notes.append(f"topics are found by a classifier, right on {protocol.topics.accuracy:.0%} of real problems")
     else:

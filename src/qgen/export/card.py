@@ -161,12 +161,12 @@ def _evaluation(source: TrainedModel) -> str:
     for metric in found["metrics"]:
         values = [rows[name]["values"][metric["name"]] for name in shown]
         if any(values):
-            mark = " ✗" if metric["passed"] is False else ""
-            cells = " | ".join(_value(value, metric["unit"] == "share") for value in values)
-            lines.append(f"| {metric['label']}{mark} | {metric['better']} | {cells} |")
+            failed = metric["passed"] is False
+            cells = " | ".join("✗" if failed else _value(value, metric["unit"] == "share") for value in values)
+            lines.append(f"| {metric['label']} | {metric['better']} | {cells} |")
     notes = [f"{len(found['seeds'])} × {found['n']} outputs, unfiltered, to {found['prompts']} held-out requests; in "
-             f"brackets 95 % intervals. ✗: the metric fails to tell real problems from the control that it is meant to "
-             f"catch. *real* are problems by people.", *found["notes"]]  # fmt: skip
+             f"brackets 95 % intervals. ✗: the metric does not tell real problems from the control that it is meant "
+             f"to catch, and is no result. *real* are problems by people.", *found["notes"]]  # fmt: skip
     return "\n".join(lines) + "\n\n" + "\n".join(f"- {note}" for note in notes)
 
 

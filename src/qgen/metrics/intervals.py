@@ -8,7 +8,7 @@ from math import hypot, sqrt
 from warnings import catch_warnings
 
 import numpy as np
-from scipy.stats import DegenerateDataWarning, bootstrap, norm
+from scipy.stats import DegenerateDataWarning, bootstrap, norm, t
 from sklearn.metrics import roc_auc_score
 
 DRAWS = 2000
@@ -39,7 +39,8 @@ def proportion(values: np.ndarray, prompts: np.ndarray) -> Interval | None:
 
     That is the number of outputs divided by the design effect: the variance of the share over resampled prompts, by
     that of independent outputs (Kish 1965; Dean & Pagano, Survey Methodology 41, 2015), at least 1. Where all outputs
-    are alike there is no variance to tell, and the prompts are what counts.
+    are alike there is no variance to tell, and the prompts are what counts. Of a variance that few prompts tell, the
+    interval is that of Student's t (Korn & Graubard, Survey Methodology 24, 1998).
 
     Args:
         values: 0, 1, or NaN where an output has none, of shape (outputs,).
@@ -52,12 +53,13 @@ def proportion(values: np.ndarray, prompts: np.ndarray) -> Interval | None:
     share = float(values.mean())
     sums, counts = _by_prompt(values - share, prompts)
     groups = np.count_nonzero(counts)
-    count = groups
+    count, z = groups, _Z
     if 0 < share < 1 and groups > 1:
+        z = t.ppf(0.975, groups - 1) if groups < len(values) else _Z
         variance = groups / (groups - 1) * float((sums**2).sum()) / len(values) ** 2
         count = len(values) / max(1.0, variance / (share * (1 - share) / len(values)))
-    centre = (share + _Z**2 / (2 * count)) / (1 + _Z**2 / count)
-    half = _Z / (1 + _Z**2 / count) * sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2))
+    centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
     return Interval(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
 
 
@@ -87,7 +89,8 @@ def mean_difference(before: np.ndarray, after: np.ndarray, prompts: np.ndarray) 
 
 
 def _bootstrap(parts: list[np.ndarray], prompts: np.ndarray) -> Interval | None:
-    """The mean of the first part, less that of the second where there is one, with its percentile interval.
+    """The mean of the first part, less that of the second where there is one, with its expanded percentile interval:
+    of few prompts the percentiles themselves lie too near (Hesterberg, The American Statistician 69, 2015).
 
     A prompt is drawn with all outputs to it, in both parts. A draw without any value is left out.
     """
@@ -105,7 +108,9 @@ def _bootstrap(parts: list[np.ndarray], prompts: np.ndarray) -> Interval | None:
     every = np.arange(groups)
     with catch_warnings(action="ignore", category=DegenerateDataWarning):  # SciPy's own interval knows no such draw
         found = bootstrap([every], statistic, n_resamples=DRAWS, method="percentile", rng=0)
-    low, high = np.nanquantile(found.bootstrap_distribution, [0.025, 0.975])
+    told = np.count_nonzero((totals[:, 1] > 0).all(axis=0))
+    tail = norm.cdf(-np.sqrt(told / (told - 1)) * t.ppf(0.975, told - 1)) if told > 1 else 0.0
+    low, high = np.nanquantile(found.bootstrap_distribution, [tail, 1 - tail])
     return Interval(float(statistic(every)), float(low), float(high))
 
 

@@ -153,29 +153,34 @@ def evaluation_table(result: dict) -> Table:
         found = [row["values"][metric["name"]] for row in rows]
         if any(found):
             cells = [_below(_number(v[0], metric), _range(v[1:], metric)) if v else "–" for v in found]
-            table.add_row(_label(metric), *cells)
+            table.add_row(_label(metric), *(["–"] * len(cells) if metric["passed"] is False else cells))
     return _marked(table, result)
 
 
 def test_table(result: dict) -> Table:
-    """Each metric's own test: how well it tells real problems from the control that it is meant to catch."""
+    """Each metric's own test: how well it tells real problems from the control that it is meant to catch, by the area
+    under the ROC curve or by the gap between the two."""
     rows = {row["name"]: row["values"] for row in result["rows"]}
     table = plain_table("can the metrics be believed? each against the control that it tells from real problems worst")
-    for column in ("", "AUROC", "95 %", "", "control", "of real", "of control"):
+    for column in ("", "AUROC or gap", "95 %", "", "control", "of real", "of control"):
         table.add_column(column, justify="left" if column in ("", "control") else "right", no_wrap=True)
     for metric in result["metrics"]:
         name, control = metric["name"], metric["control"]
         if control:
             values = [_number(v[0], metric) if (v := rows[row][name]) else "–" for row in ("real", control)]
-            between = "–".join(f"{v:.2f}" for v in metric["auroc_interval"] or [])
             mark = " " if metric["passed"] else "✗"
-            table.add_row(metric["label"], f"{metric['auroc']:.2f}", between, mark, control, *values)
+            if gap := metric.get("gap"):
+                told, between = _number(gap[0], metric, "+"), _range(gap[1:], metric, "+")
+            else:
+                told = f"{metric['auroc']:.2f}"
+                between = "–".join(f"{v:.2f}" for v in metric["auroc_interval"] or [])
+            table.add_row(metric["label"], told, between, mark, control, *values)
     return _marked(table, result)
 
 
 def control_table(result: dict) -> Table:
     """Where the controls land, a row each beside real problems."""
-    shown = ("format_yield", "usable", "copies", "copies_masked", "novelty", "naturalness", "difficulty", "topic")
+    shown = ("format_yield", "usable", "copies", "copies_masked", "novelty", "naturalness", "topic")
     metrics = [m for m in result["metrics"] if m["name"] in shown]
     table = plain_table("where real problems and the controls made of them land")
     table.padding = (0, 1, 0, 0)  # eight metrics in 80 columns
@@ -184,7 +189,10 @@ def control_table(result: dict) -> Table:
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
     for row in result["rows"]:
         if row["kind"] != "model":
-            cells = [_number(v[0], m) if (v := row["values"][m["name"]]) else "–" for m in metrics]
+            cells = [
+                "✗" if m["passed"] is False else _number(v[0], m) if (v := row["values"][m["name"]]) else "–"
+                for m in metrics
+            ]
             table.add_row(row["name"], *cells, style="bold" if row["kind"] == "real" else "")
     return _marked(table, result)
 
@@ -196,7 +204,7 @@ def difference_table(result: dict) -> Table:
         table.add_column(column, justify="right" if column else "left")
     for metric in result["metrics"]:
         found = [pair["values"][metric["name"]] for pair in result["differences"]]
-        if any(found):
+        if any(found) and metric["passed"] is not False:
             cells = [
                 "–" if v is None else _below(f"{_number(v[0], metric, '+')}{_star(v)}", _range(v[1:], metric, "+"))
                 for v in found
@@ -227,9 +235,7 @@ def _range(values: list[float], metric: dict, sign: str = "") -> str:
 def _marked(table: Table, result: dict) -> Table:
     """Says below a table what its marks mean."""
     if any(metric["passed"] is False for metric in result["metrics"]):
-        table.caption = (
-            "✗: it fails to tell real problems from the control that it is meant to catch: not to be relied on"
-        )
+        table.caption = "✗: it does not tell real problems from the control that it is meant to catch, and is no result"
         table.caption_justify = "left"
     return table
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from qgen.settings import ranges
 from qgen.settings.choices import Task
 from qgen.settings.model import WritingConfig
+from qgen.settings.reward import SolverConfig
 
 
 @dataclass
@@ -13,8 +14,8 @@ class SolverOptions:
     """Who solves the problems that are measured, and how often."""
 
     solver: str | None = None  # a hub model or a local directory that solves the problems; null leaves that out
-    samples: int = 8  # its attempts at each problem
-    max_new_tokens: int = 512  # of an attempt
+    samples: int = 2 * SolverConfig.samples  # its attempts at each problem, at most
+    max_new_tokens: int = 2 * SolverConfig.max_new_tokens  # of an attempt in words; programs have half as many
 
 
 @dataclass

@@ -23,6 +23,8 @@ class PromptConfig:
     improve: str = ""  # asks for a better problem in the place of {original}; empty: a teacher's are not taught so
     solve: str = MISSING  # asks for the solution of {statement}
     compute: str = MISSING  # asks for a program that computes its answer
+    judge_solve: str = ""  # the same two in other words, for an evaluation
+    judge_compute: str = ""
     solution: bool | str = False  # also ask for, and train on: true: a solution; program: a program that computes it
     topics: dict[str, str] = field(default_factory=dict)  # names of topics in this language
 

@@ -81,20 +81,21 @@ def failed(evaluation: dict) -> list[str]:
 
 def _metric(metric: dict, rows: list[dict], steps: list[dict]) -> Metric:
     name, auroc, control = metric["name"], metric.get("auroc"), metric.get("control")
-    trial = ""
+    trial, failed = "", metric.get("passed") is False
     if control:
-        trial = (
-            f"against {control}: AUROC {auroc:.2f}" if auroc is not None else f"against {control}: could not be tested"
-        )
+        by = f"AUROC {auroc:.2f}" if auroc is not None else "could not be tested"
+        if gap := metric.get("gap"):
+            by = f"{write(metric, gap[0], sign=True)}{' points' if metric.get('unit') == 'share' else ''}"
+        trial = f"against {control}: {by}"
     return Metric(
         name,
         metric.get("label", name),
         {"higher": "↑", "lower": "↓", "real": "≈"}.get(metric.get("better"), ""),
         metric.get("explain", ""),
         trial,
-        metric.get("passed") is False,
-        [_cell(metric, row["values"].get(name)) for row in rows],
-        [_difference(metric, step, rows) for step in steps],
+        failed,
+        [("–", "") if failed else _cell(metric, row["values"].get(name)) for row in rows],
+        [] if failed else [_difference(metric, step, rows) for step in steps],
     )
 
 
