@@ -11,6 +11,9 @@ from qgen.settings.prompt import PromptConfig
 
 WORDS, PROGRAM = "words", "program"
 KINDS = (PROGRAM, WORDS)  # in the order in which they are made: programs are shorter
+# Tokens of `asked`, at most. What asks takes 49 to 167 of them; of 7,951 statements of MATH with as many characters as
+# problem.parse allows, 19 do not fit beside it (qwen_coder's tokens), and attempts at them are shorter by what is over.
+ROOM = 640
 LIMITS = Limits(seconds=2.0)  # of 1,900 programs at real problems one in a hundred takes more
 
 

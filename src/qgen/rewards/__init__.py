@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from qgen.mathematics.problem import Problem
 from qgen.proofs import reading
+from qgen.proofs.attempts import ROOM
 from qgen.proofs.solver import Solver, standing
 from qgen.rewards import (  # noqa: F401 (they register)
     difficulty,
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from qgen.rewards.base import Base
 
 __all__ = ["JudgeError", "RewardScores", "Rewards", "check", "parsed", "term", "text"]
-
-STATEMENT = 640  # tokens of a statement, and of what asks for an attempt at it
 
 Sink = Callable[[list, list[Completion], "RewardScores", dict[str, Any]], None]
 
@@ -198,7 +197,7 @@ class Rewards:
 
 
 def _solver(config: SolverConfig, base: "Base", corpus: list[Problem]) -> Solver:
-    engine = base if config.model is None else standing(config.model, config.max_new_tokens + STATEMENT)
+    engine = base if config.model is None else standing(config.model, config.max_new_tokens + ROOM)
     return Solver(engine, base.prompt, config, corpus)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from qgen.settings import ranges
 from qgen.settings.choices import Task
 from qgen.settings.model import WritingConfig
+from qgen.settings.reward import SolverConfig
 
 
 @dataclass
@@ -14,7 +15,7 @@ class SolverOptions:
 
     solver: str | None = None  # a hub model or a local directory that solves the problems; null leaves that out
     samples: int = 8  # its attempts at each problem
-    max_new_tokens: int = 512  # of an attempt
+    max_new_tokens: int = SolverConfig.max_new_tokens  # of an attempt in words; programs have half as many
 
 
 @dataclass
