@@ -18,7 +18,7 @@ from qgen.papers.certificate import Batch, batch_of, certificate, digest
 from qgen.papers.gate import Gate
 from qgen.proofs import engines
 from qgen.proofs.proof import words
-from qgen.proofs.solver import Solver
+from qgen.proofs.solver import Solver, standing
 from qgen.rewards import Rewards
 from qgen.rewards.base import Base
 from qgen.runs import rundir
@@ -140,9 +140,13 @@ class ProblemWriter(Asked):
 
 
 def solver_of(writer: ProblemWriter, config: SolverConfig) -> tuple[Solver, dict[str, Any]]:
-    """The run's frozen base as a solver, and what certificates say of it."""
-    origin = {"solved_by": {"engine": writer.origin["rollout"], "weights": writer.origin["model"]}}
-    return Solver(writer.base, writer.run.prompt, config), origin | {"sampling": vars(config)}
+    """The run's solver, its frozen base where no other model is one, and what certificates say of it."""
+    if config.model is None:
+        engine, by = writer.base, {"engine": writer.origin["rollout"], "weights": writer.origin["model"]}
+    else:
+        engine = standing(config.model, config.max_new_tokens)
+        by = engines.told(engine)
+    return Solver(engine, writer.run.prompt, config), {"solved_by": by, "sampling": vars(config)}
 
 
 def ranked(made: list[PassedProblem], gate: Gate, writer: Asked, corpus: Corpus) -> list[Row]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from qgen.mathematics.problem import Problem
 from qgen.proofs import reading
-from qgen.proofs.attempts import ROOM
 from qgen.proofs.solver import Solver, standing
 from qgen.rewards import (  # noqa: F401 (they register)
     difficulty,
@@ -197,7 +196,7 @@ class Rewards:
 
 
 def _solver(config: SolverConfig, base: "Base", corpus: list[Problem]) -> Solver:
-    engine = base if config.model is None else standing(config.model, config.max_new_tokens + ROOM)
+    engine = base if config.model is None else standing(config.model, config.max_new_tokens)
     return Solver(engine, base.prompt, config, corpus)
 
 
