@@ -1,6 +1,7 @@
 import socket
 
 import pytest
+import torch
 from conftest import composed, qgen
 from transformers import AutoConfig
 
@@ -20,8 +21,34 @@ def test_another_solver_stays_in_memory_beside_the_policy():
     tokens, shape = lengths.Lengths(256, 40, 64, "counted"), AutoConfig.for_model(**SMALL)
     config, device = composed("reward=verified"), machine.device("a100-40", None)
     alone, beside = (memory.estimate(config, shape, tokens, device, solver) for solver in (None, shape))
+    weights = alone.phases[0].parts["weights"]
     for before, after in zip(alone.phases, beside.phases, strict=True):
-        assert after.total - before.total == after.parts["another solver"] > alone.phases[0].parts["weights"]
+        if before.name != "solver":
+            assert after.total - before.total == after.parts["another solver"] > weights
+    phases = {phase.name: phase.parts for phase in beside.phases}
+    assert phases["solver"].keys() == {*phases["training step"]} - {"activations", "logits and loss", "gradients",
+                                                                    "a layer's work"} | {"cache"}  # fmt: skip
+    config.reward.solver.model = "where nobody knows the shape"
+    assert "solver" not in {phase.name for phase in memory.estimate(config, shape, tokens, device, None).phases}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="llama.cpp serves where there is no GPU")
+def test_what_another_solver_needs_is_looked_for(monkeypatch, tmp_path):
+    solver = "reward=verified", "reward.solver.model=embedded"
+    tokens, shape = lengths.Lengths(256, 40, 64, "counted"), AutoConfig.for_model(**SMALL)
+    short, long = (
+        memory.estimate(composed(*solver, f"reward.solver.max_new_tokens={new}"), shape, tokens,
+                        machine.device(None, None), shape).phases[0].parts["another solver"]
+        for new in (64, 6400)
+    )  # fmt: skip
+    assert long > short > 0  # the cache that llama.cpp keeps
+    installed = packages._installed
+    monkeypatch.setattr(packages, "_installed", lambda name: None if name == "xllamacpp" else installed(name))
+    assert [finding.check for finding in packages.check(composed(*solver)) if finding.fatal] == ["xllamacpp"]
+    assert not any(finding.fatal for finding in packages.check(composed("reward=verified")))
+    nowhere = composed("reward=verified", f"reward.solver.model={tmp_path}/nowhere")
+    (found,) = sources.reach(nowhere, timeout=2)
+    assert (found.fatal, found.mend) == (True, "reward.solver.model=DIRECTORY")
 
 
 @pytest.fixture(scope="module")

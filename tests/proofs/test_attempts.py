@@ -2,6 +2,7 @@ import pytest
 from conftest import composed
 
 from qgen.engine.completion import Completion
+from qgen.mathematics.equivalence import AnswerComparer
 from qgen.proofs import attempts
 from qgen.proofs.attempts import PROGRAM, WORDS, asked, read
 
@@ -21,8 +22,11 @@ CASES = [
     (PROGRAM, wrote(code("from math import comb\nprint(comb(10, 4))")), "210", None),
     (PROGRAM, wrote(code("from sympy import sqrt\nprint(4 / sqrt(3))")), "\\frac{4 \\sqrt{3}}{3}", None),
     (PROGRAM, wrote(code("print(6 / 2)")), "3", None),
-    (PROGRAM, wrote(code("print(1 / 3)")), None, "inexact"),
+    (PROGRAM, wrote(code("print(1 / 3)")), "0.3333333333", None),
+    (PROGRAM, wrote(code("print(0.1 + 0.2, [0.5])")), "0.30000000000000004 [0.5]", None),
+    (PROGRAM, wrote(code("print(2.9999999999999996)")), "3", None),
     (PROGRAM, wrote(code("print(1e300)")), None, "inexact"),
+    (PROGRAM, wrote(code("print(float('inf'))")), None, "inexact"),
     (PROGRAM, wrote(code("print(5)") + "\nThis", finished=False), "5", None),
     (PROGRAM, wrote("```python\nprint(5)", finished=False), None, "cut off"),
     (PROGRAM, wrote("The answer is 5."), None, "no program"),
@@ -57,3 +61,13 @@ def test_no_sandbox_is_one_message_with_a_remedy(monkeypatch):
     monkeypatch.setattr(attempts, "run", none)
     with pytest.raises(attempts.NoWallError, match="programs=0"):
         read([PROGRAM], [wrote(code("print(1)"))])
+
+
+def test_a_float_is_a_vote_for_the_answer_that_it_means():
+    floats = ["1 / 3", "2 ** 0.5", "1e-7", "250000000.5", "1 / 7"]
+    votes = [attempt.answer for attempt in read([PROGRAM] * 5, [wrote(code(f"print({one})")) for one in floats])]
+    keys = [r"\frac{1}{3}", r"$\sqrt{2}$", "10^{-7}", "500000001/2", r"\frac{1}{6}"]
+    agreement = AnswerComparer()
+    same = agreement.same(keys, [[vote] for vote in votes])
+    agreement.close()
+    assert [said == key for key, (said,) in zip(keys, same, strict=True)] == [True, True, True, True, False]

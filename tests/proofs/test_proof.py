@@ -68,6 +68,9 @@ def solved(answers: list[str]):
         ("print(211)", ["210"], "refuted"),
         ("while True: pass", ["210"], "voted"),
         ("print(210)", ["1", "2", "3", "4"], "stated"),
+        ("print(420 / 2)", ["210"], "voted"),  # computed is exact
+        ("print(422 / 2)", ["210"], "refuted"),
+        ("print(1e300)", ["210"], "voted"),
     ],
 )
 def test_a_certificate_holds_what_a_proof_was_concluded_from(program, answers, kind):

@@ -158,9 +158,11 @@ def test_the_command(file):
     for arguments, says in [
         ([], "say which problems: python -m qgen.verify FILE"),
         (["none.jsonl"], "none.jsonl: no such file"),
+        (["file=."], ".: no such file"),
         (["theirs.jsonl", "sampels=3"], "did you mean samples?"),
         (["theirs.jsonl", "solver=nowhere.gguf"], "nowhere.gguf: there is no such file"),
     ]:
         done = qgen(*arguments, cwd=file.parent, module="verify")
         assert done.returncode == 1
         assert says in done.stderr
+        assert "gguf" in says or not (file.parent / "verify.log").exists()

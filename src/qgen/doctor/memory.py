@@ -12,6 +12,8 @@ from qgen.doctor.simulate import Peak, Twin
 from qgen.engine.compiled import BUCKET
 from qgen.engine.decoder import bytes_of, bytes_of_cache, bytes_short, unsupported
 from qgen.metrics.loss import TOKENS
+from qgen.proofs import engines
+from qgen.proofs.attempts import ROOM
 from qgen.runtime import attention
 from qgen.settings.choices import COPIES, Rollout
 from qgen.settings.config import Config
@@ -77,7 +79,8 @@ def estimate(
     """The phases of a stage and the batch that fits.
 
     Args:
-        solver: the shape of reward.solver.model, which stays beside the policy; its cache counts as the base's would.
+        solver: the shape of reward.solver.model, which stays beside the policy; None where there is none, or nobody
+            knows it.
     """
     stage, sampling = config.stage, config.sampling
     grpo = stage.name == "grpo"
@@ -100,7 +103,8 @@ def estimate(
     rollouts = stage.rollouts if grpo else 0
     validated = sampling.batch_size if stage.name == "distill" else min(sampling.batch_size, config.validation.prompts)
     free = device.free - resident.weights - resident.adapter
-    free -= 0 if solver is None else _another(solver, device, dtype.itemsize)
+    another = 0.0 if solver is None else _another(solver, config, device, dtype.itemsize)
+    free -= another
     rollout = _rollout(config, shape, device, dtype.itemsize, max(sampling.batch_size, rollouts), free)
     held = {
         "weights": resident.weights,
@@ -109,7 +113,7 @@ def estimate(
         "vLLM": _vllm(config, device) if rollout is Rollout.vllm else 0.0,
     }
     if solver is not None:
-        held["another solver"] = _another(solver, device, dtype.itemsize)
+        held["another solver"] = another
     copy = {"rollout copy": 0.0, "cache": 0.0}
     if rollout in COPIES:
         copy["rollout copy"] = bytes_of(shape, rollout is Rollout.compiled_int8, dtype.itemsize)
@@ -133,7 +137,11 @@ def estimate(
         others.append(writing("rollout", rollouts, "stage.rollout_batch_size"))
     problems = min(loss_batch(sampling), config.validation.problems)
     others.append(lost("held-out loss", problems, lengths.heldout, "sampling.batch_size"))
-    if config.reward.solver:
+    if solver is not None:
+        length, cache = config.reward.solver.max_new_tokens + ROOM, held.get("cache", 0.0)
+        cache += _static(solver, engines.ON_GPU, length, dtype.itemsize) if device.cuda else 0.0
+        others.append(Phase("solver", held | {"cache": cache}, "reward.solver.max_new_tokens"))
+    elif config.reward.solver and config.reward.solver.model is None:
         asked = lengths.prompt + new, config.reward.solver.max_new_tokens
         others.append(writing("solver", sampling.batch_size, "sampling.batch_size", *asked))
     if "natural" in config.reward.terms:
@@ -146,12 +154,14 @@ def estimate(
     return Estimate([training, *others], largest, device.room, resident.adapter, running, rollout)
 
 
-def _another(shape: PretrainedConfig, device: Device, itemsize: int) -> float:
-    """Bytes of a solver's weights and, on a GPU, of the copy that it writes from; on a CPU llama.cpp holds a file's, of
-    which those of the packaged models take five bits a weight."""
+def _another(shape: PretrainedConfig, config: Config, device: Device, itemsize: int) -> float:
+    """Bytes that a solver holds all the time: its weights and, on a GPU, the copy that it writes from; on a CPU
+    llama.cpp holds a file's, of which those of the packaged models take five bits a weight, and a cache in 16 bits."""
     with torch.device("meta"):
         count = AutoModelForCausalLM.from_config(shape).num_parameters()
-    return count * itemsize + bytes_of(shape, False, itemsize) if device.cuda else count * 5 / 8
+    if device.cuda:
+        return count * itemsize + bytes_of(shape, False, itemsize)
+    return count * 5 / 8 + bytes_of_cache(shape, engines.AT_ONCE, config.reward.solver.max_new_tokens + ROOM, 2)
 
 
 def _rollout(config: Config, shape: PretrainedConfig, device: Device, itemsize: int, rows: int, free: float) -> Rollout:

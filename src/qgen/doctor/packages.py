@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+import torch
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -22,9 +23,11 @@ def check(config: Config) -> list[Finding]:
     """A finding for each package that is missing or of a wrong version, or one that says that all are there."""
     wanted = list(needed(config))
     wrong = [finding for requirement in wanted if (finding := _problem(requirement))]
-    model = packaged.MODELS.get(config.model.name)
-    if model is not None and (lacking := packaged.missing(model)):
-        wrong.append(Finding(lacking[0], f"missing: {model.package} carry {model.original}", model.install, fatal=True))
+    for name in dict.fromkeys((config.model.name, config.reward.solver and config.reward.solver.model)):
+        model = packaged.MODELS.get(name)
+        if model is not None and (lacking := packaged.missing(model)):
+            said = f"missing: {model.package} carry {model.original}"
+            wrong.append(Finding(lacking[0], said, model.install, fatal=True))
     if not wrong:
         wrong = [Finding("packages", f"{len(wanted)} needed, all installed in versions that fit")]
     untested = [f"{name} {have} (tested: {pin})" for name, have, pin in _untested(wanted)]
@@ -40,6 +43,9 @@ def needed(config: Config) -> Iterator[Requirement]:
         extras.add("gpu")
     if config.model.rollout.value == "vllm":
         extras.add("vllm")
+    solver = config.reward.solver and config.reward.solver.model
+    if solver and packaged.known(solver) and not torch.cuda.is_available():  # as proofs/engines.py chooses
+        extras.add("llamacpp")
     for requirement, extra in _declared():
         quantizer = requirement.name == "bitsandbytes" and config.model.load_in_4bit
         if extra in extras or quantizer:

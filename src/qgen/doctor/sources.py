@@ -30,11 +30,12 @@ QWEN3 = {"model_type": "qwen3", "vocab_size": 151936, "num_key_value_heads": 8, 
 
 def reach(config: Config, timeout: float) -> list[Finding]:
     """One finding for each thing that must come from the hub, or one that says that nothing need."""
-    wanted = {}
-    if is_missing(config.model.name):
-        return [Finding("model", f"{config.model.name}: no such directory", "model.name=DIRECTORY", fatal=True)]
-    if not _local(config.model.name) and config.model.name not in packaged.MODELS:
-        wanted[f"model {config.model.name}"] = f"{config.model.name}/resolve/main/config.json"
+    wanted, solver = {}, config.reward.solver and config.reward.solver.model
+    for key, name in (("model.name", config.model.name), ("reward.solver.model", solver)):
+        if name and is_missing(name):
+            return [Finding("model", f"{name}: no such directory", f"{key}=DIRECTORY", fatal=True)]
+        if name and not _local(name) and name not in packaged.MODELS:
+            wanted[f"model {name}"] = f"{name}/resolve/main/config.json"
     if config.data.source is Source.openmath and not config.data.path:
         wanted[f"data {openmath.NAME}"] = f"datasets/{openmath.NAME}/resolve/main/README.md"
     if not wanted:

@@ -16,7 +16,6 @@ from qgen.mathematics.problem import Fault, Problem, fault, parse
 from qgen.programs import Limits, Outcome, run
 
 LIMITS = Limits(seconds=5.0)
-PLACES = 10  # of a float that is no integer, in an answer
 DIGITS = 9  # of an integer in a program that may change
 _ROUNDS = re.compile(r"//|\b(?:int|round|floor|ceil|trunc|divmod|isqrt)\b")  # 61 // 3 does not say that it left one
 
@@ -54,21 +53,21 @@ class Computed:
 def compute(problems: list[Problem], agreement: AnswerComparer, limits: Limits = LIMITS) -> list[Computed]:
     """Each of these problems, all of which have a program, with the answer that it computes.
 
-    A Fault of the kind "program" says why a program gives none: it was refused, failed, or took too long. Where the
-    stated answer means the same, its spelling is kept; a float that is an integer is written as one, and stays inexact.
+    A Fault of the kind "program" says why a program gives none: it was refused, failed, took too long, or printed a
+    float too large to mean a number. Where the stated answer means the same, its spelling is kept.
     What is wrong with the problem under its new answer (it may stand in the statement) is a Fault as anywhere.
 
     Raises NoWallError where this machine cannot hold programs.
     """
     outcomes = run([problem.program for problem in problems], limits)
-    results = [_written(outcome) for outcome in outcomes]
-    ran = [i for i, outcome in enumerate(outcomes) if outcome.ran]
+    results = [outcome.value for outcome in outcomes]
+    ran = [i for i, result in enumerate(results) if result is not None]
     counted = agreement.count([problems[i].answer for i in ran], [[results[i]] for i in ran])
     same = {i: count[0] > 0 for i, count in zip(ran, counted, strict=True)}
     found = []
     for i, (problem, outcome, result) in enumerate(zip(problems, outcomes, results, strict=True)):
-        if not outcome.ran:
-            told = ": ".join(part for part in (outcome.reason, outcome.detail) if part)
+        if result is None:
+            told = ": ".join(part for part in (outcome.reason or "inexact", outcome.detail or outcome.answer) if part)
             found.append(Computed(Fault("program", told), outcome, problem.answer, None))
             continue
         answered = problem if same[i] else replace(problem, answer=result)
@@ -168,17 +167,3 @@ def _numbers(source: str) -> list[tuple[int, int, int | None]] | None:
     except (tokenize.TokenError, SyntaxError):
         return None
     return found
-
-
-def _written(outcome: Outcome) -> str:
-    """A program's answer as an answer key has it."""
-    if outcome.exact or not outcome.ran:
-        return outcome.answer
-    try:
-        value = float(outcome.answer)
-    except ValueError:
-        return outcome.answer
-    nearest = round(value) if abs(value) < 2**53 else None
-    if nearest is not None and abs(value - nearest) <= 1e-9 * max(1.0, abs(value)):
-        return str(nearest)
-    return f"{value:.{PLACES}g}" if abs(value) < 1e16 else outcome.answer

@@ -19,7 +19,7 @@ from qgen.papers.certificate import Batch, batch_of, certificate, digest
 from qgen.papers.gate import Gate
 from qgen.proofs import engines
 from qgen.proofs.proof import words
-from qgen.proofs.solver import Solver
+from qgen.proofs.solver import Solver, standing
 from qgen.rewards import Rewards
 from qgen.rewards.base import Base
 from qgen.runs import rundir
@@ -110,6 +110,7 @@ class ProblemWriter(Asked):
 
     Attributes:
         copy: the compiled copy of the model that writes; None: the model itself.
+        base: the model as it was before it was trained, which solves and judges.
         origin: what a certificate says of it.
     """
 
@@ -120,6 +121,7 @@ class ProblemWriter(Asked):
         adapter = rundir.adapter_at(home)
         self.model, self.tokenizer = load(run.model, adapter, run.seed)
         self.copy, chosen = rollout.choose(run.model, sampling.batch_size, self.model, self.tokenizer)
+        self.base = Base(self.model, self.tokenizer, run.prompt, run.sampling.batch_size, self.copy)
         print(f"rollout: {chosen}")
         self.origin: dict[str, Any] = {
             "model": fingerprint(run.model, self.model),
@@ -139,10 +141,13 @@ class ProblemWriter(Asked):
 
 
 def solver_of(writer: ProblemWriter, config: SolverConfig) -> tuple[Solver, dict[str, Any]]:
-    """The run's frozen base as a solver, and what certificates say of it."""
-    base = Base(writer.model, writer.tokenizer, writer.run.prompt, writer.run.sampling.batch_size, writer.copy)
-    origin = {"solved_by": {"engine": writer.origin["rollout"], "weights": writer.origin["model"]}}
-    return Solver(base, writer.run.prompt, config), origin | {"sampling": vars(config)}
+    """The run's solver, its frozen base where no other model is one, and what certificates say of it."""
+    if config.model is None:
+        engine, by = writer.base, {"engine": writer.origin["rollout"], "weights": writer.origin["model"]}
+    else:
+        engine = standing(config.model, config.max_new_tokens)
+        by = engines.told(engine)
+    return Solver(engine, writer.run.prompt, config), {"solved_by": by, "sampling": vars(config)}
 
 
 def ranked(made: list[PassedProblem], gate: Gate, writer: Asked, corpus: Corpus) -> list[Row]:
@@ -168,8 +173,7 @@ def ranked(made: list[PassedProblem], gate: Gate, writer: Asked, corpus: Corpus)
 def _scored(made: list[PassedProblem], writer: ProblemWriter, corpus: Corpus) -> list[tuple[float, dict[str, Any]]]:
     """The reward of each problem by the run's own terms, and the terms and facts that it is made of."""
     run = writer.run
-    base = Base(writer.model, writer.tokenizer, run.prompt, run.sampling.batch_size, writer.copy)
-    rewards = Rewards(run.reward, corpus.train, base, run.judge, run.prompt.language)
+    rewards = Rewards(run.reward, corpus.train, writer.base, run.judge, run.prompt.language)
     asked = {"topic": [m.request.topic for m in made], "level": [m.request.level for m in made]}
     scores = rewards.score(["ask"] * len(made), [m.completion for m in made], **asked)
     return [(round(scores.total[i], 4), {"terms": scores.row(i), **scores.facts[i]}) for i in range(len(made))]

@@ -1,6 +1,8 @@
 """What a program may use, and what became of it."""
 
 from dataclasses import dataclass
+from decimal import Decimal
+from math import isfinite
 
 REASONS = {
     "refused": "it says something that programs may not say, or is too long; nothing of it ran",
@@ -11,6 +13,8 @@ REASONS = {
     "killed": "its process died of something else",
     "empty": "it ran, and printed nothing, or last None, nan, [] or an object without a text",
 }
+
+PLACES = 10  # digits of a float that are told: the last of its sixteen are rounding's
 
 
 @dataclass(frozen=True)
@@ -62,3 +66,20 @@ class Outcome:
     def ran(self) -> bool:
         """Whether the program came to its end and printed an answer."""
         return not self.reason
+
+    @property
+    def value(self) -> str | None:
+        """The answer as a key would have it: a float that is an integer but for rounding as that, another in PLACES
+        digits. None where there is no answer, or a float that cannot tell an integer from the next."""
+        if not self.ran:
+            return None
+        try:
+            number = None if self.exact else float(self.answer)
+        except ValueError:  # several floats, or one within an expression
+            number = None
+        if number is None:
+            return self.answer
+        if not isfinite(number) or abs(number) >= 2**53:
+            return None
+        whole = abs(number - round(number)) <= min(1e-6, 1e-9 * max(1.0, abs(number)))
+        return str(round(number)) if whole else format(Decimal(f"{number:.{PLACES}g}"), "f")

@@ -1,7 +1,7 @@
 """What is known of a problem's answer, by two routes that know nothing of each other: its program, and votes.
 
-    computed  the program gives the answer, and the votes of attempts at the statement alone are clear for it
-    voted     the votes are clear for the answer; there is no program, or it gave nothing
+    computed  the program gives the answer exactly, and the votes of attempts at the statement alone are clear for it
+    voted     the votes are clear for the answer; there is no program, or it gave nothing, or floats
     stated    neither: somebody says so, or a program that no votes bear out
     refuted   the votes are clear for another answer, or the program gives another
 
@@ -51,10 +51,8 @@ def prove(
     votes = solver.votes(list(problems)) if solver else [None] * len(problems)
     found = []
     for problem, ran, counted in zip(problems, computed, votes, strict=True):
-        # where the program's answer was put in the place of the stated one, it agrees by construction
-        gave = ran is not None and ran.outcome.ran
-        agrees = (ran.same or problem == ran.problem) if gave else None
-        kind = decide(agrees, counted)
+        agrees = _agrees(problem, ran)
+        kind = decide(None if agrees and not ran.outcome.exact else agrees, counted)
         found.append(Proof(kind, _certificate(kind, problem, ran, counted, origin or {})))
     return found
 
@@ -63,7 +61,7 @@ def decide(program: bool | None, votes: Votes | None) -> str:
     """The kind of a proof.
 
     Args:
-        program: whether the program gives the answer that is to be proved; None where no program gave one.
+        program: whether the program gives the answer that is to be proved; None where none gave one, or only in floats.
         votes: on that answer; None where nobody was asked.
     """
     if program is False or (votes is not None and against(votes)):
@@ -104,16 +102,23 @@ def digest(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode(errors="surrogatepass")).hexdigest()[:16]
 
 
+def _agrees(problem: Problem, ran: Computed | None) -> bool | None:
+    """Whether the program gives the problem's answer, which it does by construction where its own stands there; None
+    where it gave none."""
+    return (ran.same or problem == ran.problem) if ran is not None and ran.same is not None else None
+
+
 def _certificate(
     kind: str, problem: Problem, ran: Computed | None, votes: Votes | None, origin: dict[str, Any]
 ) -> dict[str, Any]:
     outcome = None
     if ran is not None:
-        outcome = {name: getattr(ran.outcome, name) for name in ("answer", "exact", "reason", "detail")}
+        outcome = {name: getattr(ran.outcome, name) for name in ("exact", "reason", "detail")}
+        outcome["answer"] = ran.outcome.value or ran.outcome.answer
     return {
         "proof": kind,
         "answer": problem.answer,
-        "agrees": (ran.same or problem == ran.problem) if ran is not None and ran.outcome.ran else None,
+        "agrees": _agrees(problem, ran),
         "program": problem.program,
         "outcome": outcome,
         "stated": ran.stated if ran is not None else problem.answer,

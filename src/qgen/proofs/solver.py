@@ -16,7 +16,7 @@ from qgen.engine.completion import Completion
 from qgen.mathematics.equivalence import AnswerComparer
 from qgen.mathematics.problem import Problem
 from qgen.metrics.difficulty import ease as ideal
-from qgen.proofs.attempts import KINDS, PROGRAM, WORDS, Attempt, asked, read
+from qgen.proofs.attempts import KINDS, PROGRAM, ROOM, WORDS, Attempt, asked, read
 from qgen.proofs.calibration import Calibration, Tried, chosen, kept
 from qgen.proofs.votes import Votes, counted, settled
 from qgen.runtime import ranks
@@ -167,12 +167,12 @@ class Solver:
 
 
 @functools.lru_cache(maxsize=1)  # rewards are made anew by the check, and by each command of a notebook
-def standing(name: str, length: int) -> Engine:
+def standing(name: str, new_tokens: int) -> Engine:
     """The engine of reward.solver.model, loaded once a job, which it stays for: llama.cpp's where there is no GPU and
     the weights are a GGUF file.
 
     Args:
-        length: tokens of a prompt and an attempt together.
+        new_tokens: of an attempt, at most.
 
     Raises as engines.opened does.
     """
@@ -180,7 +180,7 @@ def standing(name: str, length: int) -> Engine:
 
     stack = ExitStack()
     atexit.register(stack.close)
-    engine = stack.enter_context(engines.opened(ModelConfig(name=name, max_length=length)))
+    engine = stack.enter_context(engines.opened(ModelConfig(name=name, max_length=new_tokens + ROOM)))
     engine.over = engines.answered
     return engine
 

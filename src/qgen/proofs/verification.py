@@ -17,6 +17,7 @@ from qgen.mathematics import programmed
 from qgen.mathematics.equivalence import AnswerComparer
 from qgen.mathematics.problem import Problem
 from qgen.proofs import engines
+from qgen.proofs.attempts import ROOM
 from qgen.proofs.proof import digest, prove, words
 from qgen.proofs.solver import Solver
 from qgen.runs.files import Row, append, rows
@@ -27,7 +28,6 @@ from qgen.settings.verify import VerifyConfig
 NONE = "none"  # the proof of a row that is no problem with an answer
 STATEMENTS = ("statement", "problem", "question")  # columns that hold one where fields.statement says nothing
 SILENT = 32  # attempts without a single answer, after which a solver is broken
-ROOM = 640  # tokens of a statement and of what asks for an attempt at it
 _PROOF = re.compile(r"^\W*(?:prove|show|demonstrate) that\b|[.;,] (?:prove|show) that\b|(?:求证|证明)[：:，,]?", re.I)
 
 

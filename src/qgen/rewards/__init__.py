@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["JudgeError", "RewardScores", "Rewards", "check", "parsed", "term", "text"]
 
 PRODUCT = "product"  # the name of the one function that TRL is handed of terms that are multiplied
-STATEMENT = 640  # tokens of a statement, and of what asks for an attempt at it
 
 Sink = Callable[[list, list[Completion], "RewardScores", dict[str, Any]], None]
 
@@ -221,7 +220,7 @@ class Rewards:
 
 
 def _solver(config: SolverConfig, base: "Base", corpus: list[Problem]) -> Solver:
-    engine = base if config.model is None else standing(config.model, config.max_new_tokens + STATEMENT)
+    engine = base if config.model is None else standing(config.model, config.max_new_tokens)
     return Solver(engine, base.prompt, config, corpus)
 
 

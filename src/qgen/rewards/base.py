@@ -14,6 +14,7 @@ from qgen.engine.completion import Completion
 from qgen.engine.decoder import bytes_of_cache
 from qgen.engine.rollout import generate
 from qgen.metrics.loss import text_losses
+from qgen.proofs.attempts import ROOM
 from qgen.runtime import ranks
 from qgen.runtime.memory import free
 from qgen.runtime.shards import whole
@@ -21,7 +22,6 @@ from qgen.settings.prompt import PromptConfig
 from qgen.settings.sampling import SamplingConfig
 
 ATTEMPTS = 512  # at once, at most
-STATEMENT = 512  # tokens of a problem as a solver is asked for it, at most
 
 
 class Base:
@@ -78,7 +78,7 @@ class Base:
     def _room(self, tokens: int) -> int:
         """Attempts whose cache takes at most a quarter of what is free."""
         rows, itemsize = ATTEMPTS, self.writer.decoder.dtype.itemsize
-        while rows > SMALLEST and bytes_of_cache(self.model.config, rows, tokens + STATEMENT, itemsize) > free() // 4:
+        while rows > SMALLEST and bytes_of_cache(self.model.config, rows, tokens + ROOM, itemsize) > free() // 4:
             rows //= 2
         return rows
 

@@ -1,6 +1,7 @@
 """The keys of qgen.verify (conf/verify.yaml)."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from qgen.settings import ranges
 from qgen.settings.choices import Language
@@ -40,6 +41,8 @@ class VerifyConfig:
                             "temperature": (0, 10), "batch_size": (1, 10**6), "limit": (1, 10**9)})  # fmt: skip
         if not self.file:
             raise ValueError("say which problems: python -m qgen.verify FILE")
+        if not Path(self.file).is_file():
+            raise ValueError(f"{self.file}: no such file")
 
     @property
     def attempts(self) -> SolverConfig:
