@@ -3,6 +3,7 @@
 import random
 import re
 from collections import Counter
+from dataclasses import replace
 from math import gcd, isqrt
 
 import pytest
@@ -121,8 +122,8 @@ def test_a_cut_problem_has_two_solutions_that_answer_otherwise(seed):
 
 
 def test_a_wrong_answer_is_another_number():
-    for name in ("wrong", "constant"):
-        found = made(name)
+    for name, seed in [("wrong", 0), ("wrong", 1), *(("constant", seed) for seed in range(20))]:
+        found = made(name, seed)
         assert len(found) > 5
         for junk in found:
             right = BY_STATEMENT[junk.problem.statement]

@@ -113,7 +113,9 @@ def test_what_was_lucky_once_does_not_buy(attacked):
 def test_texts_are_scored_as_training_hands_them_over(attacked):
     _, _, _, batches = attacked(lambda texts, _: [random.Random(t).random() for t in texts])
     assert max(len(batch["texts"]) for batch in batches) == 16
-    batch = next(b for b in batches if "nothing" not in b and len(set(b["level"])) == 2 and b["level"][:8] == [1] * 8)
+    shown = [b["texts"] for b in batches if len(set(b["texts"])) == 16]
+    assert any(texts[::-1] in shown for texts in shown)  # the second time, for other attempts of a solver
+    batch = next(b for b in batches if len(set(b["level"])) == 2 and b["level"][:8] == [1] * 8)
     assert batch["prompts"][0] == batch["prompts"][7] != batch["prompts"][8]
     assert f"of difficulty {batch['level'][8]} out of 5" in batch["prompts"][8][-1]["content"]
     assert batch["topic"][0] in batch["prompts"][0][-1]["content"]
