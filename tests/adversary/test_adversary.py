@@ -1,7 +1,10 @@
 """Junk is junk by construction, whatever a reward makes of it."""
 
+import os
 import random
 import re
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 from math import gcd, isqrt
@@ -43,6 +46,31 @@ def test_a_seed_gives_the_same_texts_and_another_seed_others(name):
     assert first == made(name)
     assert first != made(name, seed=1)
     assert all(junk.why and junk.problem.topic and 1 <= junk.problem.level <= 5 for junk in first)
+
+
+def test_a_seed_gives_the_same_texts_in_another_process():
+    code = """
+import random
+from qgen import data
+from qgen.adversary import Material
+from qgen.adversary.classes import CLASSES
+from qgen.adversary.climbing import climb, fragments
+from qgen.settings.choices import Source
+from qgen.settings.data import DataConfig
+
+corpus = data.load(DataConfig(source=Source.champ))
+material = Material(corpus.train, corpus.heldout, [("Sequence", 3)] * 16, 8)
+made = [make(material, random.Random(0)) for make in CLASSES.values()]
+parts = fragments(corpus.train)
+print(made, climb(parts, material.asked, lambda junk: [len(j.why) for j in junk], 64, random.Random(0)))
+"""
+    said = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120,
+                       env=os.environ | {"PYTHONHASHSEED": seed}).stdout
+        for seed in ("1", "2")
+    ]  # fmt: skip
+    assert said[0] == said[1]
+    assert len(said[0]) > 10_000
 
 
 @pytest.mark.parametrize("name", ["nonsense", "cut", "underdetermined", "trivial", "templated"])

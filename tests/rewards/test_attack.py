@@ -48,7 +48,7 @@ def attacked():
         rewards = Rewards(RewardConfig(terms={"tried": TermConfig()}, gate=None), corpus().train)
         pay = Payer(rewards, composed("stage=grpo").prompt, 16)
         standard = Standard(pay(corpus().heldout))
-        material = Material(corpus().train, corpus().heldout, *attack.requests(corpus().heldout, N, 8))
+        material = Material(corpus().train, corpus().heldout, attack.requests(corpus().heldout, N, 8), 8)
         config = AttackConfig(classes=SOME, n=N, budget=32)
         texts, _ = attack.earned(pay, standard, material, config, 0)
         figures = [standard.figures(name, rows) for name, rows in texts.items()]
@@ -129,8 +129,7 @@ def test_the_search_climbs_on_what_is_paid(attacked):
 
 
 def test_requests_cover_every_level_and_topic_in_whole_groups():
-    asked, size = attack.requests(corpus().heldout, 5 * 8 * 5, 8)
-    assert size == 8
+    asked = attack.requests(corpus().heldout, 5 * 8 * 5, 8)
     assert all(len(set(asked[i : i + 8])) == 1 for i in range(0, len(asked), 8))
     assert len(set(asked)) == 25  # of five topics and five levels
 
@@ -183,6 +182,8 @@ def test_a_run_of_other_rewards_is_refused(tmp_path):
         (["attack.buget=3"], "did you mean attack.budget?"),
         (["attack.n=12"], "attack.n=12 must be a multiple of stage.num_generations=8"),
         (["stage=sft"], "what is attacked is what GRPO pays"),
+        (["stage.task=both", "reward=variation"], "leave stage.task out"),
+        (["prompt=zh"], "are English: with prompt.language=zh, attack.classes=[wrong,repeat,constant,offtopic]"),
         (["attack.run=nowhere"], "attack.run=nowhere: there is no such directory"),
         (["reward=verified", "reward.solver=null", "model=tiny"], "needs a solver: set reward.solver"),
         (["data=jsonl", "data.path=one.jsonl"], "and 0 held out"),
