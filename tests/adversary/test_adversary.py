@@ -1,8 +1,12 @@
 """Junk is junk by construction, whatever a reward makes of it."""
 
+import os
 import random
 import re
+import subprocess
+import sys
 from collections import Counter
+from dataclasses import replace
 from math import gcd, isqrt
 
 import pytest
@@ -19,6 +23,7 @@ from qgen.mathematics import latex
 from qgen.mathematics.problem import fault
 from qgen.mathematics.statement import question
 from qgen.metrics.similarity import mask
+from qgen.metrics.topics import TopicModel
 from qgen.settings.choices import JunkClass
 
 CORPUS = data.load(composed().data)
@@ -41,6 +46,31 @@ def test_a_seed_gives_the_same_texts_and_another_seed_others(name):
     assert first == made(name)
     assert first != made(name, seed=1)
     assert all(junk.why and junk.problem.topic and 1 <= junk.problem.level <= 5 for junk in first)
+
+
+def test_a_seed_gives_the_same_texts_in_another_process():
+    code = """
+import random
+from qgen import data
+from qgen.adversary import Material
+from qgen.adversary.classes import CLASSES
+from qgen.adversary.climbing import climb, fragments
+from qgen.settings.choices import Source
+from qgen.settings.data import DataConfig
+
+corpus = data.load(DataConfig(source=Source.champ))
+material = Material(corpus.train, corpus.heldout, [("Sequence", 3)] * 16, 8)
+made = [make(material, random.Random(0)) for make in CLASSES.values()]
+parts = fragments(corpus.train)
+print(made, climb(parts, material.asked, lambda junk: [len(j.why) for j in junk], 64, random.Random(0)))
+"""
+    said = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120,
+                       env=os.environ | {"PYTHONHASHSEED": seed}).stdout
+        for seed in ("1", "2")
+    ]  # fmt: skip
+    assert said[0] == said[1]
+    assert len(said[0]) > 10_000
 
 
 @pytest.mark.parametrize("name", ["nonsense", "cut", "underdetermined", "trivial", "templated"])
@@ -120,8 +150,8 @@ def test_a_cut_problem_has_two_solutions_that_answer_otherwise(seed):
 
 
 def test_a_wrong_answer_is_another_number():
-    for name in ("wrong", "constant"):
-        found = made(name)
+    for name, seed in [("wrong", 0), ("wrong", 1), *(("constant", seed) for seed in range(20))]:
+        found = made(name, seed)
         assert len(found) > 5
         for junk in found:
             right = BY_STATEMENT[junk.problem.statement]
@@ -159,14 +189,16 @@ def test_a_group_of_repeats_is_one_text_and_groups_differ():
     assert len(set(texts)) == len(groups)
 
 
-def test_what_is_off_topic_is_of_a_topic_that_shares_no_word():
-    for junk in made("offtopic"):
+def test_what_is_off_topic_is_of_a_topic_that_neither_its_name_nor_its_words_point_to():
+    found = made("offtopic")
+    assert len(found) > 20
+    shares = TopicModel(CORPUS.train)
+    likely = shares.probabilities([junk.problem.statement for junk in found])
+    for junk, row in zip(found, likely, strict=True):
         assert junk.problem.topic != BY_STATEMENT[junk.problem.statement].topic
-    akin = [
-        p.__class__(p.statement, p.answer, topic=t, level=3)
-        for p in CORPUS.train[:6]
-        for t in ("Algebra", "Prealgebra")
-    ]
+        assert row[shares.topics.index(junk.problem.topic)] < 0.02
+    names = {"Combinatorics": "Algebra", "Inequality": "Prealgebra"}  # which the classifier does tell apart
+    akin = [replace(p, topic=names[p.topic]) for p in CORPUS.train if p.topic in names]
     assert not made("offtopic", material=Material(akin, akin, ASKED, 8))
 
 

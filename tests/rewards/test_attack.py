@@ -48,7 +48,7 @@ def attacked():
         rewards = Rewards(RewardConfig(terms={"tried": TermConfig()}, gate=None), corpus().train)
         pay = Payer(rewards, composed("stage=grpo").prompt, 16)
         standard = Standard(pay(corpus().heldout))
-        material = Material(corpus().train, corpus().heldout, *attack.requests(corpus().heldout, N, 8))
+        material = Material(corpus().train, corpus().heldout, attack.requests(corpus().heldout, N, 8), 8)
         config = AttackConfig(classes=SOME, n=N, budget=32)
         texts, _ = attack.earned(pay, standard, material, config, 0)
         figures = [standard.figures(name, rows) for name, rows in texts.items()]
@@ -113,7 +113,9 @@ def test_what_was_lucky_once_does_not_buy(attacked):
 def test_texts_are_scored_as_training_hands_them_over(attacked):
     _, _, _, batches = attacked(lambda texts, _: [random.Random(t).random() for t in texts])
     assert max(len(batch["texts"]) for batch in batches) == 16
-    batch = next(b for b in batches if "nothing" not in b and len(set(b["level"])) == 2 and b["level"][:8] == [1] * 8)
+    shown = [b["texts"] for b in batches if len(set(b["texts"])) == 16]
+    assert any(texts[::-1] in shown for texts in shown)  # the second time, for other attempts of a solver
+    batch = next(b for b in batches if len(set(b["level"])) == 2 and b["level"][:8] == [1] * 8)
     assert batch["prompts"][0] == batch["prompts"][7] != batch["prompts"][8]
     assert f"of difficulty {batch['level'][8]} out of 5" in batch["prompts"][8][-1]["content"]
     assert batch["topic"][0] in batch["prompts"][0][-1]["content"]
@@ -127,8 +129,7 @@ def test_the_search_climbs_on_what_is_paid(attacked):
 
 
 def test_requests_cover_every_level_and_topic_in_whole_groups():
-    asked, size = attack.requests(corpus().heldout, 5 * 8 * 5, 8)
-    assert size == 8
+    asked = attack.requests(corpus().heldout, 5 * 8 * 5, 8)
     assert all(len(set(asked[i : i + 8])) == 1 for i in range(0, len(asked), 8))
     assert len(set(asked)) == 25  # of five topics and five levels
 
@@ -181,6 +182,8 @@ def test_a_run_of_other_rewards_is_refused(tmp_path):
         (["attack.buget=3"], "did you mean attack.budget?"),
         (["attack.n=12"], "attack.n=12 must be a multiple of stage.num_generations=8"),
         (["stage=sft"], "what is attacked is what GRPO pays"),
+        (["stage.task=both", "reward=variation"], "leave stage.task out"),
+        (["prompt=zh"], "are English: with prompt.language=zh, attack.classes=[wrong,repeat,constant,offtopic]"),
         (["attack.run=nowhere"], "attack.run=nowhere: there is no such directory"),
         (["reward=verified", "reward.solver=null", "model=tiny"], "needs a solver: set reward.solver"),
         (["data=jsonl", "data.path=one.jsonl"], "and 0 held out"),

@@ -119,10 +119,10 @@ RULES: dict[str, list[str]] = {
 def expand(rng: random.Random, rule: str = "statement") -> tuple[str, dict[str, str]]:
     """A text of the grammar, and what stands for each <rule#number> in it. What is asked for, <property#2>, is never
     given."""
-    properties: set[str] = set()
+    properties: dict[str, None] = {}  # a set would have another order in another process
     while len(properties) < 3:
-        properties.add(_expanded("property", rng, {}))
-    kept = {f"property#{i}": text for i, text in enumerate(sorted(properties, key=lambda _: rng.random()), start=1)}
+        properties[_expanded("property", rng, {})] = None
+    kept = {f"property#{i}": text for i, text in enumerate(properties, start=1)}
     text = _expanded(rule, rng, kept)
     return _ARTICLE.sub(lambda m: m[1] + ("n " if m[2] in "aeiou" else " ") + m[2], text), kept
 

@@ -10,6 +10,9 @@ from qgen.adversary.paraphrase import paraphrase
 from qgen.adversary.undetermined import written
 from qgen.mathematics.problem import Problem
 from qgen.mathematics.statement import question, sentences
+from qgen.metrics.topics import TopicModel
+
+FOREIGN = 0.02  # probability of a topic below which a problem is not of it
 
 
 def wrong(material: Material, rng: random.Random) -> list[Junk]:
@@ -89,22 +92,29 @@ def constant(material: Material, rng: random.Random) -> list[Junk]:
 def offtopic(material: Material, rng: random.Random) -> list[Junk]:
     """Unseen problems handed in for another topic than theirs, of the level that they have.
 
-    Junk: it is not of the topic that was asked for. Topics that share a word, as Algebra and Intermediate Algebra do,
-    are not told apart.
+    Junk: it is not of the topic that was asked for. As topics overlap, it is one whose name shares no word with the
+    problem's own, as Algebra and Intermediate Algebra do, and that a classifier of real problems (metrics/topics.py)
+    gives less than FOREIGN.
     """
-    topics = sorted({p.topic for p in material.known})
-    far = {topic: [t for t in topics if not _akin(t, topic)] for topic in topics}
-    strays = [p for p in material.unseen if far.get(p.topic)]
-    return [
-        Junk(replace(p, topic=rng.choice(far[p.topic])), f"its topic is {p.topic}")
-        for p in _drawn(strays, material, rng)
-    ]
+    model = TopicModel(material.known)
+    if not model.topics:
+        return []
+    strays = rng.sample(material.unseen, len(material.unseen))
+    made = []
+    for problem, shares in zip(strays, model.probabilities([p.statement for p in strays]), strict=True):
+        likely = dict(zip(model.topics, map(float, shares), strict=True))
+        far = [topic for topic, share in likely.items() if share < FOREIGN and not _akin(topic, problem.topic)]
+        if far and len(made) < len(material.asked):
+            topic = rng.choice(far)
+            why = f"its topic is {problem.topic}; a classifier gives {topic} {likely[topic]:.1%}"
+            made.append(Junk(replace(problem, topic=topic), why))
+    return sorted(made, key=lambda junk: (junk.problem.topic, junk.problem.level))
 
 
 def _drawn(problems: list[Problem], material: Material, rng: random.Random) -> list[Problem]:
     """As many of the problems as there are requests, at most, those of one topic and level together, as in a group."""
     found = rng.sample(problems, min(len(material.asked), len(problems)))
-    return sorted(found, key=lambda p: (p.topic, p.level or 0))
+    return sorted(found, key=lambda p: (p.topic, p.level))
 
 
 def _numbered(problems: list[Problem]) -> list[Problem]:

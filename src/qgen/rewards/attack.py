@@ -40,14 +40,15 @@ def run(config: Attacked, out: Path, plain: dict) -> None:
     from qgen.data import scripts
 
     check(config.reward)
-    finished = config.attack.run and grpo_home(config, Path(config.attack.run))
+    finished = grpo_home(config, Path(config.attack.run)) if config.attack.run else None
     corpus = data.load(config.data, config.prompt)
     scripts.check(corpus.train, config.prompt.language)
     if config.attack.steps:  # first: it takes the GPU's memory
         finished = train(config, out)
     make = builder(config)
     pairs = folds(corpus.train, corpus.heldout, config.attack.problems)
-    batch = config.stage.per_device_train_batch_size * config.stage.gradient_accumulation_steps
+    batch = config.stage.per_device_train_batch_size * config.stage.steps_per_generation
+    size = config.stage.num_generations
     real: list[Row] = []
     for known, unseen in pairs:
         pay = Payer(make(known), config.prompt, batch)
@@ -55,12 +56,12 @@ def run(config: Attacked, out: Path, plain: dict) -> None:
         if pay.rewards.solver:
             pay.rewards.solver.agreement.close()  # which begins anew when it is asked
     standard = Standard(real)
-    material = Material(*pairs[-1], *requests(pairs[-1][1], config.attack.n, config.stage.num_generations))
+    material = Material(*pairs[-1], requests(pairs[-1][1], config.attack.n, size), size)
     texts, course = earned(pay, standard, material, config.attack, config.seed)
     if pay.rewards.solver:
         pay.rewards.solver.agreement.close()
     report = {
-        "problems": len(real), "n": config.attack.n, "batch": batch, "group": config.stage.num_generations,
+        "problems": len(real), "n": config.attack.n, "batch": batch, "group": size,
         "solver": pay.rewards.solver is not None, "climb": course,
         "real": standard.figures("real", real), "classes": [standard.figures(name, own) for name, own in texts.items()],
     }  # fmt: skip
@@ -78,14 +79,14 @@ def run(config: Attacked, out: Path, plain: dict) -> None:
         raise RuntimeError(told)
 
 
-def requests(like: list[Problem], count: int, size: int) -> tuple[list[tuple[str, int]], int]:
-    """Topic and level of `count` requests in groups of `size`, and the size: levels take turns, and so do topics."""
+def requests(like: list[Problem], count: int, size: int) -> list[tuple[str, int]]:
+    """Topic and level of `count` requests in groups of `size`: levels take turns, and so do topics."""
     levels, topics = sorted({p.level for p in like}), sorted({p.topic for p in like})
     groups = [
         (topics[(turn + turn // len(levels)) % len(topics)], levels[turn % len(levels)])
         for turn in range(count // size)
     ]
-    return [request for request in groups for _ in range(size)], size
+    return [request for request in groups for _ in range(size)]
 
 
 def earned(

@@ -1,4 +1,7 @@
-"""What texts earn as GRPO would pay for them, and whether the best junk earns what real problems do."""
+"""What texts earn as GRPO would pay for them, and whether the best junk earns what real problems do.
+
+What is paid is the weighted total: reward.normalize, which weighs terms by their spread while training, is left out.
+"""
 
 from typing import Any
 

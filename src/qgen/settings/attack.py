@@ -4,8 +4,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from qgen.settings import ranges
-from qgen.settings.choices import JunkClass
+from qgen.settings.choices import JunkClass, Language, Task
 from qgen.settings.config import Config
+
+# real problems as they are worded
+ANY_LANGUAGE = (JunkClass.wrong, JunkClass.repeat, JunkClass.constant, JunkClass.offtopic)
 
 
 @dataclass
@@ -33,6 +36,15 @@ class Attacked(Config):
         super().check()
         if self.stage.name != "grpo":
             raise ValueError(f"stage={self.stage.name}: what is attacked is what GRPO pays: leave it out")
+        if self.stage.task is not Task.problem:
+            raise ValueError(f"stage.task={self.stage.task.value}: what is attacked are problems: leave stage.task out")
+        english = [kind.value for kind in self.attack.classes if kind not in ANY_LANGUAGE]
+        if self.prompt.language is not Language.en and english:
+            others = ",".join(kind.value for kind in ANY_LANGUAGE)
+            raise ValueError(
+                f"attack.classes: {', '.join(english)} are English: with prompt.language={self.prompt.language.value}, "
+                f"attack.classes=[{others}]"
+            )
         if not self.attack.classes and not self.attack.run:
             raise ValueError("attack.classes is empty: name at least one class, or leave it out for all of them")
         if self.attack.n % self.stage.num_generations:
