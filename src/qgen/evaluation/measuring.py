@@ -82,10 +82,18 @@ def evaluated(config: EvaluateConfig) -> tuple[dict, Path]:
         "device": measure().device, **figures(config, run, corpus, loaded, written, pairs),
         "seconds": {"writing": seconds},
     }  # fmt: skip
+    if config.evaluate.solver:
+        result["seconds"]["a sound problem"] = each(result["rows"], seconds)
     result["seconds"]["all"] = round(time.monotonic() - began, 1)
     target = home / (f"against-{pairs[0][0].replace('/', '-')}.json" if config.compare else RESULT)
     write_json(target, result)
     return result, target
+
+
+def each(rows: list[dict], seconds: dict[str, float]) -> dict[str, float | None]:
+    """The seconds of writing that one sound problem took, of each model; None where it wrote none."""
+    sound = {row["name"]: row["values"]["sound"][0] * row["outputs"] for row in rows if row["values"]["sound"]}
+    return {name: round(took / sound[name], 3) if sound.get(name) else None for name, took in seconds.items()}
 
 
 def figures(

@@ -154,6 +154,9 @@ def evaluation_table(result: dict) -> Table:
         if any(found):
             cells = [_below(_number(v[0], metric), _range(v[1:], metric)) if v else "–" for v in found]
             table.add_row(_label(metric), *(["–"] * len(cells) if metric["passed"] is False else cells))
+    if each := result.get("seconds", {}).get("a sound problem"):
+        took = (each.get(row["name"]) for row in rows)
+        table.add_row("seconds of writing\nfor a sound one", *("–" if s is None else f"{s:.2f}" for s in took))
     return _marked(table, result)
 
 
