@@ -128,8 +128,8 @@ _HEAD = re.compile(
     re.I,
 )
 _WEAK = re.compile(
-    r"(?:^|[.!?;:,(]|\bx\s|\b(?:then|and))\W*(?:(?:fully|completely) )?(?:add|subtract|multiply|divide|round|give|write|"
-    r"rewrite|list|name|tell|enter|remove|simplify|expand|factor(?:i[sz]e)?|rationali[sz]e|convert|express|graph|order|"
+    r"(?:^|[.!?;:,(]|\bx\s|\b(?:then|and))\W*(?:(?:fully|completely) )?(?:add|subtract|multiply|divide|round|give|"
+    r"write|rewrite|list|name|tell|enter|remove|simplify|expand|factor(?:i[sz]e)?|rationali[sz]e|convert|express|graph|order|"
     r"arrange|choose|draw|for which|in how many)\b|写出|比较|估计",
     re.I,
 )

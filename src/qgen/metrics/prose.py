@@ -17,6 +17,7 @@ import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +30,10 @@ from qgen.mathematics.statement import sentences
 HANDS = Path(__file__).parent / "hands"
 RARE = 2  # problems that a word must occur in to count as itself
 BACKOFF = 2.0  # how many observations of a pair the independence of its words weighs
-REFUSED = 0.01  # share of real statements beyond a limit
-SAMPLE = 1000  # real statements that the limits are taken from
+PASSED = (0.03, 0.02)  # share of shuffled statements, and of those heaped with other words, above the limits, at least
+REFUSED = 0.02  # share of known statements, each without itself, that may lie below a limit
+SLACK = 0.25  # what a limit lies below those, in standard deviations of a figure: for who is not known
+SAMPLE = 1000  # statements of the corpus that the limits are taken from
 
 Document = list[str]
 
@@ -44,23 +47,22 @@ class Prose:
 
     def __init__(self, corpus: list[Problem]):
         own = [[words(s) for s in (p.statement, *sentences(p.solution))] for p in corpus]
-        others = [[[words(line)] for line in lines(path)] for path in sorted(HANDS.glob("*.txt"))]
-        known = [own, *others]
-        self._seen = Counter(w for texts in known for documents in texts for w in set().union(*documents))
+        others = [[words(line)] for path in sorted(HANDS.glob("*.txt")) for line in lines(path)]
+        self._seen = Counter(word for documents in own + others for word in set().union(*documents))
         self._after: dict[str, Counter[str]] = defaultdict(Counter)
         self._before: Counter[str] = Counter()
-        for texts in known:
-            for documents in texts:
-                self._count(documents, 1)
-        sampled = [random.Random(0).sample(texts, min(SAMPLE, len(texts))) for texts in known if texts]
-        figures = [np.array([self._without(documents) for documents in texts]) for texts in sampled]
-        self._std = np.concatenate(figures).std(axis=0) + 1e-9
-        # who keeps least to a limit, the corpus or one of the others, sets it
-        self._limits = np.min([np.quantile(self._scores(f), REFUSED, axis=0) for f in figures], axis=0)
+        for documents in own + others:
+            self._count(documents, 1)
+        rng = random.Random(0)
+        sample = rng.sample(own, min(SAMPLE, len(own))) + others
+        figures = {language: self._known(texts, rng) for language, texts in _by_language(sample).items()}
+        self._std = np.concatenate([real for real, _, _ in figures.values()]).std(axis=0) + 1e-9
+        self._limits = {language: self._limit(*found) for language, found in figures.items()}
 
     def fault(self, text: str) -> str | None:
         """What keeps a text from reading like a real statement, or None."""
-        order, wording = self._scores(np.array(self._figures(words(text), set()))) >= self._limits
+        document = words(text)
+        order, wording = self._scores(np.array(self._figures(document, set()))) >= self._limits[_chinese(document)]
         if not order:
             return "its words stand in no order"
         return None if wording else "its words do not read like a statement"
@@ -70,19 +72,33 @@ class Prose:
         information, order, crowding = figures.T
         return np.array([order + 2 * information, information / self._std[0] - crowding / self._std[2]]).T
 
+    def _known(self, texts: list[list[Document]], rng: random.Random) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Figures of known statements, each as if it had not been counted: as they are, shuffled, and heaped."""
+        pool = [word for documents in texts for word in documents[0] if _content(word)]
+        found = []
+        for documents in texts:
+            self._count(documents, -1)
+            statement, own = documents[0], set().union(*documents)
+            heaped = list(statement)
+            for _ in range(max(6, len(statement) // 2)):
+                heaped.insert(rng.randrange(len(heaped)), rng.choice(pool))
+            shuffled = [*rng.sample(statement[:-1], len(statement) - 1), statement[-1]]
+            found.append([self._figures(document, own) for document in (statement, shuffled, heaped)])
+            self._count(documents, 1)
+        return tuple(np.array(found).transpose(1, 0, 2))
+
+    def _limit(self, real: np.ndarray, shuffled: np.ndarray, heaped: np.ndarray) -> np.ndarray:
+        """The least scores of order and of wording: where few spoiled statements pass, but no higher than where all but
+        a few of the known ones do."""
+        spoiled = [np.quantile(self._scores(f)[:, i], 1 - PASSED[i]) for i, f in enumerate((shuffled, heaped))]
+        return np.minimum(spoiled, np.quantile(self._scores(real), REFUSED, axis=0) - SLACK)
+
     def _count(self, documents: list[Document], times: int) -> None:
         for document in documents:
             marked = ("^", *self._plain(document), "$")
-            for a, b in zip(marked, marked[1:], strict=False):
+            for a, b in pairwise(marked):
                 self._after[a][b] += times
                 self._before[b] += times
-
-    def _without(self, documents: list[Document]) -> tuple[float, float, float]:
-        """The figures of a counted problem's statement, as if it had not been counted."""
-        self._count(documents, -1)
-        figures = self._figures(documents[0], set().union(*documents))
-        self._count(documents, 1)
-        return figures
 
     def _plain(self, document: Iterable[str], own: set[str] = frozenset()) -> Document:
         return [w if not w[0].isalpha() or self._seen[w] - (w in own) >= RARE else _ending(w) for w in document]
@@ -103,7 +119,7 @@ class Prose:
             return math.log1p(seen * total / (BACKOFF * self._before[b])) if seen > 0 else 0.0
 
         marked = ("^", *plain, "$")
-        gained = sum(gain(a, b) for a, b in zip(marked, marked[1:], strict=False))
+        gained = sum(gain(a, b) for a, b in pairwise(marked))
         fixed = mean = square = 0.0
         for a, times in (*counts.items(), ("^", 1)):
             after = self._after.get(a, Counter())
@@ -116,7 +132,7 @@ class Prose:
                 mean, square = mean + times * value / n, square + times * value**2 / n
         # half a nat squared more, lest a text of two words be sure of its order
         order = (gained - mean) / math.sqrt(square - mean**2 / (n + 1) + 0.5)
-        crowd = sum(_content(a) and _content(b) for a, b in zip(document, document[1:], strict=False))
+        crowd = sum(_content(a) and _content(b) and not _chinese([a, b]) for a, b in pairwise(document))
         return (fixed + gained) / (n + 1), order, crowd / max(1, len(document) - 1)
 
 
@@ -158,7 +174,20 @@ def _ending(word: str) -> str:
 
 
 def _content(word: str) -> bool:
-    return word[0].isalpha() and word not in _FUNCTION and not "一" <= word[0] <= "鿿"
+    """Whether a word is one of content; any Chinese character is."""
+    return word[0].isalpha() and word not in _FUNCTION
+
+
+def _chinese(document: Document) -> bool:
+    return any("一" <= word[0] <= "鿿" for word in document)
+
+
+def _by_language(texts: list[list[Document]]) -> dict[bool, list[list[Document]]]:
+    """Problems' documents by whether the statement, which is the first of them, is Chinese."""
+    found: dict[bool, list[list[Document]]] = {False: [], True: []}
+    for documents in texts:
+        found[_chinese(documents[0])].append(documents)
+    return found
 
 
 _WORD = re.compile(r"\x01[A-Z]|[一-鿿]|(?:(?![一-鿿])[^\W\d_])+(?:'[a-z]+)?|\d+(?:\.\d+)?|\S")
