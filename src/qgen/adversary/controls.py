@@ -16,10 +16,10 @@ Corruption = Callable[[Problem, list[Problem], random.Random], Problem]
 def shuffle(problem: Problem, corpus: list[Problem], rng: random.Random) -> Problem:
     """The statement's words in another order, each piece of mathematics staying whole."""
     words = _words(problem.statement)
-    end = words[-1][-1] if words[-1][-1] in ".?" else "?"
-    words[-1] = words[-1].rstrip(".?") or "it"
+    end = words[-1][-1] if words[-1][-1] in ".?。？" else "?"
+    words[-1] = words[-1].rstrip(".?。？") or "it"
     rng.shuffle(words)
-    return replace(problem, statement=" ".join(words) + end)
+    return replace(problem, statement=_joined(words) + end)
 
 
 def stuff(problem: Problem, corpus: list[Problem], rng: random.Random) -> Problem:
@@ -27,7 +27,7 @@ def stuff(problem: Problem, corpus: list[Problem], rng: random.Random) -> Proble
     words = _words(problem.statement)
     for _ in range(max(6, len(words) // 2)):
         words.insert(rng.randrange(len(words)), rng.choice(TERMS_OF_ART))
-    return replace(problem, statement=" ".join(words))
+    return replace(problem, statement=_joined(words))
 
 
 def copy(problem: Problem, corpus: list[Problem], rng: random.Random) -> Problem:
@@ -45,7 +45,7 @@ def number_swap(problem: Problem, corpus: list[Problem], rng: random.Random) -> 
 def truncate(problem: Problem, corpus: list[Problem], rng: random.Random) -> Problem:
     """The statement's first two fifths to four fifths."""
     words = _words(problem.statement)
-    return replace(problem, statement=" ".join(words[: max(2, round(rng.uniform(0.4, 0.8) * len(words)))]))
+    return replace(problem, statement=_joined(words[: max(2, round(rng.uniform(0.4, 0.8) * len(words)))]))
 
 
 def delete_condition(problem: Problem, corpus: list[Problem], rng: random.Random) -> Problem:
@@ -82,6 +82,7 @@ TERMS_OF_ART = (
 
 
 def _words(statement: str) -> list[str]:
+    """The words of a statement; in Chinese, which puts no blanks between them, its characters."""
     spans: list[str] = []
 
     def keep(found: re.Match) -> str:
@@ -89,7 +90,12 @@ def _words(statement: str) -> list[str]:
         return f"\x00{len(spans) - 1}\x00"
 
     marked = latex.MATH.sub(keep, statement.replace("\x00", " "))
+    marked = re.sub(r"(?<=[一-鿿，；：、])|(?=[一-鿿])", " ", marked)
     return [re.sub(r"\x00(\d+)\x00", lambda found: spans[int(found[1])], word) for word in marked.split()] or ["it"]
+
+
+def _joined(words: list[str]) -> str:
+    return re.sub(r"(?<=[一-鿿，；：、]) | (?=[一-鿿])", "", " ".join(words))
 
 
 def _masked(statement: str) -> str:

@@ -26,6 +26,11 @@ def declined(answer: str) -> bool:
     return bool(_DECLINED.match(answer))
 
 
+def several(answer: str) -> bool:
+    """Whether an answer doubts which of several it is, or boxes two. All solutions of an equation are one answer."""
+    return answer.count("\\boxed") > 1 or bool(_HEDGED.search(answer))
+
+
 def bare(answer: str) -> str:
     """An answer as it is written, without the dollars around it."""
     return answer.strip().strip("$").strip()
@@ -133,7 +138,16 @@ _MARKS = " .…?!%-–—_"
 _BROKEN = re.compile(r"#(?:REF|DIV/0|VALUE|NAME|NUM|NULL|N/A)[!?]?")
 _DECLINED = re.compile(
     r"(?:i|we)(?:['’]m| am)?,? (?:can(?:not|['’]t| not)|(?:do not|don['’]t) know|unable|not able|sorry)\b|sorry\b|"
-    r"as an ai\b|抱歉|对不起|我(?:无法|不能|不知道)",
+    r"as an ai\b|(?:(?:it|this|that|the answer) )?(?:all )?(?:depends|varies)\b|not enough (?:information|data)\b|"
+    r"(?:it |this )?(?:cannot|can't|can not) be (?:determined|known|answered|found)\b|"
+    r"(?:there (?:are|is) )?(?:many|several|various|multiple|infinitely many|no unique) (?:possible )?answers?\b|"
+    r"抱歉|对不起|我(?:无法|不能|不知道)|视(?:具体)?情况|看情况|(?:答案)?不(?:唯一|确定)|无法确定",
+    re.I,
+)
+_HEDGED = re.compile(
+    r"\b(?:maybe|perhaps|possibly|probably|alternatively|either|depending|depends|some say|not sure|i think|could be|"
+    r"might be|(?:possible|first|second|another|other|both) (?:answers?|values?))\b|[(（]\s*(?:or|或)\b|, but\b"
+    r"|\S\s+/\s+\S+\s+/\s+\S|或者|也可能|大概|也许|都可以",
     re.I,
 )
 _CHARACTERS = str.maketrans({"−": "-", "⁄": "/", "、": ",", "。": "."})

@@ -4,7 +4,14 @@ import re
 from functools import lru_cache
 
 MATH = re.compile(
-    r"\\begin\{(?P<name>[a-z]{1,12}\*?)\}.*?\\end\{(?P=name)\}|\$\$.*?\$\$|\$[^$]*\$|\\\[.*?\\\]|\\\(.*?\\\)", re.S
+    r"\\begin\{(?P<name>[a-z]{1,12}\*?)\}.*?\\end\{(?P=name)\}|(?<!(?<!\\)\\)\$\$.*?\$\$"
+    r"|(?<!(?<!\\)\\)\$(?:\\.|[^$\\])*\$|\\\[.*?\\\]|\\\(.*?\\\)",  # \$ is a price
+    re.S,
+)
+FIGURE = re.compile(r"\[/?asy\]|\\begin\{(?:asy|tikzpicture|picture)\}|\\includegraphics\b")
+_EMPTY = r"\\(?:underline|fbox|boxed)\{(?:\\[hv]space\*?\{[^{}]*\}|\\q?quad|\\[ ,;]|[~\s_])*\}|\\_(?:\\_)+"
+BLANK = re.compile(  # to be filled in: ____, \underline{\qquad}, $\underline{\hspace{1cm}}$, ( )
+    rf"_{{2,}}|\$(?:{_EMPTY})\$|{_EMPTY}|\\hspace\*?\{{[^{{}}]*\}}|(?<=\s)\([\s~]*\)|（[\s　~]*）"
 )
 DEPTH = 16  # of braces; real problems stay below 8
 
@@ -14,12 +21,19 @@ def prose(text: str, mark: str = " x ") -> str:
     return MATH.sub(mark, text)
 
 
+def bare(span: str) -> str:
+    """A piece of mathematics without what delimits it."""
+    return _DELIMITERS.sub("", span).strip()
+
+
 def fault(text: str) -> str | None:
     """The first thing that keeps a text's LaTeX from compiling, or None. Never raises.
 
     Mathematics is parsed by latex2mathml: an unknown command, a fraction of one part or a double superscript is an
-    error there as in TeX. Outside of mathematics a few text commands are known; markup of other kinds is refused.
+    error there as in TeX. Outside of mathematics a few text commands are known; markup of other kinds is refused. A
+    blank to be filled in is text.
     """
+    text = BLANK.sub(" ", text)
     if wrong := unbalanced(text) or _unknown(text):
         return wrong
     for found in MATH.finditer(text):
@@ -27,7 +41,7 @@ def fault(text: str) -> str | None:
             return wrong
     commands = _COMMAND.findall(text)
     rest = len(re.findall(r"[A-Za-z]+|\d+", _COMMAND.sub(" ", text)))
-    if len(set(commands)) > 12 or len(commands) > max(8, 2 * rest):  # real problems: at most 10, and half of `rest`
+    if len(set(commands)) > 15 or len(commands) > max(12, 3 * rest):  # 99.9 % of real problems stay below
         return "a heap of commands"
     return _markup(prose(text, " "))
 
@@ -63,7 +77,7 @@ def unbalanced(text: str) -> str | None:
 @lru_cache(maxsize=8192)
 def _expression(span: str) -> str | None:
     """What is wrong with one piece of mathematics, its delimiters included, or None."""
-    inside = _DELIMITERS.sub("", span).strip()
+    inside = bare(span)
     if not inside:
         return "empty mathematics"
     if inside.startswith("\\begin{tab"):

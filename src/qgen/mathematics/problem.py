@@ -8,15 +8,15 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from qgen.mathematics import escapes, latex, statement
-from qgen.mathematics.answers import declined, nothing
+from qgen.mathematics import escapes, latex, leaks, statement
+from qgen.mathematics.answers import declined, nothing, several
 
 LABELS = {
     "en": {"statement": "Problem:", "solution": "Solution:", "program": "Program:", "answer": "Answer:"},
     "zh": {"statement": "题目：", "solution": "解答：", "program": "程序：", "answer": "答案："},
 }
 PROGRAM = "program"  # what stands between statement and answer, where it is no solution: prompt.solution=program
-STATEMENT_CHARS = (20, 1500)  # 99 % of CHAMP's and of MATH's statements lie inside
+STATEMENT_CHARS = (20, 1500)  # 99 % of CHAMP's and of MATH's lie inside; a Chinese character counts as three
 ANSWER_CHARS = 200
 
 
@@ -119,8 +119,8 @@ def fault(problem: Problem, answer: bool = True) -> Fault | None:
         if odd := escapes.foreign(part):
             return Fault("control character", f"the text holds {odd}")
     low, high = STATEMENT_CHARS
-    if not low <= len(problem.statement) <= high:
-        return Fault("length", f"a statement of {len(problem.statement)} characters, outside {low} to {high}")
+    if not low <= (length := len(problem.statement) + 2 * len(_CHINESE.findall(problem.statement))) <= high:
+        return Fault("length", f"a statement of {length} characters, outside {low} to {high}")
     if nothing(problem.answer):
         return Fault("no answer", "the answer is empty")
     if declined(problem.answer):
@@ -129,6 +129,10 @@ def fault(problem: Problem, answer: bool = True) -> Fault | None:
         return Fault("disorder", "the answer begins with a label")
     if answer and ("\n" in problem.answer or len(problem.answer) > ANSWER_CHARS):
         return Fault("runs on", "the answer is longer than a line")
+    if answer and several(problem.answer):
+        return Fault("two answers", "more than one answer is given")
+    if latex.FIGURE.search(problem.statement):
+        return Fault("figure", "it needs a figure, which is drawn by code that nothing here runs")
     bare = "$" not in problem.answer and re.search(r"[\\^_]", problem.answer)  # LaTeX that some write without dollars
     given = (f"${problem.answer}$" if bare else problem.answer) if answer else ""
     if wrong := latex.fault(problem.statement) or latex.fault(given) or latex.unbalanced(problem.solution):
@@ -142,7 +146,9 @@ def fault(problem: Problem, answer: bool = True) -> Fault | None:
         return Fault("no question", "nothing is asked")
     if asked > 1:
         return Fault("two questions", "more than one thing is asked")
-    if answer and statement.leaked(problem.statement, problem.answer):
+    if answer and leaks.echoed(problem.statement, problem.answer):
+        return Fault("no answer", "the answer repeats the question")
+    if answer and leaks.leaked(problem.statement, problem.answer):
         return Fault("leak", "the statement gives its answer")
     return None
 
@@ -163,4 +169,5 @@ _PART = {
 _LABEL = re.compile(
     r"^[ \t]*(?:#{1,6}[ \t]*)?(?:\*\*)?(?P<label>(?:" + "|".join(_PART) + r")[ \t]*[:：])(?:\*\*)?", re.I | re.M
 )
-_COMPLETE = re.compile(r"""[.?!。？！:$)\]}"'”’]\s*$|\\\]\s*$""")
+_COMPLETE = re.compile(r"""[.．?!。？！:：$)）\]}"'”’」_]\s*$|\\\]\s*$""")
+_CHINESE = re.compile("[一-鿿]")  # a character says what three letters do

@@ -1,15 +1,24 @@
-"""Whether words stand in an order that means something, as far as a corpus shows it.
+"""Whether words stand in an order that means something, and whether they read like a statement.
 
-Four views of a statement: how its words follow each other, how its skeleton does (function words, the endings of the
-others), how long its longest run of words without a function word is, and how many of its words no real problem
-uses. For neighbours the measure is the pointwise mutual information log p(b|a)/p(b) (Church and Hanks, 1990): above
-zero where b is likelier after a than elsewhere.
+What is known of prose is counted in the corpus and in hands/: some 250 statements in English and Chinese, short and
+long, in the styles of many authors, written for this (Apache-2.0, as all of qgen). So the prose of other authors than
+the corpus's, and of a language that it has no word of, is read from the first problem on. Three figures of a text:
+
+- information: the mean of log p(b|a)/p(b), in nats, over its neighbouring words a and b (pointwise mutual information,
+  Church and Hanks, 1990). Above zero where b is likelier after a than elsewhere.
+- order: how many standard deviations that mean lies above its expectation over all orders of the same words (a
+  permutation test; Hoeffding, 1951, the variance as if pairs were drawn independently). It compares a text with itself,
+  so that no author need be known: shuffled words have about 1, whosever they are.
+- crowding: the share of neighbours that are both words of content, as where terms of art are heaped up.
 """
 
 import math
 import random
 import re
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
@@ -18,12 +27,13 @@ from qgen.mathematics import latex
 from qgen.mathematics.problem import Problem
 from qgen.mathematics.statement import sentences
 
-RARE = 3  # problems that a word must occur in to count as itself
-BACKOFF = 8.0  # how many observations the shorter context weighs
-REFUSED = 0.01  # share of real statements beyond a limit
-SLACK = (0.6, 0.25)  # standard deviations that each limit is moved outwards: other authors write other prose
-FLOOR = 0.1  # standard deviation of the share of unknown words, at least: what a large corpus lacks is no noise
-SAMPLE = 1000  # real statements that the limits are taken from
+HANDS = Path(__file__).parent / "hands"
+RARE = 2  # problems that a word must occur in to count as itself
+BACKOFF = 2.0  # how many observations of a pair the independence of its words weighs
+PASSED = (0.03, 0.02)  # share of shuffled statements, and of those heaped with other words, above the limits, at least
+REFUSED = 0.02  # share of known statements, each without itself, that may lie below a limit
+SLACK = 0.25  # what a limit lies below those, in standard deviations of a figure: for who is not known
+SAMPLE = 1000  # statements of the corpus that the limits are taken from
 
 Document = list[str]
 
@@ -32,91 +42,116 @@ class Prose:
     """The prose of real problems, and how any other text compares with it.
 
     Args:
-        corpus: real problems, at least one; how their statements and solutions are worded.
+        corpus: real problems; how their statements and solutions are worded.
     """
 
     def __init__(self, corpus: list[Problem]):
-        texts = [[words(s) for s in (p.statement, *sentences(p.solution))] for p in corpus]
-        vocabularies = [{word for document in documents for word in document} for documents in texts]
-        self._seen = Counter(word for vocabulary in vocabularies for word in vocabulary)
-        self._pairs, self._skeleton = _NGrams(2), _NGrams(3)
-        for documents in texts:
-            self._pairs.add(map(self._plain, documents), 1)
-            self._skeleton.add(map(_skeleton, documents), 1)
-        views = []
-        for documents in random.Random(0).sample(texts, min(SAMPLE, len(texts))):  # each without itself
-            for ngrams, view in ((self._pairs, self._plain), (self._skeleton, _skeleton)):
-                ngrams.add(map(view, documents), -1)
-            own = {word for document in documents for word in document}
-            views.append(self._views(documents[0], own))
-            for ngrams, view in ((self._pairs, self._plain), (self._skeleton, _skeleton)):
-                ngrams.add(map(view, documents), 1)
-        self._mean, self._std = np.mean(views, axis=0), np.maximum(np.std(views, axis=0), [0.1, 0.1, 0.5, FLOOR])
-        scores = np.array([self._scores(view) for view in views])
-        self._limits = np.quantile(scores, REFUSED, axis=0) - np.array(SLACK) * scores.std(axis=0)
+        own = [[words(s) for s in (p.statement, *sentences(p.solution))] for p in corpus]
+        others = [[words(line)] for path in sorted(HANDS.glob("*.txt")) for line in lines(path)]
+        self._seen = Counter(word for documents in own + others for word in set().union(*documents))
+        self._after: dict[str, Counter[str]] = defaultdict(Counter)
+        self._before: Counter[str] = Counter()
+        for documents in own + others:
+            self._count(documents, 1)
+        rng = random.Random(0)
+        sample = rng.sample(own, min(SAMPLE, len(own))) + others
+        figures = {language: self._known(texts, rng) for language, texts in _by_language(sample).items()}
+        self._std = np.concatenate([real for real, _, _ in figures.values()]).std(axis=0) + 1e-9
+        self._limits = {language: self._limit(*found) for language, found in figures.items()}
 
     def fault(self, text: str) -> str | None:
         """What keeps a text from reading like a real statement, or None."""
-        order, wording = self._scores(self._views(words(text), set())) >= self._limits
+        document = words(text)
+        order, wording = self._scores(np.array(self._figures(document, set()))) >= self._limits[_chinese(document)]
         if not order:
             return "its words stand in no order"
         return None if wording else "its words do not read like a statement"
 
-    def _scores(self, views: np.ndarray) -> np.ndarray:
-        """The mean of the two views of order, and that of all four, standardised: 0 is what real statements average."""
-        standard = (views - self._mean) / self._std
-        return np.array([standard[:2].mean(), standard.mean()])
+    def _scores(self, figures: np.ndarray) -> np.ndarray:
+        """Of (n, 3) or (3,) figures: order with twice the information, and information without the crowding."""
+        information, order, crowding = figures.T
+        return np.array([order + 2 * information, information / self._std[0] - crowding / self._std[2]]).T
 
-    def _views(self, document: Document, own: set[str]) -> np.ndarray:
-        """`own`: the words that the document has itself added to those seen."""
-        prose = [word for word in document if word[0].isalpha()]
-        foreign = sum(self._seen[word] <= (word in own) for word in prose) / max(1, len(prose))
-        pairs = self._pairs.information(self._plain(document))
-        return np.array([pairs, self._skeleton.information(_skeleton(document)), -_run(document), -foreign])
+    def _known(self, texts: list[list[Document]], rng: random.Random) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Figures of known statements, each as if it had not been counted: as they are, shuffled, and heaped."""
+        pool = [word for documents in texts for word in documents[0] if _content(word)]
+        found = []
+        for documents in texts:
+            self._count(documents, -1)
+            statement, own = documents[0], set().union(*documents)
+            heaped = list(statement)
+            for _ in range(max(6, len(statement) // 2)):
+                heaped.insert(rng.randrange(len(heaped)), rng.choice(pool))
+            shuffled = [*rng.sample(statement[:-1], len(statement) - 1), statement[-1]]
+            found.append([self._figures(document, own) for document in (statement, shuffled, heaped)])
+            self._count(documents, 1)
+        return tuple(np.array(found).transpose(1, 0, 2))
 
-    def _plain(self, document: Document) -> Document:
-        return [word if self._seen[word] >= RARE else _ending(word) for word in document]
+    def _limit(self, real: np.ndarray, shuffled: np.ndarray, heaped: np.ndarray) -> np.ndarray:
+        """The least scores of order and of wording: where few spoiled statements pass, but no higher than where all but
+        a few of the known ones do."""
+        spoiled = [np.quantile(self._scores(f)[:, i], 1 - PASSED[i]) for i, f in enumerate((shuffled, heaped))]
+        return np.minimum(spoiled, np.quantile(self._scores(real), REFUSED, axis=0) - SLACK)
 
-
-class _NGrams:
-    """Counts of runs of up to n words, and the mean information that a word's predecessors have about it, in nats."""
-
-    def __init__(self, n: int):
-        self.n = n
-        self.runs: Counter[tuple[str, ...]] = Counter()
-        self.contexts: Counter[tuple[str, ...]] = Counter()
-
-    def add(self, documents, times: int) -> None:
+    def _count(self, documents: list[Document], times: int) -> None:
         for document in documents:
-            marked = ("^", *document, "$")
-            for length in range(1, self.n + 1):
-                for i in range(len(marked) - length + 1):
-                    run = marked[i : i + length]
-                    self.runs[run] += times
-                    self.contexts[run[:-1]] += times
+            marked = ("^", *self._plain(document), "$")
+            for a, b in pairwise(marked):
+                self._after[a][b] += times
+                self._before[b] += times
 
-    def information(self, document: Document) -> float:
-        marked = ("^", *document, "$")
-        values = []
-        for i in range(1, len(marked)):
-            likely = base = 1.0 / (1 + len(self.runs))
-            for length in range(1, min(self.n, i + 1) + 1):
-                run = marked[i - length + 1 : i + 1]
-                likely = (self.runs[run] + BACKOFF * likely) / (self.contexts[run[:-1]] + BACKOFF)
-                base = likely if length == 1 else base
-            values.append(math.log(likely / base))
-        return sum(values) / len(values)
+    def _plain(self, document: Iterable[str], own: set[str] = frozenset()) -> Document:
+        return [w if not w[0].isalpha() or self._seen[w] - (w in own) >= RARE else _ending(w) for w in document]
+
+    def _figures(self, document: Document, own: set[str]) -> tuple[float, float, float]:
+        """Information, order and crowding. `own`: the words that the document has itself added to those seen.
+
+        With c the counts, p(b) = c(b)/N and p(b|a) = (c(a, b) + B p(b)) / (c(a) + B), what is measured of a pair is
+        log(B / (c(a) + B)) + log(1 + N c(a, b) / (B c(b))). The first part is the same in any order of the words; of
+        the second, which is 0 for pairs not seen, each two places are neighbours in one order of n.
+        """
+        plain = self._plain(document, own)
+        counts, n = Counter(plain), max(1, len(plain))
+        total = self._before.total()
+
+        def gain(a: str, b: str) -> float:
+            seen = self._after[a].get(b, 0) if a in self._after else 0
+            return math.log1p(seen * total / (BACKOFF * self._before[b])) if seen > 0 else 0.0
+
+        marked = ("^", *plain, "$")
+        gained = sum(gain(a, b) for a, b in pairwise(marked))
+        fixed = mean = square = 0.0
+        for a, times in (*counts.items(), ("^", 1)):
+            after = self._after.get(a, Counter())
+            fixed += times * math.log(BACKOFF / (after.total() + BACKOFF))
+            for b in counts.keys() & after.keys():
+                pairs, value = times * (counts[b] - (a == b)), gain(a, b)
+                mean, square = mean + pairs * value / n, square + pairs * value**2 / n
+            if a != "^":
+                value = gain(a, "$")
+                mean, square = mean + times * value / n, square + times * value**2 / n
+        # half a nat squared more, lest a text of two words be sure of its order
+        order = (gained - mean) / math.sqrt(square - mean**2 / (n + 1) + 0.5)
+        crowd = sum(_content(a) and _content(b) and not _chinese([a, b]) for a, b in pairwise(document))
+        return (fixed + gained) / (n + 1), order, crowd / max(1, len(document) - 1)
+
+
+def lines(path: Path) -> list[str]:
+    """The lines of a text file but for those that begin with #, which say what it is."""
+    return [line for line in path.read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
 
 
 def words(text: str) -> Document:
     """Words in lower case, punctuation, #N for a number and, for mathematics, one of #V (a variable), #N, #R (a
-    relation), #L (a list) and #E (any other expression). Chinese characters are words of their own."""
-    marked = latex.MATH.sub(lambda found: f" \x01{_kind(found.group())} ", text.replace("\x01", " "))
+    relation), #L (a list) and #E (any other expression), and #B for a blank; a stop that stands inside of a formula
+    follows it, as others write it. Chinese characters are words of their own."""
+    text = latex.BLANK.sub(" \x01B ", text.replace("\x01", " "))
+    marked = latex.MATH.sub(lambda found: f" \x01{_kind(found.group())} {_stop(found.group())} ", text)
     return ["#" + t[1] if t[0] == "\x01" else "#N" if t[0].isdigit() else t.lower() for t in _WORD.findall(marked)]
 
 
 def _kind(span: str) -> str:
-    inside = re.sub(r"\s|\$|\\[\[\]()]", "", span)
+    inside = re.sub(r"\s|[.,;?]$", "", latex.bare(span))
     if re.fullmatch(r"[A-Za-z](?:_\{?\w+\}?)?", inside):
         return "V"
     if re.fullmatch(r"-?[\d.,]+", inside):
@@ -126,28 +161,33 @@ def _kind(span: str) -> str:
     return "L" if "," in inside else "E"
 
 
-def _skeleton(document: Document) -> Document:
-    """The document with only its function words, punctuation and mathematics left whole."""
-    return [word if not word[0].isalpha() or word in _FUNCTION else _ending(word) for word in document]
+def _stop(span: str) -> str:
+    end = latex.bare(span)[-1:]
+    return end if end and end in ".,;?" else ""
 
 
 def _ending(word: str) -> str:
-    for ending in _ENDINGS:
-        if word.endswith(ending) and len(word) > len(ending) + 2:
-            return "~" + ending
-    return "~" if word[0].isalpha() else "~?"
+    """What stands for a rare word: the class of its ending."""
+    if "一" <= word[0] <= "鿿":
+        return "~字"
+    return "~" + next((e for e in _ENDINGS if word.endswith(e) and len(word) > len(e) + 2), "")
 
 
-def _run(document: Document) -> int:
-    """The longest run of words without a function word, mathematics or a full stop between them, at most 9."""
-    longest = run = 0
-    for word in document:
-        if word[0].isalpha() and word not in _FUNCTION and not "一" <= word[0] <= "鿿":
-            run += 1
-            longest = max(longest, run)
-        elif word not in (",", ";"):
-            run = 0
-    return min(9, longest)
+def _content(word: str) -> bool:
+    """Whether a word is one of content; any Chinese character is."""
+    return word[0].isalpha() and word not in _FUNCTION
+
+
+def _chinese(document: Document) -> bool:
+    return any("一" <= word[0] <= "鿿" for word in document)
+
+
+def _by_language(texts: list[list[Document]]) -> dict[bool, list[list[Document]]]:
+    """Problems' documents by whether the statement, which is the first of them, is Chinese."""
+    found: dict[bool, list[list[Document]]] = {False: [], True: []}
+    for documents in texts:
+        found[_chinese(documents[0])].append(documents)
+    return found
 
 
 _WORD = re.compile(r"\x01[A-Z]|[一-鿿]|(?:(?![一-鿿])[^\W\d_])+(?:'[a-z]+)?|\d+(?:\.\d+)?|\S")

@@ -3,7 +3,6 @@
 from collections import Counter
 from typing import Any
 
-import numpy as np
 from scipy.stats import binom
 
 from qgen.data.scripts import SCRIPTS, scripts
@@ -11,6 +10,7 @@ from qgen.mathematics.answers import plain
 from qgen.mathematics.problem import Problem
 from qgen.metrics.prose import Prose
 from qgen.rewards.registry import Completion, parsed, term
+from qgen.rewards.rigor import substance
 from qgen.settings.choices import Language
 
 
@@ -20,9 +20,9 @@ class Format:
 
     - It is a problem where `problem.parse` says so: one question, an answer, LaTeX that compiles, no leak of the
       answer, no loops, a whole statement.
-    - It reads like one where its length lies in the band of real statements and its words stand in an order
-      (metrics/prose.py), of letters that real statements, or others in the language that was asked for, are written in.
-      99 % of the real statements keep to each limit, which leaves other authors some room beyond.
+    - It reads like one where no half of it is idle talk (substance, in rigor.py), its words stand in an order and are
+      not heaped up (metrics/prose.py, which knows other authors than the corpus's, in English and in Chinese), and its
+      letters are those that real statements, or others in the language that was asked for, are written in.
     - Its answer is its own unless different problems of the batch, and of those remembered, have that answer so much
       more often than real problems that chance would do it once in 10,000 times (binomial test): who answers 0
       whatever is asked answers nothing.
@@ -39,8 +39,6 @@ class Format:
 
     def __init__(self, corpus: list[Problem], memory: int = 200, language: Language = Language.en):
         self.prose = Prose(corpus)
-        lengths = [len(p.statement) for p in corpus]
-        self.band = (0.8 * float(np.quantile(lengths, 0.01)), 1.25 * float(np.quantile(lengths, 0.99)))
         self.share = {a: n / len(corpus) for a, n in Counter(plain(p.answer) for p in corpus).items()}
         self.scripts = SCRIPTS[language].union(*(scripts(p.statement) for p in corpus))
         self.limit = memory
@@ -55,11 +53,11 @@ class Format:
 
     def fault(self, problem: Problem) -> str | None:
         """Why a parsed problem does not read like one, or None."""
-        low, high = self.band
-        if not low <= len(problem.statement) <= high:
-            return f"{len(problem.statement)} characters, outside of the {low:.0f} to {high:.0f} of real problems"
-        strange = scripts(problem.statement) - self.scripts
-        return f"letters that are {', '.join(sorted(strange))}" if strange else self.prose.fault(problem.statement)
+        if strange := scripts(problem.statement) - self.scripts:
+            return f"letters that are {', '.join(sorted(strange))}"
+        if substance(problem.statement) == 0.0:
+            return "half of it says nothing about the question"
+        return self.prose.fault(problem.statement)
 
     def _chance(self, answer: str, count: int, of: int) -> float:
         """The probability that real problems would have an answer as often."""
