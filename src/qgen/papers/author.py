@@ -12,7 +12,7 @@ from qgen.papers.gate import Gate, GateVerdict
 from qgen.papers.prover import Prover
 from qgen.papers.wishes import Request, requests
 from qgen.proofs import reading
-from qgen.proofs.proof import Proof
+from qgen.proofs.proof import COMPUTED, Proof
 from qgen.settings.sampling import SamplingConfig
 
 
@@ -120,7 +120,11 @@ def _proved(
     found: list[PassedProblem], prover: Prover, plan: Plan, missing: Counter[str], tally: Tally
 ) -> Iterator[list[PassedProblem]]:
     """What passed the gate, with its proof, as far as it has the one that is asked for: no more problems are put to the
-    vote at once than are missing."""
+    vote at once than are missing, and none that no vote could prove."""
+    for m, ran in zip(list(found), reading.computed([m.completion for m in found]), strict=True):
+        if prover.wanted == COMPUTED and not (ran and ran.outcome.exact):
+            tally.refused["answer without an exact program"] += 1
+            found.remove(m)
     while found:
         room, now, later = Counter(missing), [], []
         for m in found:
