@@ -10,12 +10,13 @@ from conftest import composed, qgen
 
 from qgen import data
 from qgen.adversary import Material
+from qgen.engine.rollout import Completion
 from qgen.rewards import Rewards, attack, registry, term, text
 from qgen.rewards.earnings import BEST, FEW, Payer, Standard
 from qgen.settings.attack import AttackConfig
 from qgen.settings.choices import JunkClass
 from qgen.settings.config import to_yaml
-from qgen.settings.reward import RewardConfig, TermConfig
+from qgen.settings.reward import RewardConfig, SolverConfig, TermConfig
 
 SOME = [JunkClass.nonsense, JunkClass.climb, JunkClass.wrong, JunkClass.repeat]
 N = 40
@@ -49,7 +50,7 @@ def attacked():
         pay = Payer(rewards, composed("stage=grpo").prompt, 16)
         standard = Standard(pay(corpus().heldout))
         material = Material(corpus().train, corpus().heldout, attack.requests(corpus().heldout, N, 8), 8)
-        config = AttackConfig(classes=SOME, n=N, budget=32)
+        config = AttackConfig(classes=SOME, n=N, budget=200)
         texts, _ = attack.earned(pay, standard, material, config, 0)
         figures = [standard.figures(name, rows) for name, rows in texts.items()]
         told = attack.verdict({"classes": figures, "solver": False}, texts, standard)
@@ -126,6 +127,48 @@ def test_the_search_climbs_on_what_is_paid(attacked):
     figures, texts, _, _ = attacked(lambda texts, _: [min(1.0, len(t) / 2000) for t in texts])
     assert figures["climb"]["mean"] > figures["nonsense"]["mean"]
     assert {row["level"] for row in texts["climb"]} == {1, 2, 3, 4, 5}
+
+
+class Oracle:
+    """A base that solves every real problem, and answers anything else by lot."""
+
+    def __init__(self):
+        self.prompt = composed().prompt
+        self.answers = {p.statement: p.answer for p in (*corpus().train, *corpus().heldout)}
+        self.seeds: list[int] = []
+
+    def write(self, prompts, sampling, seed):
+        self.seeds.append(seed)
+        draw = random.Random(seed)
+        asked = ["\n".join(message["content"] for message in prompt) for prompt in prompts]
+        known = [next((a for s, a in self.answers.items() if s in text), None) for text in asked]
+        return [Completion(f"\\boxed{{{(a or str(draw.randrange(10**6))).strip('$')}}}", 5, True) for a in known]
+
+
+def test_a_solver_that_knows_is_not_bought_and_tries_anew_the_second_time():
+    base = Oracle()
+    solver = SolverConfig(samples=4, programs=0.0, calibrate=2)
+    rewards = Rewards(RewardConfig(terms={"solvable": TermConfig()}, gate=None, solver=solver), corpus().train, base)
+    pay = Payer(rewards, base.prompt, 16)
+    standard = Standard(pay(corpus().heldout))
+    assert standard.of(1) > 0.7
+    asked = attack.requests(corpus().heldout, 16, 8)
+    material = Material(corpus().train, corpus().heldout, asked, 8)
+    classes = [JunkClass.nonsense, JunkClass.cut, JunkClass.underdetermined, JunkClass.wrong]
+    texts, _ = attack.earned(pay, standard, material, AttackConfig(classes=classes, n=16), 0)
+    rewards.solver.agreement.close()
+    figures = [standard.figures(name, rows) for name, rows in texts.items()]
+    assert attack.verdict({"classes": figures, "solver": True}, texts, standard) == ""
+    assert {row["best"] for row in figures} == {0.0}
+    assert all(row["votes"] for row in texts["wrong"])
+    assert len(set(base.seeds)) == len(base.seeds)
+
+
+def test_a_class_of_which_no_text_can_be_made_is_named():
+    few = [p for p in corpus().heldout if not p.answer.strip("$").isdigit()][:4]
+    material = Material(corpus().train, few, attack.requests(few, 8, 8), 8)
+    with pytest.raises(RuntimeError, match=r"no text of wrong, constant can be made of 4 unseen problems"):
+        attack.earned(None, None, material, AttackConfig(classes=[JunkClass.wrong, JunkClass.constant]), 0)
 
 
 def test_requests_cover_every_level_and_topic_in_whole_groups():

@@ -94,16 +94,20 @@ def earned(
 ) -> tuple[dict[str, list[Row]], dict[str, list[float]]]:
     """What the texts of each class earn, a row a text; and by level the course of the search.
 
-    The best rows of a class also hold what they earned `again`.
+    The best rows of a class also hold what they earned `again`. Raises RuntimeError, before anything is scored, where
+    the problems at hand give no text of a class.
     """
     texts: dict[str, list[Row]] = {}
     course: dict[str, list[float]] = {}
+    rngs = {kind: random.Random(f"{seed}/{kind.value}") for kind in config.classes}
+    ready = {kind: CLASSES[kind](material, rng) for kind, rng in rngs.items() if kind is not JunkClass.climb}
+    if lacking := [kind.value for kind, made in ready.items() if not made]:
+        raise RuntimeError(
+            f"attack.classes: no text of {', '.join(lacking)} can be made of {len(material.unseen)} unseen problems (a "
+            f"wrong answer takes one that is a number): raise attack.problems, or leave the class out"
+        )
     for kind in tqdm(config.classes, desc="attack", unit="class", leave=False, disable=None):
-        rng = random.Random(f"{seed}/{kind.value}")
-        if kind is JunkClass.climb:
-            made = _climbed(pay, material, config.budget, rng, course)
-        else:
-            made = CLASSES[kind](material, rng)
+        made = ready.get(kind) or _climbed(pay, material, config.budget, rngs[kind], course)
         problems = [junk.problem for junk in made]
         found = pay(problems)
         own = [{"class": kind.value, **row, "why": junk.why} for row, junk in zip(found, made, strict=True)]
