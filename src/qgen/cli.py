@@ -24,6 +24,7 @@ from omegaconf.errors import (
     MissingMandatoryValue,
     OmegaConfBaseException,
 )
+from yaml.reader import ReaderError
 
 from qgen.runs import repeat
 from qgen.runtime import orphans
@@ -113,8 +114,8 @@ def _explain(error: BaseException, schema: type) -> str:
         return f"no space is left on the disk ({text.splitlines()[0]}): free some; {_again(schema)}"
     if isinstance(error, HydraException | OmegaConfBaseException) or "full_key: " in text:  # OmegaConf keeps some types
         return _explain_config(error, schema)
-    if isinstance(error, UnicodeDecodeError):  # by Hydra, of its YAML: what qgen reads itself is told by name
-        return f"a YAML file of the config is not UTF-8 ({text}): save it as UTF-8"
+    if told := next((said for kind, words, said in _IN_YAML if isinstance(error, kind) and words in text), None):
+        return f"{told} ({text.splitlines()[0]})"
     if "Unexpected type for root: NoneType" in text:  # OmegaConf's assertion
         return "reward.solver is null, so that its keys cannot be set: choose reward=verified, which sets it"
     known = isinstance(error, RuntimeError | ValueError | ImportError | NotImplementedError)
@@ -179,6 +180,15 @@ def _explain_file(name: str, kind: str, told: str, full: re.Match | None, schema
     return f"{name}.yaml: {full[1]}: {told}" if full else f"{name}.yaml: {told}"
 
 
+# what Hydra and OmegaConf let through of the config's YAML; what qgen reads itself is told by name
+_IN_YAML = (
+    (UnicodeDecodeError, "", "a YAML file of the config is not UTF-8: save it as UTF-8"),
+    (UnicodeEncodeError, "surrogates", "a value of the config holds half a character, \\ud800 to \\udfff"),
+    (ReaderError, "unacceptable character", "a YAML file of the config holds a character that no text has"),
+    (ValueError, "embedded null byte", "a value of the config holds a null character"),
+    (ValueError, "integer string conversion", "a number of the config is longer than Python reads"),
+    (RecursionError, "", "the config's files or values refer to one another without end"),
+)
 _QUOTING = "a value with signs of its own is quoted: \"KEY='VALUE'\""
 
 # safetensors' words for it, then torch.save's

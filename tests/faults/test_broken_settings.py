@@ -4,7 +4,7 @@ import re
 from types import SimpleNamespace
 
 import pytest
-from conftest import composed
+from conftest import composed, qgen
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
@@ -96,7 +96,7 @@ def test_fault_m9_an_endless_retry_after_is_told_in_words():
         (b"stage: {max_stepz: 1}", r"experiment/own.yaml: stage.max_stepz: there is no such key; .* stage.max_steps\?"),
         (b"stage: {max_steps: many}", r"experiment/own.yaml: stage.max_steps: Value 'many' .* to Integer"),
         (b"null: 2", "a YAML file of the config has a key that is no word"),
-        ("seed: 1  # é".encode("latin-1"), "a YAML file of the config is not UTF-8 .*: save it as UTF-8"),
+        ("seed: 1  # é".encode("latin-1"), "a YAML file of the config is not UTF-8: save it as UTF-8"),
     ],
 )
 def test_fault_m3_a_file_of_ones_own_is_named_with_what_is_wrong_in_it(tmp_path, content, says):
@@ -105,6 +105,26 @@ def test_fault_m3_a_file_of_ones_own_is_named_with_what_is_wrong_in_it(tmp_path,
     with pytest.raises((HydraException, OmegaConfBaseException, UnicodeDecodeError)) as caught:
         composed("experiment=own", f"hydra.searchpath=[file://{tmp_path}]")
     assert re.match(says, explain(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"seed: " + b"9" * 5000, "a number of the config is longer than Python reads"),
+        (b'run_name: "\\ud800"', "a value of the config holds half a character"),
+        (b"run_name: a\0b", "a YAML file of the config holds a character that no text has"),
+        (b'run_name: "a\\0b"', "a value of the config holds a null character"),
+        (b"defaults: [/experiment/own]", "the config's files or values refer to one another without end"),
+        (b"run_name: caf\xe9", "a YAML file of the config is not UTF-8"),
+    ],
+)
+def test_fault_m3_what_no_config_can_hold_is_told_in_words(tmp_path, content, says):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment/own.yaml").write_bytes(b"# @package _global_\n" + content + b"\n")
+    done = qgen("model=tiny", "experiment=own", "--config-dir", str(tmp_path), cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"qgen: {says}")
+    assert done.stderr.count("\n") <= 2
 
 
 @pytest.mark.parametrize(
