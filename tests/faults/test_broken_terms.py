@@ -3,9 +3,11 @@
 import sys
 import threading
 
+import numpy as np
 import pytest
 from conftest import SPHERES, composed
 
+from qgen.mathematics.problem import render
 from qgen.rewards import JudgeError, Rewards, registry
 
 
@@ -83,3 +85,23 @@ def test_fault_m5_an_entry_point_that_leads_nowhere_is_named(monkeypatch, value,
     monkeypatch.setattr(registry.metadata, "entry_points", lambda group: points)
     with pytest.raises((ValueError, JudgeError), match=f"reward term 'bad'.*{says}"):
         registry.find("bad", {})
+
+
+def test_fault_f2_facts_that_no_file_holds_break_by_name(monkeypatch):
+    made = rewards(monkeypatch, Term)
+    made.terms["bad"].facts = [{"what": object()}]
+    with pytest.raises(
+        JudgeError, match=r"reward term 'bad' broke as it was asked for its facts: .*object is no plain"
+    ):
+        made.score(["p"], [render(SPHERES)])
+    made.terms["bad"].facts = [{"what": np.float32(0.5), "more": [None, "x"]}]
+    assert made.score(["p"], [render(SPHERES)]).facts[0]["what"] == 0.5
+
+
+def test_fault_f2_a_packages_list_of_terms_that_cannot_be_read_is_told(monkeypatch):
+    def garbage(**_):
+        raise TypeError("Pair.__new__() missing 1 required positional argument: 'value'")
+
+    monkeypatch.setattr(registry.metadata, "entry_points", garbage)
+    with pytest.raises(ValueError, match=r"an installed package's entry_points\.txt cannot be read \(TypeError: Pair"):
+        registry.find("none", {})

@@ -23,6 +23,7 @@ someone else's adds terms through the entry-point group `qgen.rewards` (examples
 """
 
 import inspect
+import json
 from collections.abc import Callable
 from functools import partial
 from importlib import metadata
@@ -55,14 +56,14 @@ def term(name: str) -> Callable:
 def find(name: str, params: dict[str, Any]) -> Callable:
     """The factory of the term NAME. Raises ValueError listing what exists where there is none, or it lacks a param."""
     if name not in TERMS:
-        for point in metadata.entry_points(group=GROUP):
+        for point in _installed():
             if point.name == name:
                 found = own(name, "loaded", point.load)
                 if not callable(found):
                     raise ValueError(f"reward term {name!r}: {point.value} is neither a function nor a class")
                 term(name)(found)
     if name not in TERMS:
-        known = sorted({*TERMS, *(point.name for point in metadata.entry_points(group=GROUP))})
+        known = sorted({*TERMS, *(point.name for point in _installed())})
         raise ValueError(f"unknown reward term {name!r}; there are: {', '.join(known)}")
     parameters = inspect.signature(TERMS[name]).parameters
     takes = [n for n, p in parameters.items() if p.default is not p.empty and n not in _OFFERED]
@@ -73,6 +74,17 @@ def find(name: str, params: dict[str, Any]) -> Callable:
     if inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called):
         raise ValueError(f"reward term {name!r}: {_ASYNC}")
     return TERMS[name]
+
+
+def _installed() -> list[metadata.EntryPoint]:
+    """The terms of other packages. Raises ValueError where a package's list of them cannot be read."""
+    try:
+        return list(metadata.entry_points(group=GROUP))
+    except Exception as error:  # whatever importlib.metadata makes of a file that is none
+        raise ValueError(
+            f"an installed package's entry_points.txt cannot be read ({type(error).__name__}: {error}): mend it, or "
+            "uninstall that package"
+        ) from error
 
 
 def build(name: str, params: dict[str, Any], **offered: Any) -> Term:
@@ -142,16 +154,25 @@ def call(name: str, function: Term, completions: list[Completion], **columns: An
 
 
 def facts(name: str, function: Term, count: int) -> list[dict[str, Any]]:
-    """What a term found out in its last call, a dictionary a completion. Raises JudgeError where it is no such list."""
+    """What a term found out in its last call, a dictionary a completion. Raises JudgeError where it is no such list, or
+    holds what samples.jsonl cannot."""
     found = getattr(function, "facts", None) or [{}] * count
     if not isinstance(found, list) or len(found) != count or not all(isinstance(fact, dict) for fact in found):
         raise JudgeError(f"reward term {name!r}: its facts are not a list of {count} dictionaries, one a completion")
+    own(name, "asked for its facts", json.dumps, found, default=_scalar)
     return found
 
 
 def _bare(value: Any) -> Any:
     """The number in a tensor or an array without dimensions; anything else as it is."""
     return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
+
+
+def _scalar(value: Any) -> Any:
+    bare = _bare(value)
+    if bare is value:
+        raise TypeError(f"{type(value).__name__} is no plain data, which samples.jsonl holds")
+    return bare
 
 
 def text(completion: Completion) -> str:
