@@ -53,6 +53,6 @@ def check(problems: list[Problem], language: Language) -> None:
     usual, most = max(found.items(), key=lambda item: item[1], default=(language, 0.0))
     instead = f"prompt={usual.value}, or " if most >= LEAST else ""
     raise RuntimeError(
-        f"{told}. They are what is taught, and what novelty and difficulty are measured by: choose {instead}problems in "
-        f"{NAMES[language]}"
+        f"{told}. They are what is taught, and what novelty and difficulty are measured by: choose {instead}"
+        f"problems in {NAMES[language]}"
     )
