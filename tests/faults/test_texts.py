@@ -232,8 +232,8 @@ def test_fault_3_what_is_read_back_as_another_text_is_dropped(language):
 def test_fault_3_all_of_champ_is_read_back(solution):
     prompt = composed(f"prompt.solution={solution}").prompt
     corpus = data.load(CONFIG, prompt)
-    assert (len(corpus.train), len(corpus.heldout)) == (204, 36)
-    assert data.fingerprint(corpus.train) == "108a1905f675e34a"
+    assert (len(corpus.train), len(corpus.heldout)) == (205, 36)
+    assert data.fingerprint(corpus.train) == "643fdf1e82f73f8e"
     assert not any(misread(p, "zh", solution) for p in corpus.train)
 
 

@@ -107,7 +107,7 @@ def test_without_its_problems_the_page_says_so(tmp_path):
 
 def test_the_configs_problems_are_read_where_none_are_given(tmp_path):
     found = page(specimen.stage(tmp_path / "r" / "sft"), corpus=None)
-    assert "204 problems of CHAMP (36 more are held out)" in found.says("summary")
+    assert "205 problems of CHAMP (36 more are held out)" in found.says("summary")
     assert re.search(r"CHAMP P_\S+, licence MIT, (trained on|held out)", found.says("problems"))
 
 

@@ -39,8 +39,8 @@ def shares(problems: list[Problem]) -> Counter[Language]:
 def check(problems: list[Problem], language: Language) -> None:
     """Raise RuntimeError where problems are asked for in a language that (almost) no training problem is in.
 
-    What reads like a problem is learned from them, so that the rewards would give 0 for whatever is written. Where the
-    language has less than half of them, that is printed.
+    They are what is taught, and what novelty and difficulty are measured by; the gate reads both languages without
+    them (metrics/prose.py). Where the language has less than half of them, that is printed.
     """
     found = shares(problems)
     share = found[language]
@@ -53,6 +53,6 @@ def check(problems: list[Problem], language: Language) -> None:
     usual, most = max(found.items(), key=lambda item: item[1], default=(language, 0.0))
     instead = f"prompt={usual.value}, or " if most >= LEAST else ""
     raise RuntimeError(
-        f"{told}. What reads like a problem is learned from them, so the rewards would give 0 for all that is "
-        f"written: choose {instead}problems in {NAMES[language]}"
+        f"{told}. They are what is taught, and what novelty and difficulty are measured by: choose {instead}"
+        f"problems in {NAMES[language]}"
     )

@@ -146,7 +146,7 @@ _DECLINED = re.compile(
 )
 _HEDGED = re.compile(
     r"\b(?:maybe|perhaps|possibly|probably|alternatively|either|depending|depends|some say|not sure|i think|could be|"
-    r"might be|(?:possible|first|second|another|other|both) (?:answers?|values?))\b|[(（]\s*(?:or|或)\b|, but\b"
+    r"might be|(?:possible|first|second|another|other|both) answers?)\b|[(（]\s*(?:or|或)\b|, but\b"
     r"|\S\s+/\s+\S+\s+/\s+\S|或者|也可能|大概|也许|都可以",
     re.I,
 )

@@ -26,7 +26,7 @@ def leaked(statement: str, answer: str) -> bool:
             return True
         said = tokens(part)
         for i in _places(said, sought):
-            before = " ".join(said[max(0, i - 12) : i])
+            before = re.sub("(?<=[一-鿿]) (?=[一-鿿])", "", " ".join(said[max(0, i - 12) : i]))
             if _TOLD.search(before) or (long and over and len(said) <= len(sought) + 8):
                 return True
             value = _VALUE.search(before)
