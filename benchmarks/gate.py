@@ -15,9 +15,9 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from qgen.evaluation.controls import CONTROLS
 
 from qgen import data
+from qgen.adversary.controls import CONTROLS
 from qgen.data import jsonl
 from qgen.mathematics.problem import Fault, Problem, parse, render
 from qgen.metrics.intervals import auroc, proportion

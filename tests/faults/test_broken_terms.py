@@ -90,9 +90,7 @@ def test_fault_m5_an_entry_point_that_leads_nowhere_is_named(monkeypatch, value,
 def test_fault_f2_facts_that_no_file_holds_break_by_name(monkeypatch):
     made = rewards(monkeypatch, Term)
     made.terms["bad"].facts = [{"what": object()}]
-    with pytest.raises(
-        JudgeError, match=r"reward term 'bad' broke as it was asked for its facts: .*is no plain"
-    ):
+    with pytest.raises(JudgeError, match=r"reward term 'bad' broke as it was asked for its facts: .*is no plain"):
         made.score(["p"], [render(SPHERES)])
     made.terms["bad"].facts = [{"what": np.float32(0.5), "more": [None, "x"]}]
     assert made.score(["p"], [render(SPHERES)]).facts[0]["what"] == 0.5

@@ -11,8 +11,8 @@ import pytest
 from conftest import composed
 
 from qgen import data
+from qgen.adversary.controls import shuffle, stuff
 from qgen.data import jsonl
-from qgen.evaluation.controls import shuffle, stuff
 from qgen.mathematics.problem import Problem, parse, render
 from qgen.rewards.format import Format
 from qgen.settings.choices import Language
