@@ -5,17 +5,22 @@ import os
 if "PYTEST_XDIST_WORKER" in os.environ:  # a process a core: torch's threads of two would wait for one another
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import copy
 import json
 import multiprocessing
 import runpy
 import subprocess
 import sys
 import tempfile
+from functools import cache
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
+from qgen import data
+from qgen.data import Corpus
 from qgen.mathematics.problem import Problem
 from qgen.settings import compose
 from qgen.settings.config import Config
@@ -69,8 +74,20 @@ def problems() -> list[Problem]:
 
 
 def composed(*overrides: str) -> Config:
-    """The checked config of a command line."""
+    """The checked config of a command line; a copy of one's own."""
+    return copy.deepcopy(_composed(overrides, os.getcwd(), frozenset(os.environ.items())))
+
+
+@cache
+def _composed(overrides: tuple[str, ...], *read: object) -> Config:
+    """Composing takes a quarter of a second, and reads nothing but the files, the directory and the environment."""
     return compose.composed(list(overrides))
+
+
+@cache
+def corpus() -> Corpus:
+    """The embedded problems, as they are trained on. Not to be written to."""
+    return data.load(composed().data)
 
 
 def qgen(
@@ -88,7 +105,7 @@ def qgen(
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder) / "out", Path(folder) / "err"
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["qgen.stages.run", "qgen.evaluate", "qgen.report"])
+        _serve(context)
         task = (f"qgen.{module}", arguments, str(cwd), dict(os.environ), str(out), str(err))
         process = context.Process(target=_command, args=task)
         process.start()
@@ -97,6 +114,20 @@ def qgen(
             process.kill()
             raise subprocess.TimeoutExpired([module, *arguments], timeout)
         return subprocess.CompletedProcess(arguments, process.exitcode, out.read_text(), err.read_text())
+
+
+def _serve(context: multiprocessing.context.ForkServerContext) -> None:
+    """Start the server, unless it runs: its children inherit what preload.py has imported and read."""
+    context.set_forkserver_preload(["preload"])
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(Path(__file__).parent), before)))
+    try:
+        forkserver.ensure_running()
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
 
 
 def _command(module: str, arguments: tuple[str, ...], cwd: str, env: dict[str, str], out: str, err: str) -> None:

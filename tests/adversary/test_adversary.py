@@ -10,9 +10,8 @@ from dataclasses import replace
 from math import gcd, isqrt
 
 import pytest
-from conftest import composed
+from conftest import corpus
 
-from qgen import data
 from qgen.adversary import Material, climbing
 from qgen.adversary.classes import CLASSES
 from qgen.adversary.climbing import FREE, climb, fragments, letters
@@ -26,7 +25,7 @@ from qgen.metrics.similarity import mask
 from qgen.metrics.topics import TopicModel
 from qgen.settings.choices import JunkClass
 
-CORPUS = data.load(composed().data)
+CORPUS = corpus()
 ASKED = [("Sequence", 1 + turn % 5) for turn in range(5) for _ in range(8)]
 MATERIAL = Material(CORPUS.train, CORPUS.heldout, ASKED, 8)
 BY_STATEMENT = {p.statement: p for p in (*CORPUS.train, *CORPUS.heldout)}

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from conftest import composed
+from conftest import corpus
 
-from qgen import data
 from qgen.evaluation.measuring import each
 from qgen.evaluation.protocol import Protocol
 from qgen.evaluation.results import results
@@ -12,7 +11,7 @@ from qgen.evaluation.sets import OutputSet, controls, real
 from qgen.mathematics.problem import render
 from qgen.proofs.votes import Votes
 
-CORPUS = data.load(composed().data)
+CORPUS = corpus()
 KEYS = {p.statement: p.answer for p in [*CORPUS.train, *CORPUS.heldout]}
 
 

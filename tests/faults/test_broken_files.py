@@ -6,7 +6,9 @@ import pytest
 from conftest import composed
 
 from qgen.data.mix import chat
+from qgen.papers import certificate
 from qgen.reporting.compare import compare
+from qgen.reporting.page import runs
 from qgen.runs import rundir
 from qgen.settings.config import to_yaml
 from qgen.teachers.ledger import Cost, Ledger
@@ -116,3 +118,24 @@ def test_fault_f5_a_count_that_no_request_can_have_is_booked_as_its_worst_case()
     worst = Cost(100, 0.5)
     assert Cost(10**30, 1e24).within(worst.times(BELIEVED)) is False
     assert Cost(300, 1.5).within(worst.times(BELIEVED))  # a server's own prompt, or a reasoning beyond max_tokens
+
+
+@pytest.mark.parametrize(
+    "row",
+    [{"step": 1, "phases": {"rollout": {"reserve": 5}}}, {"step": 1, "phases": {"rollout": {"reserved": "5", "seconds": 1}}},
+     {"step": 1, "phases": [1]}, {"step": 1, "phases": {"rollout": 5}}, {"step": 1, "peak": "7", "reserved": [1]}, 5, {}],
+)  # fmt: skip
+def test_fault_f9_memory_of_another_kind_is_left_out_of_the_report(tmp_path, row):
+    path = tmp_path / "memory.jsonl"
+    good = {"step": 0, "reserved": 3, "peak": 4, "phases": {"rollout": {"reserved": 3, "seconds": 1.5}}}
+    path.write_text(f"{json.dumps(good)}\n{json.dumps(row)}\n")
+    first, *others = runs._memory(path)
+    assert first == good
+    assert all(other["phases"] == {} and other["peak"] is None for other in others)
+
+
+@pytest.mark.parametrize("row", ["5", "[1]", "null", '"x"', "{}", '{"certificate": 5}'])
+def test_fault_f9_a_problem_that_is_none_is_not_written_again(tmp_path, row):
+    (tmp_path / "problems.jsonl").write_text(row + "\n")
+    with pytest.raises(ValueError, match=r"problems\.jsonl:1: that problem has no certificate"):
+        certificate.read(f"{tmp_path}/problems.jsonl:1")

@@ -9,16 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import composed
+from conftest import composed, corpus
 
-from qgen import data
 from qgen.mathematics.problem import render
 from qgen.models.model import load
 from qgen.rewards import Rewards
 from qgen.rewards.base import Base
 
 CANARIES = Path(__file__).parent / "canaries"
-CORPUS = data.load(composed().data)
+CORPUS = corpus()
 REWARDS = Rewards(composed().reward, CORPUS.train)
 REAL = [{"completion": render(p), "topic": p.topic, "level": p.level} for p in CORPUS.heldout]
 FILLER = "Consider the number $n$ and note that it is an integer of the usual kind which we have met before. "

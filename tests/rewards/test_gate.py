@@ -8,9 +8,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from conftest import composed
+from conftest import corpus
 
-from qgen import data
 from qgen.adversary.controls import shuffle, stuff
 from qgen.data import jsonl
 from qgen.mathematics.problem import Problem, parse, render
@@ -19,7 +18,7 @@ from qgen.settings.choices import Language
 from qgen.settings.data import DataConfig
 
 HANDS = Path(__file__).parent / "hands"
-CORPUS = data.load(composed().data)
+CORPUS = corpus()
 
 
 @cache

@@ -5,9 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import CUBES, DIGITS, SPHERES, composed
+from conftest import CUBES, DIGITS, SPHERES, composed, corpus
 
-from qgen import data
 from qgen.mathematics.problem import render
 from qgen.proofs.calibration import Calibration, Tried
 from qgen.proofs.solver import Solver
@@ -21,7 +20,7 @@ from qgen.runs.remarks import FORM_ONLY, remarks
 from qgen.settings.choices import Combine
 from qgen.settings.reward import RewardConfig, SolverConfig, TermConfig
 
-CORPUS = data.load(composed().data)
+CORPUS = corpus()
 # share of right attempts of qwen_coder at problems of MATH whose votes are clear (one H200 141GB, 4 + 4 attempts)
 EASES = {1: 0.76, 2: 0.74, 3: 0.62, 4: 0.55, 5: 0.5}
 

@@ -3,14 +3,13 @@
 import time
 
 import pytest
-from conftest import composed
+from conftest import composed, corpus
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from qgen import data
 from qgen.rewards import Rewards
 
-CORPUS = data.load(composed().data)
+CORPUS = corpus()
 REWARDS = Rewards(composed().reward, CORPUS.train)
 FRAGMENTS = (
     *("$", "$$", "\\[", "\\]", "\\(", "\\)", "{", "}", "\\{", "\\frac{1}{2}", "\\frac{1}", "\\sqrt{", "\\left("),

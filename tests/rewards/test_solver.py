@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import CUBES, DIGITS, SPHERES, composed
+from conftest import CUBES, DIGITS, SPHERES, composed, corpus
 
-from qgen import data
 from qgen.adversary.controls import shuffle
 from qgen.mathematics.equivalence import AnswerComparer, final_answer
 from qgen.mathematics.problem import render
@@ -18,7 +17,7 @@ from qgen.rewards import JudgeError, Rewards
 from qgen.rewards.base import Base
 from qgen.settings.reward import RewardConfig, SolverConfig, TermConfig
 
-CORPUS = data.load(composed().data)
+CORPUS = corpus()
 QUICK = SolverConfig(samples=2, max_new_tokens=8, calibrate=2)
 
 

@@ -1,9 +1,8 @@
 from dataclasses import replace
 
 import pytest
-from conftest import CUBES, DIGITS, SPHERES, composed
+from conftest import CUBES, DIGITS, SPHERES, composed, corpus
 
-from qgen import data
 from qgen.mathematics.problem import render
 from qgen.rewards import Rewards
 from qgen.rewards.diversity import Diversity
@@ -12,7 +11,7 @@ from qgen.rewards.novelty import Novelty
 from qgen.rewards.rigor import defined, fits, substance
 from qgen.rewards.rigor import given as has_given
 
-CORPUS = data.load(composed().data)
+CORPUS = corpus()
 REAL = [render(p) for p in CORPUS.heldout]
 REWARDS = Rewards(composed().reward, CORPUS.train)
 

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from importlib import resources
+from typing import Any
 
 from qgen.mathematics.problem import Problem
 from qgen.runtime.strict import require
@@ -14,7 +16,7 @@ _TOPICS = {"Number-Theory": "Number Theory"}
 
 def read(config: DataConfig) -> Iterator[Problem]:
     """All problems, in the package's order. The level is the quintile of the work that a solution takes."""
-    champ = require("champ_dataset", "pip install champ-dataset==1.0.0").load("v0")
+    champ = _package()
     work = {key: _work(problem) for key, problem in champ.problems.items()}
     ranked = sorted(work.values())
     for key, raw in champ.problems.items():
@@ -29,6 +31,11 @@ def read(config: DataConfig) -> Iterator[Problem]:
             licence=LICENCE,
             id=key,
         )
+
+
+@cache
+def _package() -> Any:
+    return require("champ_dataset", "pip install champ-dataset==1.0.0").load("v0")
 
 
 def version() -> str:

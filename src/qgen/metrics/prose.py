@@ -16,7 +16,8 @@ import math
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -38,6 +39,12 @@ SAMPLE = 1000  # statements of the corpus that the limits are taken from
 Document = list[str]
 
 
+@lru_cache(maxsize=2)
+def prose(corpus: tuple[Problem, ...]) -> "Prose":
+    """The prose of a corpus, made once: its limits take a second to find."""
+    return Prose(corpus)
+
+
 class Prose:
     """The prose of real problems, and how any other text compares with it.
 
@@ -45,7 +52,7 @@ class Prose:
         corpus: real problems; how their statements and solutions are worded.
     """
 
-    def __init__(self, corpus: list[Problem]):
+    def __init__(self, corpus: Sequence[Problem]):
         own = [[words(s) for s in (p.statement, *sentences(p.solution))] for p in corpus]
         others = [[words(line)] for path in sorted(HANDS.glob("*.txt")) for line in lines(path)]
         self._seen = Counter(word for documents in own + others for word in set().union(*documents))

@@ -70,7 +70,8 @@ def read(reference: str) -> dict[str, Any]:
     problems = rows(Path(path))
     if not 1 <= int(number) <= len(problems):
         raise ValueError(f"reproduce={reference}: the file holds the problems 1 to {len(problems)}")
-    found = problems[int(number) - 1].get("certificate")
+    problem = problems[int(number) - 1]
+    found = problem.get("certificate") if isinstance(problem, dict) else None
     if not isinstance(found, dict):
         raise ValueError(f"reproduce={reference}: that problem has no certificate")
     if found.get("id") != sealed(found)["id"]:

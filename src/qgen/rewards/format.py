@@ -8,7 +8,7 @@ from scipy.stats import binom
 from qgen.data.scripts import SCRIPTS, scripts
 from qgen.mathematics.answers import plain
 from qgen.mathematics.problem import Problem
-from qgen.metrics.prose import Prose
+from qgen.metrics.prose import prose
 from qgen.rewards.registry import Completion, parsed, term
 from qgen.rewards.rigor import substance
 from qgen.settings.choices import Language
@@ -38,7 +38,7 @@ class Format:
     LEAST = 4  # problems with one answer, before chance is asked
 
     def __init__(self, corpus: list[Problem], memory: int = 200, language: Language = Language.en):
-        self.prose = Prose(corpus)
+        self.prose = prose(tuple(corpus))
         self.share = {a: n / len(corpus) for a, n in Counter(plain(p.answer) for p in corpus).items()}
         self.scripts = SCRIPTS[language].union(*(scripts(p.statement) for p in corpus))
         self.limit = memory

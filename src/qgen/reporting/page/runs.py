@@ -171,13 +171,33 @@ def _stage(home: Path) -> Stage:
         summary=read_json(home / rundir.SUMMARY),
         metrics=_steps(home / "metrics.jsonl"),
         validation=_steps(home / "validation.jsonl"),
-        memory=[row for row in rows(home / "memory.jsonl") if isinstance(row, dict)],
+        memory=_memory(home / "memory.jsonl"),
         samples=[row for row in rows(home / "samples.jsonl") if isinstance(row, dict) and "completion" in row],
     )
 
 
 def _steps(path: Path) -> list[Row]:
     return sorted(steps(path), key=lambda row: row["step"])
+
+
+def _memory(path: Path) -> list[Row]:
+    """What was measured of memory, without what is no number."""
+    found = []
+    for row in rows(path):
+        if isinstance(row, dict):
+            phases = row.get("phases") if isinstance(row.get("phases"), dict) else {}
+            whole = {
+                name: phase
+                for name, phase in phases.items()
+                if isinstance(phase, dict) and all(_known(phase.get(key)) for key in ("reserved", "seconds"))
+            }
+            held = {key: row[key] if _known(row.get(key)) else None for key in ("reserved", "peak")}
+            found.append(row | held | {"phases": whole})
+    return found
+
+
+def _known(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def natural(name: str) -> list:
