@@ -122,8 +122,8 @@ def test_fault_f5_a_count_that_no_request_can_have_is_booked_as_its_worst_case()
 
 @pytest.mark.parametrize(
     "row",
-    [{"step": 1, "phases": {"rollout": {"reserve": 5}}}, {"step": 1, "phases": {"rollout": {"reserved": "5", "seconds": 1}}},
-     {"step": 1, "phases": [1]}, {"step": 1, "phases": {"rollout": 5}}, {"step": 1, "peak": "7", "reserved": [1]}, 5, {}],
+    [{"phases": {"rollout": {"reserve": 5}}}, {"phases": {"rollout": {"reserved": "5", "seconds": 1}}}, {"phases": [1]},
+     {"phases": {"rollout": 5}}, {"peak": "7", "reserved": [1]}, 5, {}],
 )  # fmt: skip
 def test_fault_f9_memory_of_another_kind_is_left_out_of_the_report(tmp_path, row):
     path = tmp_path / "memory.jsonl"
