@@ -76,6 +76,14 @@ class DifficultyModel:
         return (near[:, :, None] == LEVELS).mean(axis=1)
 
 
+def levels(problems: list[Problem]) -> DifficultyModel | None:
+    """The estimator, where there are problems and levels enough to fit it to."""
+    try:
+        return DifficultyModel(problems)
+    except RuntimeError:  # which says what is lacking: here nothing more than an estimate is
+        return None
+
+
 def _counts(statements: list[str]) -> np.ndarray:
     return np.array(
         [

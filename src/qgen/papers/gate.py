@@ -5,10 +5,11 @@ from typing import Any
 
 from qgen.data import Corpus, recompute
 from qgen.data.scripts import LEAST, scripts, shares
-from qgen.evaluation.protocol import REPEAT, levels
+from qgen.evaluation.protocol import REPEAT
 from qgen.mathematics.equivalence import AnswerComparer
 from qgen.mathematics.problem import Fault, Problem
 from qgen.metrics.copies import JACCARD, Copies
+from qgen.metrics.difficulty import levels
 from qgen.metrics.meaning import embedding
 from qgen.metrics.similarity import SimilarityIndex, mask
 from qgen.metrics.topics import TopicModel
