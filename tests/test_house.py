@@ -78,3 +78,8 @@ def undocumented(node: ast.AST, prefix: str = ""):
                 yield prefix + child.name
             if isinstance(child, ast.ClassDef):
                 yield from undocumented(child, f"{prefix}{child.name}.")
+
+
+def test_no_two_files_of_tests_have_one_name():
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]  # which pytest imports by
+    assert sorted(names) == sorted(set(names))
