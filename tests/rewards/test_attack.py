@@ -251,7 +251,7 @@ def test_seed_is_bought_and_the_report_says_so(tmp_path):
     report = json.loads((tmp_path / "outputs/t/attack/report.json").read_text())
     real, found = report["real"], {row["class"]: row for row in report["classes"]}
     assert list(found) == [kind.value for kind in JunkClass]
-    assert report["problems"] == 240
+    assert report["problems"] == len(corpus().train) + len(corpus().heldout)
     assert 0.7 < real["median"] < 0.9
     assert real["above_median"] == pytest.approx(0.5, abs=0.03)
     assert {name for name, row in found.items() if row["bought"]} >= {"nonsense", "climb", "cut", "wrong", "offtopic"}
