@@ -2,15 +2,13 @@
 
 import json
 import random
-from functools import cache
 from pathlib import Path
 
 import pytest
-from conftest import composed, qgen
+from conftest import composed, corpus, qgen
 
-from qgen import data
 from qgen.adversary import Material
-from qgen.engine.rollout import Completion
+from qgen.engine.completion import Completion
 from qgen.rewards import Rewards, attack, registry, term, text
 from qgen.rewards.earnings import BEST, FEW, Payer, Standard
 from qgen.settings.attack import AttackConfig
@@ -26,11 +24,6 @@ def parts(text):
     """A text's statement and answer, whatever they are worth."""
     statement, _, answer = text.removeprefix("Problem: ").rpartition("\nAnswer: ")
     return statement, answer
-
-
-@cache
-def corpus():
-    return data.load(composed().data)
 
 
 @pytest.fixture

@@ -1,10 +1,7 @@
-from functools import cache
-
 import numpy as np
 import pytest
-from conftest import SPHERES, composed
+from conftest import SPHERES, composed, corpus
 
-from qgen import data
 from qgen.mathematics.problem import render
 from qgen.rewards import JudgeError, Rewards, check, registry, term, text
 from qgen.rewards.normalize import ZScore
@@ -24,7 +21,7 @@ def silent(completions, **_):
 
 
 def rewards(gate=None, **terms):
-    return Rewards(RewardConfig(terms=terms, gate=gate), _corpus())
+    return Rewards(RewardConfig(terms=terms, gate=gate), corpus().train)
 
 
 def test_a_strangers_term_is_weighted_and_parameterised():
@@ -170,9 +167,4 @@ def test_normalisation_reaches_trl():
     (function,) = made.functions()
     assert sum(function(prompts=["p"] * 2, completions=["a" * 10, "a" * 30])) == pytest.approx(0.0)
     assert made.aggregation() == "sum_then_normalize"
-    assert Rewards(composed("reward.normalize=group").reward, _corpus()).aggregation() == "normalize_then_sum"
-
-
-@cache
-def _corpus():
-    return data.load(composed().data).train
+    assert Rewards(composed("reward.normalize=group").reward, corpus().train).aggregation() == "normalize_then_sum"

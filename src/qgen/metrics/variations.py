@@ -28,7 +28,7 @@ from qgen.mathematics import latex
 from qgen.mathematics.answers import plain
 from qgen.mathematics.problem import Fault, Problem
 from qgen.metrics.copies import JACCARD, Copies
-from qgen.metrics.difficulty import DifficultyModel
+from qgen.metrics.difficulty import levels
 from qgen.metrics.meaning import Embed
 from qgen.metrics.similarity import mask, tokens
 from qgen.settings.choices import Kind
@@ -66,7 +66,7 @@ class Judge:
         self.embed, self.check = embed, check
         self.copies = Copies(statements, mask)
         self.common = _common(statements)
-        self.levels = _levels(corpus)
+        self.levels = levels(corpus)  # without them harder and easier are "level unknown"
         self.related = _threshold(corpus, embed)
 
     def verdicts(
@@ -152,13 +152,6 @@ def _rowwise(a, b) -> np.ndarray:
     """The product of each row of a with that row of b; dense or sparse."""
     product = a.multiply(b) if hasattr(a, "multiply") else a * b
     return np.asarray(product.sum(axis=1)).ravel()
-
-
-def _levels(corpus: list[Problem]) -> DifficultyModel | None:
-    try:
-        return DifficultyModel(corpus)
-    except RuntimeError:  # too few problems or levels: harder and easier are then "level unknown"
-        return None
 
 
 def _common(statements: list[str]) -> set[str]:

@@ -32,11 +32,11 @@ class Topic:
 
     def __call__(self, completions: list[Completion], topic: list[str], **_) -> list[float | None]:
         problems = parsed(completions)
+        good = [i for i, p in enumerate(problems) if isinstance(p, Problem)]
+        known = [i for i in good if topic[i] in self.number]
         scores: list[float | None] = [0.0] * len(completions)
-        known = [i for i, p in enumerate(problems) if isinstance(p, Problem) and topic[i] in self.number]
-        for i, p in enumerate(problems):
-            if isinstance(p, Problem) and topic[i] not in self.number:
-                scores[i] = None
+        for i in good:
+            scores[i] = None
         for i, row in zip(known, self.model.probabilities([problems[i].statement for i in known]), strict=True):
             scores[i] = float(min(1.0, row[self.number[topic[i]]] / self.usual))
         return scores
