@@ -1,6 +1,7 @@
 import random
 import time
 from dataclasses import replace
+from statistics import mean
 
 import pytest
 import torch
@@ -184,9 +185,10 @@ def test_natural_tells_real_problems_from_shuffled_ones():
         CORPUS.train,
         Base(model, tokenizer, config.prompt),
     )
-    real = [p for p in CORPUS.heldout if len(p.statement) > 60][:16]
+    real = [p for p in CORPUS.heldout if len(p.statement) > 60]
     shuffled = [shuffle(p, [], random.Random(0)) for p in real]
-    scores = rewards.score(["a"] * 16, [render(p) for p in real]).terms["natural"]
-    worse = rewards.score(["a"] * 16, [render(p) for p in shuffled]).terms["natural"]
-    assert sum(scores) / 16 > 0.7
-    assert sum(worse) / 16 < 0.4
+    names = ["a"] * len(real)
+    scores = rewards.score(names, [render(p) for p in real]).terms["natural"]
+    worse = rewards.score(names, [render(p) for p in shuffled]).terms["natural"]
+    assert mean(scores) > 0.9
+    assert mean(worse) < 0.5  # where nearly all is mathematics, there are few words to shuffle

@@ -44,8 +44,9 @@ def export(config: ExportConfig, _: Path, plain: dict) -> None:
 
 
 def _identity(config: ExportConfig, home: Path, format: Format) -> Row:
-    """What a format's directory holds: other weights, or others' precision, are another thing."""
-    made = {"model": read_json(home / rundir.ENVIRONMENT).get("model"),
+    """What a format's directory holds: other weights, or others' precision, are another thing; so are the same weights
+    under another name, as those of a stage that learned nothing, for the card and the files bear the name."""
+    made = {"name": place.name(rundir.config_at(home)), "model": read_json(home / rundir.ENVIRONMENT).get("model"),
             "adapter": rundir.fingerprint(rundir.adapter_at(home))}  # fmt: skip
     precision = {Format.gguf: config.precision, Format.ollama: config.precision[:1]}.get(format, [])
     return made | {"format": format.value, "precision": [p.value for p in precision]}

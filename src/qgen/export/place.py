@@ -8,9 +8,15 @@ from pathlib import Path
 
 from qgen.runs.files import Row, read_json, write_json
 from qgen.settings.choices import Format
+from qgen.settings.config import Config
 
 _MAKING = ".making-"
 RECORD = "export.json"  # what a format's directory was made of, and what was found when it was
+
+
+def name(run: Config) -> str:
+    """What a stage's model is called in files and repositories."""
+    return f"{run.run_name}-{run.stage.name}".replace("/", "-")
 
 
 def missing(out: Path, wanted: dict[Format, Row], overwrite: bool) -> list[Format]:
@@ -28,7 +34,7 @@ def missing(out: Path, wanted: dict[Format, Row], overwrite: bool) -> list[Forma
     for format in there:
         if not holds(out, format, wanted[format]):
             raise RuntimeError(
-                f"{out / format.value} is there already and holds another model, or another precision of it: "
+                f"{out / format.value} is there already and holds another stage's model, or another precision of it: "
                 f"overwrite=true replaces it, out=DIR writes elsewhere"
             )
     return [format for format in formats if format not in there]

@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerBase
 from qgen import data
 from qgen.data import Corpus
 from qgen.data.prompts import Message, lesson, request, spread
+from qgen.export import place
 from qgen.models import packaged
 from qgen.models.model import load_tokenizer
 from qgen.runs import rundir
@@ -33,7 +34,7 @@ class TrainedModel:
     @property
     def name(self) -> str:
         """A name that files and repositories take."""
-        return f"{self.run.run_name}-{self.run.stage.name}".replace("/", "-")
+        return place.name(self.run)
 
     @property
     def model(self) -> ModelConfig:
