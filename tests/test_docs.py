@@ -232,6 +232,16 @@ def test_the_figures_of_the_speed_table_are_the_results():
         assert f"{seconds:.{len(figure.partition('.')[2])}f}" == figure, name
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/explanation/real-model.md"])
+def test_the_counts_of_what_was_read_are_the_files(page):
+    text = (ROOT / page).read_text("utf-8")
+    keys = ("form", "well_posed", "right", "on_topic", "level_ok", "chestnut")
+    for file in READ.glob("*.jsonl"):
+        found = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+        counts = [len(found), *(sum(bool(row[key]) for row in found) for key in keys)]
+        assert re.search(rf"^ {file.stem} +{' +'.join(map(str, counts))}$", text, re.MULTILINE), file.stem
+
+
 def test_every_room_has_a_line_on_the_map():
     text = (ROOT / "docs" / "explanation" / "design.md").read_text("utf-8")
     rooms = {path.parent.name for path in (ROOT / "src" / "qgen").glob("*/__init__.py")}
