@@ -2,6 +2,7 @@
 than its file's, and the documentation builds strictly and asks the network for nothing."""
 
 import ast
+import copy
 import html
 import json
 import re
@@ -12,15 +13,18 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
 import pytest
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep
+from omegaconf import DictConfig
 
 from qgen.settings import compose
 from qgen.settings.attack import Attacked
@@ -93,12 +97,6 @@ CASES = [(path.relative_to(ROOT), command) for path in PAGES for command in comm
 CASES += [(path.relative_to(ROOT), command) for path in sorted((ROOT / "conf").glob("*.yaml"))
           for command in helped(path.read_text("utf-8"))]  # fmt: skip
 CASES = list({command: (path, command) for path, command in reversed(CASES)}.values())[::-1]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def registered():
-    """Hydra knows the schema of a stage; `resolved` takes another's in its place for as long as it needs it."""
-    compose.register()
 
 
 def test_there_are_commands_to_read():
@@ -175,20 +173,29 @@ def jobs(overrides: list[str]) -> list[list[str]]:
 
 
 def resolved(name: str, schema: type, overrides: list[str]) -> object:
-    """The checked config of a command, as its entry makes it."""
+    """The checked config of a command, as its entry makes it. What composes the same files is composed once."""
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    groups = [o for o in parsed if o.key_or_group and (compose.CONF / o.key_or_group).is_dir()]
+    cfg = copy.deepcopy(based(name, schema, tuple(o.input_line for o in groups)))
+    ConfigLoaderImpl._apply_overrides_to_config([o for o in parsed if o not in groups], cfg)
     current, before = HydraConfig.instance(), HydraConfig.instance().cfg
-    if schema is not Config:
-        compose.register(schema)
     try:
-        with initialize_config_dir(str(compose.CONF), version_base="1.3"):
-            cfg = hydra_compose(name, list(overrides), return_hydra_config=True)
         current.set_config(cfg)
         del cfg.hydra
         return compose.resolve(cfg)
     finally:
         current.cfg = before
-        if schema is not Config:
-            compose.register()
+
+
+@cache
+def based(name: str, schema: type, groups: tuple[str, ...]) -> DictConfig:
+    """A command's config with the files that a command line chooses, and Hydra's own."""
+    compose.register(schema)
+    try:
+        with initialize_config_dir(str(compose.CONF), version_base="1.3"):
+            return hydra_compose(name, list(groups), return_hydra_config=True)
+    finally:
+        compose.register()
 
 
 @pytest.mark.parametrize("words", [["stage=sft", "stage.max_stepz=3"], ["-m", "seed=x,0"], ["stage=grpo", "grpo"]])
