@@ -37,7 +37,7 @@ format: $(READY)  ## put files into style
 	$(BIN)/ruff format .
 
 docs: $(READY)  ## build the documentation into site/; a dead link or a missing page is an error
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lock: $(READY)  ## write what .venv holds, and the extra optuna, into constraints.txt
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,optuna]'

@@ -257,14 +257,45 @@ def test_every_room_has_a_line_on_the_map():
     assert scripts <= set(re.findall(r"^benchmarks/(\S+) ", text, re.MULTILINE))
 
 
+def built(out: Path, *more: str) -> subprocess.CompletedProcess:
+    """What `make docs` runs, into another folder."""
+    (words,) = re.findall(r"\$\(BIN\)/mkdocs (build .*)", (ROOT / "Makefile").read_text())
+    command = [sys.executable, "-m", "mkdocs", *words.split(), "--site-dir", str(out), *more]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """The documentation, built strictly."""
     out = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(out)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    done = built(out)
     assert done.returncode == 0, done.stdout + done.stderr
     return out
+
+
+@pytest.mark.parametrize(
+    ("page", "says"),
+    [
+        ("[a](nowhere.md)", "nowhere.md"),
+        ("[a](index.md#nowhere)", "#nowhere"),
+        ("[a](/nowhere.md)", "/nowhere.md"),
+        ("::: qgen.nowhere", "qgen.nowhere"),
+        ("# A page that lies in no menu", "orphan.md"),
+        ("[a](index.md#qgen)", None),
+    ],
+)
+def test_a_dead_link_or_a_missing_page_ends_the_build(tmp_path, page, says):
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "index.md").write_text(f"# qgen\n\n{page}\n")
+    (docs / "style.css").write_text("")
+    if says == "orphan.md":
+        (docs / "orphan.md").write_text("# Orphan\n")
+    text = f"INHERIT: {ROOT / 'mkdocs.yml'}\ndocs_dir: {docs}\nhooks: []\nnav: [index.md]\n"
+    (tmp_path / "mkdocs.yml").write_text(text)
+    done = built(tmp_path / "site", "--config-file", str(tmp_path / "mkdocs.yml"))
+    assert (done.returncode != 0) is (says is not None), done.stderr
+    assert (says or "") in done.stderr
 
 
 def leaves(schema: type, prefix: str = "") -> Iterator[str]:
