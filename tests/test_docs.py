@@ -273,6 +273,7 @@ def site(tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "says"),
     [
