@@ -35,6 +35,7 @@ from qgen.settings.evaluate import EvaluateConfig
 from qgen.settings.export import ExportConfig
 from qgen.settings.generate import GenerateConfig
 from qgen.settings.report import ReportConfig
+from qgen.settings.teach import TeachConfig
 from qgen.settings.verify import VerifyConfig
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,6 +49,7 @@ MODULES = {
     "evaluate": ("evaluate", EvaluateConfig),
     "generate": ("generate", GenerateConfig),
     "verify": ("verify", VerifyConfig),
+    "teach": ("teach", TeachConfig),
     "export": ("export", ExportConfig),
     "report": ("report", ReportConfig),
     "dashboard": ("dashboard", DashboardConfig),
@@ -151,6 +153,9 @@ def composes(module: str, words: list[str]) -> None:
             overrides.append(word)
     for directory in re.findall(r"(?:outputs|multirun)/[\w/]+", " ".join(overrides)):
         Path(directory).mkdir(parents=True, exist_ok=True)
+    if module == "teach":
+        for file in re.findall(r"[\w/]+\.jsonl", " ".join(overrides)):
+            Path(file).write_text("")
     for job in jobs(overrides):
         resolved(name, schema, [*job, "stage=grpo"] if module == "pipeline" else job)
 

@@ -32,6 +32,7 @@ from qgen.settings.export import ExportConfig
 from qgen.settings.generate import GenerateConfig
 from qgen.settings.report import ReportConfig
 from qgen.settings.stage import STAGES
+from qgen.settings.teach import TeachConfig
 from qgen.settings.verify import VerifyConfig
 
 COMMANDS = {  # title -> the file of conf/ that composes the command, its schema
@@ -41,6 +42,7 @@ COMMANDS = {  # title -> the file of conf/ that composes the command, its schema
     "qgen.evaluate": ("evaluate", EvaluateConfig),
     "qgen.generate": ("generate", GenerateConfig),
     "qgen.verify": ("verify", VerifyConfig),
+    "qgen.teach": ("teach", TeachConfig),
     "qgen.export": ("export", ExportConfig),
     "qgen.report": ("report", ReportConfig),
     "qgen.dashboard": ("dashboard", DashboardConfig),

@@ -31,9 +31,7 @@ class TeachConfig:
     batch_size: int = 256  # solutions written at once in the test
     rounds: int = 4  # n texts each, at most, that a run's model writes until n of them are problems
     jobs: int = 1  # trained at once
-    train: list[str] = field(
-        default_factory=list
-    )  # of each job too: "train=['tracker=wandb','model.lora.r=8']"
+    train: list[str] = field(default_factory=list)  # of each job too: "train=['tracker=wandb','model.lora.r=8']"
     price: float | None = None  # dollars an hour of this machine, to say what a point of gain costs
     out: str | None = None  # null: teach/ and the name of the file or run
 
