@@ -23,7 +23,7 @@ def teach_table(result: dict[str, Any]) -> Table:
     priced = any("dollars_a_point" in row for row in rows)
     for column in ("", "problems", "greedy", f"mean of {result['samples']}", "− untrained", "− real",
                    "$ a point" if priced else "s a point"):  # fmt: skip
-        table.add_column(column, justify="right" if column else "left")
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
     for row in rows:
         cost = row.get("dollars_a_point" if priced else "seconds_a_point")
         table.add_row(

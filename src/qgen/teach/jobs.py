@@ -7,7 +7,6 @@ from qgen.runs import rundir
 from qgen.settings.choices import Method
 from qgen.settings.compose import composed, quoted
 from qgen.settings.teach import TeachConfig
-from qgen.sweeps import manifest
 from qgen.sweeps.board import Board
 from qgen.sweeps.jobs import FAILED, Job, consider
 from qgen.sweeps.pool import run
@@ -31,14 +30,13 @@ def trained(config: TeachConfig, files: dict[str, Path]) -> dict[tuple[str, int]
             out = config.home / f"{arm}-{seed}"
             place = [f"output_dir={quoted(str(config.home))}", f"run_name={quoted(out.name)}"]
             jobs[arm, seed] = Job(len(jobs), overrides + place, out, configs=[composed(overrides + place)])
-    before = manifest.read(config.home)
     for job in jobs.values():
-        consider(job, before.get(job.name), retry=True)
+        consider(job, None, retry=True)
     board = Board(list(jobs.values()))
     board.names = {job.index: job.name for job in jobs.values()}
     with board:
         todo = [job for job in jobs.values() if job.status is None]
-        run(todo, config.jobs, board.show, lambda job: manifest.add(config.home, job))
+        run(todo, config.jobs, board.show, lambda job: None)
     if failed := [job for job in jobs.values() if job.status == FAILED]:
         first = failed[0]
         raise RuntimeError(f"{len(failed)} of {len(jobs)} trainings failed; {first.name}: {first.reason} ({first.log})")

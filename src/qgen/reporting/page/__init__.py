@@ -20,7 +20,7 @@ from qgen.reporting.page import evaluation, settings
 from qgen.reporting.page.charts import short
 from qgen.reporting.page.curves import groups
 from qgen.reporting.page.gallery import gallery
-from qgen.reporting.page.runs import Corpora, evaluations, read
+from qgen.reporting.page.runs import Corpora, Run, evaluations, read
 from qgen.reporting.page.summary import summarise
 from qgen.reporting.page.sweep import bundles, compare
 from qgen.runs.files import write_whole
@@ -51,7 +51,7 @@ def write(homes: list[Path], out: Path, corpus: Corpus | None = None) -> Path:
         _templates()
         .get_template("page.html")
         .render(
-            title=", ".join(run.name for run in runs[:3]) + (f" and {len(runs) - 3} more" if len(runs) > 3 else ""),
+            title=_title(homes, runs),
             policy=f"default-src 'none'; style-src '{_hash(css)}'; script-src '{_hash(js)}'; base-uri 'none'; "
             f"form-action 'none'",
             css=Markup(css),
@@ -74,6 +74,12 @@ def write(homes: list[Path], out: Path, corpus: Corpus | None = None) -> Path:
     out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(out, html)
     return out
+
+
+def _title(homes: list[Path], runs: list[Run]) -> str:
+    if len(homes) == 1 and len(runs) > 1:  # a sweep's directory, or qgen.teach's
+        return Path(homes[0]).resolve().name
+    return ", ".join(run.name for run in runs[:3]) + (f" and {len(runs) - 3} more" if len(runs) > 3 else "")
 
 
 def leave(homes: list[Path], out: Path, corpus: Corpus | None = None) -> str:

@@ -40,7 +40,8 @@ class Nearest:
 
 @dataclass
 class Card:
-    """One completion on the page. `problem` where it parses, `fault` where it does not."""
+    """One completion on the page. `problem` where it parses, `fault` where it does not; of a solution, `problem` is
+    what it solves."""
 
     stage: Stage
     mode: str
@@ -49,6 +50,11 @@ class Card:
     problem: Problem | None
     fault: Fault | None
     nearest: Nearest | None = None
+
+    @property
+    def solves(self) -> bool:
+        """Whether the completion is a solution of a problem that was given."""
+        return "statement" in self.row
 
     @property
     def score(self) -> float:
@@ -75,7 +81,7 @@ class Card:
     @property
     def facts(self) -> list[tuple[str, object]]:
         """What terms found out on the way, such as a solver's votes."""
-        known = {"mode", "step", "topic", "level", "completion", "terms", "reward"}
+        known = {"mode", "step", "topic", "level", "completion", "terms", "reward", "statement", "answer"}
         return [(name, value) for name, value in self.row.items() if name not in known and value is not None]
 
 
@@ -110,7 +116,7 @@ def gallery(stages: list[Stage], corpora: Corpora) -> Gallery:
 
 def best(cards: Iterable[Card], stage: Stage, count: int = 3) -> list[Card]:
     """The highest-scoring problems of a stage: of its last validation, which its final model wrote, where any parse."""
-    mine = [card for card in cards if card.stage is stage and card.problem]
+    mine = [card for card in cards if card.stage is stage and card.problem and not card.solves]
     for mode in ("validation", "train", "teacher"):
         distinct = {c.problem.statement: c for c in sorted(mine, key=lambda c: c.score) if c.mode == mode}
         if distinct:
@@ -143,7 +149,8 @@ def _chosen(stage: Stage, mode: str, rows: list[Row], count: int) -> list[Row]:
 
 def _card(stage: Stage, mode: str, row: Row) -> Card:
     text = str(row["completion"])
-    found = recalled(text, row.get("program"))
+    given = [str(row[name]) for name in ("statement", "answer") if name in row]
+    found = Problem(*given) if len(given) == 2 else recalled(text, row.get("program"))
     raw = text if len(text) <= RAW else f"{text[:RAW]} … ({len(text):,} characters)"
     problem, fault = (found, None) if isinstance(found, Problem) else (None, found)
     return Card(stage, mode, row, raw, problem, fault)
@@ -157,7 +164,7 @@ def _find_nearest(cards: list[Card], corpora: Corpora) -> list[str]:
         corpus, why = corpora.of(card.stage)
         if corpus is None:
             missing.append(f"{card.stage.label}: {why}")
-        elif card.problem:
+        elif card.problem and not card.solves:
             groups.setdefault(id(corpus), (corpus, []))[1].append(card)
     for corpus, mine in groups.values():
         real = [*corpus.train, *corpus.heldout]

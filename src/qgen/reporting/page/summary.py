@@ -55,6 +55,7 @@ class Summary:
     warnings: list[str]
     best: list[Card]  # of each run's last stage
     evaluated: bool
+    solving: bool  # the runs' models solve problems, and write none
 
 
 def summarise(runs: list[Run], corpora: Corpora, cards: list[Card], changed: list[Setting]) -> Summary:
@@ -64,13 +65,14 @@ def summarise(runs: list[Run], corpora: Corpora, cards: list[Card], changed: lis
         changed: where the runs' configs leave the defaults, and which of these keys the runs do not share.
     """
     several = len(runs) > 1
+    solving = all(card.solves for card in cards) and bool(cards)
     warnings = _shared([(run.name, text) for run in runs for text in _warnings(run)], len(runs))
     held = {stage.environment.get("heldout") for run in runs for stage in run.stages} - {None}
     if len(held) > 1:
         warnings.insert(
             0, "These stages were not all validated on the same held-out problems, so their figures do not compare"
         )
-    if bare := [run for run in runs if not run.evaluations]:
+    if not solving and (bare := [run for run in runs if not run.evaluations]):
         which = "" if len(bare) == len(runs) else f" ({len(bare)} of these runs)"
         command = f"python -m qgen.evaluate run={_path(bare[0])}" + (", and so on" if len(bare) > 1 else "")
         warnings.append(f"Not evaluated yet{which}, so a small change may be chance. To measure it: {command}")
@@ -81,6 +83,7 @@ def summarise(runs: list[Run], corpora: Corpora, cards: list[Card], changed: lis
         warnings,
         [card for run in runs for card in best(cards, run.stages[-1], each)][:BEST],
         any(run.evaluations for run in runs),
+        solving,
     )
 
 
