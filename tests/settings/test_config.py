@@ -5,7 +5,7 @@ from omegaconf import OmegaConf
 
 from qgen.settings import trl_fields
 from qgen.settings.choices import Backend, Schedule, Task
-from qgen.settings.compose import CONF, keys, nearest
+from qgen.settings.compose import CONF, by_stage, keys, nearest
 from qgen.settings.config import from_yaml, to_yaml
 from qgen.settings.stage import STAGES
 
@@ -158,3 +158,10 @@ def test_an_ablation_sweeps_one_thing_over_three_seeds(name):
 def test_every_row_of_the_original_tables_has_its_ablation():
     rows = "accumulation all memory reward_normalize scheduler steps_distill steps_grpo steps_sft validation warmup"
     assert [f"ablate_{row}" for row in rows.split()] == ABLATIONS
+
+
+def test_by_stage_takes_a_value_for_each_stage():
+    root = OmegaConf.create({"stage": {"name": "distill"}})
+    assert by_stage(1, 2, 3, _root_=root) == 3
+    with pytest.raises(ValueError, match="a value for each of sft, grpo, distill, not 2"):
+        by_stage(1, 2, _root_=root)

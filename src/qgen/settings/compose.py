@@ -32,11 +32,13 @@ _UNNAMED = ("resume", "overwrite", "sweep.jobs", "sweep.retry")  # keys that do 
 CONF = _HERE / "conf" if (_HERE / "conf").is_dir() else _HERE.parents[1] / "conf"  # installed, or a checkout
 
 
-def by_stage(sft: Any, grpo: Any, distill: Any, *, _root_: DictConfig) -> Any:
-    """The resolver behind ${by_stage:200,100,80}: the value for the stage that is being composed."""
+def by_stage(*values: Any, _root_: DictConfig) -> Any:
+    """The resolver behind ${by_stage:200,100,80}: of a value for each stage, that for the one being composed."""
     if _root_.stage.name not in STAGES:
         raise ValueError(f"stage.name={_root_.stage.name} is none of {', '.join(STAGES)}")
-    return (sft, grpo, distill)[STAGES.index(_root_.stage.name)]
+    if len(values) != len(STAGES):
+        raise ValueError(f"by_stage takes a value for each of {', '.join(STAGES)}, not {len(values)}")
+    return values[STAGES.index(_root_.stage.name)]
 
 
 def folder(name: str) -> str:
