@@ -86,7 +86,7 @@ def training(runs: Path) -> list[dict]:
 
 def training_table(told: list[dict]):
     table = plain_table("each stage, by its own validation")
-    for column in ("stage", "seed", "steps", "kept", "not finite", "held-out loss", "reward", "format"):
+    for column in ("stage", "seed", "steps", "kept", "skipped", "held-out loss", "reward", "format"):
         table.add_column(column, justify="left" if column == "stage" else "right", no_wrap=True)
     table.padding = (0, 1, 0, 0)
     for row in told:

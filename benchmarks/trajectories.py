@@ -33,7 +33,12 @@ def main() -> None:
     found = {rollout: run(rollout, given) for rollout in given.rollouts}
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps(found, indent=1))
-    first, *others = given.rollouts
+    show(found)
+
+
+def show(found: dict[str, dict[str, list[float]]]) -> None:
+    """Print each step's reward and length by who wrote, and the others' paired difference from the first."""
+    first, *others = found
     for rollout, row in found.items():
         for key, digits in (("reward", 2), ("length", 0)):
             values = " ".join(f"{value:6.{digits}f}" for value in row[key])

@@ -5,6 +5,7 @@ What a problem is, and whether it is one, does not belong here: mathematics has 
 
 import hashlib
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import islice
 
 from qgen.data import champ, jsonl, openmath
@@ -32,7 +33,9 @@ def load(config: DataConfig, prompt: PromptConfig | None = None) -> Corpus:
 
     Raises RuntimeError where they cannot be read, or where too few are left to split.
     """
-    corpus = curate(islice(SOURCES[config.source](config), config.limit), config, prompt)
+    read = SOURCES[config.source]
+    apart = read(replace(config, path=config.heldout_path)) if config.heldout_path else None
+    corpus = curate(islice(read(config), config.limit), config, prompt, apart)
     if not corpus.train or not corpus.heldout:
         raise RuntimeError(
             f"data={config.source.value}: {len(corpus.train)} problems to train on and {len(corpus.heldout)} held out "

@@ -35,13 +35,55 @@ class Corpus:
         return ", ".join(said) or "none dropped"
 
 
-def curate(problems: Iterable[Problem | Fault], config: DataConfig, prompt: PromptConfig | None = None) -> Corpus:
+def curate(
+    problems: Iterable[Problem | Fault],
+    config: DataConfig,
+    prompt: PromptConfig | None = None,
+    apart: Iterable[Problem | Fault] | None = None,
+) -> Corpus:
     """Drop, score and split problems as `config` says; the same input and config give the same split.
 
     Args:
         problems: what a source read, and a Fault in the place of each row that it could not read.
         prompt: how the problems will be written; None: in English, without solutions.
+        apart: what is held out, as it is, where that is another file; None: a share of the problems.
     """
+    corpus = _good(problems, config, prompt) if config.curate else _readable(problems)
+    if apart is None:
+        train, heldout = split(corpus.train, config.heldout, config.split_seed)
+        return replace(corpus, train=train, heldout=heldout)
+    heldout = _readable(apart).train
+    train = _without(corpus.train, heldout, config.near_duplicate) if config.curate else corpus.train
+    repeated = Counter({"near-duplicate of what is held out": len(corpus.train) - len(train)})
+    return replace(
+        corpus, train=train, heldout=heldout, read=corpus.read + len(heldout), dropped=+(corpus.dropped + repeated)
+    )
+
+
+def _readable(problems: Iterable[Problem | Fault]) -> Corpus:
+    """All that are problems, as they are."""
+    found = list(problems)
+    dropped = Counter(p.kind for p in found if isinstance(p, Fault))
+    rows: dict[str, list[str]] = defaultdict(list)
+    for broken in (p for p in found if isinstance(p, Fault)):
+        rows[broken.kind] = [*rows[broken.kind], broken.detail][:NAMED]
+    return Corpus(levelled([p for p in found if isinstance(p, Problem)]), [], len(found), dropped, dict(rows))
+
+
+def _without(problems: list[Problem], heldout: list[Problem], threshold: float) -> list[Problem]:
+    """The problems that repeat none of those held out, with other numbers either."""
+    for view in (str, mask):
+        repeats = near_duplicates([view(p.statement) for p in [*heldout, *problems]], threshold)
+        problems = [
+            p
+            for p, first in zip(problems, repeats[len(heldout) :], strict=True)
+            if first is None or first >= len(heldout)
+        ]
+    return problems
+
+
+def _good(problems: Iterable[Problem | Fault], config: DataConfig, prompt: PromptConfig | None) -> Corpus:
+    """Those that are well-formed, of quality, and no near-duplicates of one another."""
     kept, seen, total = [], set(), 0
     dropped: Counter[str] = Counter()
     rows: dict[str, list[str]] = defaultdict(list)
@@ -69,8 +111,7 @@ def curate(problems: Iterable[Problem | Fault], config: DataConfig, prompt: Prom
         kept = [p for p, first in zip(kept, repeats, strict=True) if first is None]
     kept = levelled(kept)
     dropped["near-duplicate"] += len(good) - len(kept)
-    train, heldout = split(kept, config.heldout, config.split_seed)
-    return Corpus(train, heldout, total, +dropped, {reason: names[:NAMED] for reason, names in rows.items()})
+    return Corpus(kept, [], total, +dropped, {reason: names[:NAMED] for reason, names in rows.items()})
 
 
 def levelled(problems: list[Problem]) -> list[Problem]:

@@ -65,6 +65,9 @@ def of_task(prompt: PromptConfig, problem: Problem, task: Task, turn: int) -> di
     among the rows, a problem's has the columns of one, empty."""
     if task is Task.problem:
         return request(prompt, problem)
+    if task is Task.solve:
+        asked = {"prompt": solve(prompt, problem.statement), "statement": problem.statement, "answer": problem.answer}
+        return asked | {"topic": problem.topic, "level": problem.level}
     if task is Task.both:
         if turn % 2 == 0:
             return request(prompt, problem) | {"original": "", "kind": ""}
@@ -78,7 +81,8 @@ def epochs(
 ) -> tuple[list[dict[str, Any]], list[int]]:
     """Rows of a task, and the order in which `count` of them are asked: one seeded order of all problems after another.
     What the epochs have in common is one row, so that a long run takes little more memory than a short one."""
-    turns = {Task.problem: 1, Task.both: 2 * len(Kind)}.get(task, len(Kind))  # after which `of_task` begins again
+    # after which `of_task` begins again
+    turns = {Task.variation: len(Kind), Task.both: 2 * len(Kind)}.get(task, 1)
     rows: list[dict[str, Any]] = []
     known: dict[tuple[int, int], int] = {}  # where the row of a problem's turn is
     order: list[int] = []
@@ -126,9 +130,12 @@ def requests(
     return rows
 
 
-def lesson(prompt: PromptConfig, problem: Problem) -> dict[str, Any]:
-    """A row to train on: the request, and the problem as its completion. A problem without a program is asked for
-    without one."""
+def lesson(prompt: PromptConfig, problem: Problem, task: Task = Task.problem) -> dict[str, Any]:
+    """A row to train on: the request, and the problem as its completion, or its solution where that is the task. A
+    problem without a program is asked for without one."""
+    if task is Task.solve:
+        solved = f"{problem.solution}\n\n\\boxed{{{problem.answer.strip('$')}}}".lstrip()
+        return {"prompt": solve(prompt, problem.statement), "completion": [{"role": "assistant", "content": solved}]}
     if prompt.solution == PROGRAM and problem.program is None:
         prompt = replace(prompt, solution=False)
     return {"prompt": ask_like(prompt, problem), "completion": reply(prompt, problem)}

@@ -5,8 +5,8 @@ the number of layers, and the rest does not depend on it. What is counted are th
 allocator's units, as PyTorch's dispatcher sees them come and go. See `torch._subclasses.fake_tensor`.
 
 On a GPU the stock model's peaks are met within a tenth, where a batch holds the longest row. Unsloth's compiled layers
-take less than is simulated, by a factor between 1.1 and 3.7 that depends on the model's shape and the batch (README,
-"Before a run"): no coefficient measured on one of them would serve another.
+take less than is simulated, by a factor between 1.1 and 3.7 that depends on the model's shape and the batch (docs,
+"Memory"): no coefficient measured on one of them would serve another.
 """
 
 import copy

@@ -75,7 +75,9 @@ class Judge:
         """What each variation is worth, in the order given.
 
         Args:
-            originals, varied, kinds: of one length: what was to be varied, what became of it, and how it was to differ.
+            originals: what was to be varied.
+            varied: what became of each, as many.
+            kinds: how each was to differ.
         """
         good = [(i, originals[i], new) for i, new in enumerate(varied) if isinstance(new, Problem)]
         found = [VariationVerdict("no problem")] * len(varied)

@@ -27,6 +27,7 @@ from qgen.settings.verify import VerifyConfig
 
 NONE = "none"  # the proof of a row that is no problem with an answer
 STATEMENTS = ("statement", "problem", "question")  # columns that hold one where fields.statement says nothing
+TOPICS = ("topic", "subject")
 SILENT = 32  # attempts without a single answer, after which a solver is broken
 _PROOF = re.compile(r"^\W*(?:prove|show|demonstrate) that\b|[.;,] (?:prove|show) that\b|(?:求证|证明)[：:，,]?", re.I)
 
@@ -82,7 +83,8 @@ def read(config: VerifyConfig) -> Iterator[Entry]:
     for count, (number, row) in enumerate(files.rows(str(file))):
         if config.limit is not None and count >= config.limit:
             return
-        fields = {"statement": next((name for name in STATEMENTS if name in row), "statement")}
+        fields = {"statement": next((name for name in STATEMENTS if name in row), "statement"),
+                  "topic": next((name for name in TOPICS if name in row), "topic")}  # fmt: skip
         fields |= {name: column for name, column in vars(config.fields).items() if column}
         for name in columns.NEEDED:
             if (column := fields.get(name, name)) not in row:

@@ -21,6 +21,7 @@ from qgen.rewards import (  # noqa: F401 (they register)
     natural,
     novelty,
     rigor,
+    solution,
     solvable,
     teacher,
     topic,
@@ -56,11 +57,9 @@ def check(config: RewardConfig) -> None:
 
 
 def knows_truth(config: RewardConfig) -> bool:
-    """Whether a term that counts asks somebody what to think of a problem: a solver or a teacher."""
-    return any(
-        enabled.weight and {"solver", "teacher"} & needs(find(name, enabled.params))
-        for name, enabled in config.terms.items()
-    )
+    """Whether a term that counts asks somebody what to think of a problem, a solver or a teacher, or knows itself."""
+    found = (find(name, enabled.params) for name, enabled in config.terms.items() if enabled.weight)
+    return any(getattr(term, "truth", False) or {"solver", "teacher"} & needs(term) for term in found)
 
 
 @dataclass(frozen=True)

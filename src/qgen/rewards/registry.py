@@ -24,7 +24,7 @@ someone else's adds terms through the entry-point group `qgen.rewards` (examples
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import metadata
 from numbers import Real
@@ -180,12 +180,12 @@ def text(completion: Completion) -> str:
     return completion if isinstance(completion, str) else "".join(m["content"] for m in completion)
 
 
-def readable(completions: list[Completion]) -> dict[int, Problem]:
+def readable(completions: Sequence[Completion]) -> dict[int, Problem]:
     """The completions that are problems, as `parsed` reads them, by their numbers."""
     return {i: found for i, found in enumerate(parsed(completions)) if isinstance(found, Problem)}
 
 
-def parsed(completions: list[Completion]) -> list[Problem | Fault]:
+def parsed(completions: Sequence[Completion]) -> list[Problem | Fault]:
     """What each completion is: a problem, with its program's answer where it has one, or why it is none."""
     return reading.read([text(completion) for completion in completions])
 

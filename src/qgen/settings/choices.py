@@ -110,11 +110,20 @@ class JunkClass(Enum):
 
 
 class Task(Enum):
-    """What GRPO asks for: problems, variations of training problems, or as many of the one as of the other."""
+    """What a model is asked for: problems, variations of training problems, as many of the one as of the other, or
+    the training problems' solutions."""
 
     problem = "problem"
     variation = "variation"
     both = "both"
+    solve = "solve"
+
+
+class Method(Enum):
+    """How qgen.teach trains a solver: by GRPO on answers, or on those of its own solutions that are right."""
+
+    grpo = "grpo"
+    sft = "sft"
 
 
 class Teacher(Enum):

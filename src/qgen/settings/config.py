@@ -79,17 +79,31 @@ class Config:
         for part in vars(self).values():
             if hasattr(part, "check"):
                 part.check()
-        if self.task is not Task.problem and "variation" not in self.reward.terms:
-            raise ValueError(
-                "this stage is to write variations: set reward=variation, which judges them (with --from: "
-                "+reward.terms.variation.weight=0.6)"
-            )
+        self._check_task()
         on_policy = self.stage.name == "distill" and self.teacher.name is Teacher.local
         trl_fields.check("teacher=local" if on_policy else self.stage.name, self.stage.trl)
         if self.model.rollout is Rollout.vllm and self.model.backend is Backend.unsloth:
             raise ValueError("model.rollout=vllm is TRL's, without Unsloth: set model.backend=hf")
         if self.sampling.max_new_tokens >= self.model.max_length:
             raise ValueError("sampling.max_new_tokens must be below model.max_length, which also holds the prompt")
+
+    def _check_task(self) -> None:
+        """Rewards must judge what is asked for."""
+        judging = [name for name in ("right", "boxed") if name in self.reward.terms]
+        if self.task is Task.solve:
+            if not judging:
+                raise ValueError("stage.task=solve: these rewards judge problems, not solutions: set reward=solution")
+            if self.stage.name == "distill" and self.teacher.name is not Teacher.self:
+                raise ValueError(
+                    "stage.task=solve: distillation learns from the model's own solutions: set teacher=self"
+                )
+        elif judging:
+            raise ValueError(f"reward term {judging[0]!r} judges solutions: set stage.task=solve, or another reward")
+        elif self.task is not Task.problem and "variation" not in self.reward.terms:
+            raise ValueError(
+                "this stage is to write variations: set reward=variation, which judges them (with --from: "
+                "+reward.terms.variation.weight=0.6)"
+            )
 
 
 _SCALED = {"stage": ("max_steps", "warmup_steps", "num_prompts"), "validation": ("every",)}

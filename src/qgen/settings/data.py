@@ -27,6 +27,8 @@ class DataConfig:
     min_quality: float = 0.8  # problems below it are dropped, 0 to 1
     near_duplicate: float = 0.85  # cosine similarity at which the later of two problems is dropped
     heldout: float = 0.15  # share that is never trained on
+    heldout_path: str | None = None  # jsonl: the problems that are held out, in a file of their own, instead of a share
+    curate: bool = True  # false: whatever can be read is trained on as it is; needs heldout_path
     split_seed: int = 0  # apart from `seed`, so that a sweep over seeds is measured on the same problems
     mix: MixConfig = field(default_factory=MixConfig)
     variations_path: str | None = None  # jsonl of {original, statement, answer, kind}; or recomputed: the training
@@ -46,6 +48,12 @@ class DataConfig:
             raise ValueError("data=jsonl needs data.path=FILE")
         if self.source is Source.champ and self.path:
             raise ValueError(f"data=champ does not read data.path={self.path}: set data=jsonl too, or leave it out")
+        if self.source is not Source.jsonl and self.heldout_path:
+            raise ValueError(
+                f"data={self.source.value} does not read data.heldout_path: set data=jsonl, or leave it out"
+            )
+        if not self.curate and not self.heldout_path:
+            raise ValueError("data.curate=false needs data.heldout_path: nothing keeps what is held out apart")
         if self.source is not Source.jsonl and self.fields:
             raise ValueError(
                 f"data={self.source.value} has no columns to name: set data=jsonl, or leave data.fields out"

@@ -43,6 +43,8 @@ class EvaluateConfig:
                             "evaluate.samples": (2, 10**6), "evaluate.max_new_tokens": (1, 10**6)})  # fmt: skip
         if self.task is Task.both:
             raise ValueError("task=both is for training: evaluate task=problem and task=variation one after the other")
+        if self.task is Task.solve:
+            raise ValueError("task=solve is for training: python -m qgen.teach measures who solves")
         if self.task is Task.variation and (self.compare or self.evaluate.solver):
             raise ValueError("task=variation knows neither compare nor evaluate.solver: leave them out")
         if not self.run:

@@ -27,7 +27,8 @@ class StageConfig:
     rollout_batch_size: int | None = None  # grpo: completions written at once; None: those of a step
     redraws: int = 0  # grpo: how often other requests are drawn for groups whose rewards are all alike
     num_prompts: int = 400  # distill: requests that the teacher answers
-    task: Task = Task.problem  # grpo: what is asked for; with variations, reward=variation
+    task: Task = Task.problem  # grpo: what is asked for; variation, both: with reward=variation
+    # solve (also of distill): solutions of the training problems, with reward=solution
     save_steps: int = 20  # optimizer steps between checkpoints
     save_total_limit: int = 2  # checkpoints kept
     init_from: str = "auto"  # auto (the stage before, where this run has one), base, or an adapter's path
@@ -47,7 +48,9 @@ class StageConfig:
     def check(self) -> None:
         if self.name not in STAGES:
             raise ValueError(f"stage.name={self.name} is none of {', '.join(STAGES)}")
-        if self.name != "grpo" and self.task is not Task.problem:
+        if self.name == "sft" and self.task is Task.solve:
+            raise ValueError("stage.task=solve is for stage=grpo, or stage=distill, which learns right solutions")
+        if self.name != "grpo" and self.task not in (Task.problem, Task.solve):
             raise ValueError(f"stage.task={self.task.value} is for stage=grpo; data.mix has variations for sft")
         if (
             self.redraws

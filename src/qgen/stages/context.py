@@ -84,7 +84,7 @@ class Context:
                 "step": step,
                 "topic": columns["topic"][i],
                 "level": columns["level"][i],
-                **{name: columns[name][i] for name in ("kind", "original") if name in columns},
+                **{name: columns[name][i] for name in ("kind", "original", "statement", "answer") if name in columns},
                 "completion": text,
                 "terms": scores.row(i),
                 "reward": round(scores.total[i], 4),

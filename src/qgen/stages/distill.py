@@ -1,19 +1,19 @@
 """Distillation: training on what a teacher writes. teacher=self is best-of-n: the model's own winners by reward,
-each with the answer that its program computes;
+each with the answer that its program computes, or, for stage.task=solve, its own right solutions (rejection sampling);
 teacher=api (distill_api.py) makes lessons of them; teacher=local (on_policy.py) needs no text, but logits."""
 
 import random
 
 from transformers import Trainer
 
-from qgen.data.prompts import request
+from qgen.data.prompts import of_task
 from qgen.engine.completion import Completion
 from qgen.engine.rollout import generate
 from qgen.proofs import reading
 from qgen.runs.rundir import WINNERS, once
 from qgen.runtime import ranks
 from qgen.runtime.shards import whole
-from qgen.settings.choices import Teacher
+from qgen.settings.choices import Task, Teacher
 from qgen.stages import distill_api, on_policy, sft
 from qgen.stages.context import Context
 
@@ -39,7 +39,8 @@ def best_of_n(context: Context) -> list[dict]:
     """
     config, stage = context.config, context.config.stage
     problems = random.Random(config.seed).choices(context.corpus.train, k=stage.num_prompts)
-    requests = [request(config.prompt, p) for p in problems for _ in range(stage.num_generations)]
+    asked = [of_task(config.prompt, problem, stage.task, turn=0) for problem in problems]
+    requests = [row for row in asked for _ in range(stage.num_generations)]
     print(f"distill: writing {stage.num_generations} completions for each of {stage.num_prompts} requests")
 
     def write(prompts: list) -> list[Completion]:
@@ -48,7 +49,7 @@ def best_of_n(context: Context) -> list[dict]:
 
     with whole(context.model):
         written = ranks.spread(write, [r["prompt"] for r in requests])
-    columns = {name: [r[name] for r in requests] for name in ("topic", "level")}
+    columns = {name: [r[name] for r in requests] for name in requests[0] if name != "prompt"}
     texts = [completion.text for completion in written]
     scores = context.rewards.score([r["prompt"] for r in requests], texts, **columns)
     context.keep("draft" if config.teacher.name is Teacher.api else "teacher", 0, columns, texts, scores)
@@ -59,7 +60,9 @@ def best_of_n(context: Context) -> list[dict]:
             group = [i for i in group if scores.terms[config.reward.gate][i] and written[i].finished]
         if group:
             best = max(group, key=lambda i: scores.total[i])
-            content = reading.computed_text(texts[best], config.prompt.language.value)
+            content = texts[best]
+            if stage.task is not Task.solve:
+                content = reading.computed_text(content, config.prompt.language.value)
             completion = [{"role": "assistant", "content": content}]
             won.append({**requests[best], "completion": completion, "reward": scores.total[best]})
     print(f"distill: {len(won)} of {stage.num_prompts} requests have a winner")

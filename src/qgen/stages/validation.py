@@ -12,6 +12,7 @@ from transformers import TrainerCallback
 from qgen.data import fingerprint
 from qgen.data.prompts import lesson, requests
 from qgen.engine.rollout import generate
+from qgen.mathematics.equivalence import final_answer
 from qgen.mathematics.problem import Problem
 from qgen.metrics.loss import completion_loss
 from qgen.rewards import parsed
@@ -21,6 +22,7 @@ from qgen.runs.saved import step_of
 from qgen.runtime import ranks
 from qgen.runtime.finite import NotFiniteError
 from qgen.runtime.shards import whole
+from qgen.settings.choices import Task
 from qgen.settings.sampling import SamplingConfig
 from qgen.stages.best import Best
 from qgen.stages.context import Context
@@ -51,7 +53,7 @@ class Validation(TrainerCallback):
         config = context.config
         heldout, seed = context.corpus.heldout, config.data.split_seed
         self.requests = requests(config.prompt, heldout, config.validation.prompts, seed, config.task)
-        lessons = context.fitting([lesson(config.prompt, p) for p in heldout], "held-out problems")
+        lessons = context.fitting([lesson(config.prompt, p, config.task) for p in heldout], "held-out problems")
         if not lessons:
             raise RuntimeError(f"no held-out problem fits into model.max_length={config.model.max_length}: raise it")
         self.lessons = random.Random(seed).sample(lessons, min(config.validation.problems, len(lessons)))
@@ -132,11 +134,17 @@ class Validation(TrainerCallback):
             "reward": sum(scores.total) / len(scores.total),
             **{f"terms/{name}": mean for name, mean in scores.means().items()},
             **{f"trust/{name}": round(value, 4) for name, value in self.rewards.trust().items()},
-            "format_yield": sum(isinstance(p, Problem) for p in parsed(texts)) / len(texts),
+            "format_yield": self._formed(texts) / len(texts),
             "heldout_loss": completion_loss(
                 context.model, context.tokenizer, self.lessons, loss_batch(config.sampling)
             ),
         }
+
+    def _formed(self, texts: list[str]) -> int:
+        """How many texts have the form of what was asked for: that of a problem, or a solution's with an answer."""
+        if self.context.config.task is Task.solve:
+            return sum(final_answer(text) is not None for text in texts)
+        return sum(isinstance(problem, Problem) for problem in parsed(texts))
 
     def on_train_begin(self, args, state, control, **_):
         if state.global_step:

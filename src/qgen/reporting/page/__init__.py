@@ -20,7 +20,7 @@ from qgen.reporting.page import evaluation, settings
 from qgen.reporting.page.charts import short
 from qgen.reporting.page.curves import groups
 from qgen.reporting.page.gallery import gallery
-from qgen.reporting.page.runs import Corpora, read
+from qgen.reporting.page.runs import Corpora, evaluations, read
 from qgen.reporting.page.summary import summarise
 from qgen.reporting.page.sweep import bundles, compare
 from qgen.runs.files import write_whole
@@ -61,7 +61,7 @@ def write(homes: list[Path], out: Path, corpus: Corpus | None = None) -> Path:
             summary=summarise(runs, corpora, problems.cards, changed),
             sweeps=sweeps,
             groups=groups(bundles(stages, sweeps)),
-            tables=[evaluation.table(run.name + where, found) for run in runs for where, found in run.evaluations],
+            tables=[evaluation.table(where, found) for where, found in evaluations(homes, runs)],
             gallery=problems,
             changed=changed,
             unknown=unknown,

@@ -140,15 +140,28 @@ def _failures(home: Path) -> str:
 def _run(name: str, home: Path, stages: list[Path]) -> Run:
     run = Run(name, home, [_stage(path) for path in stages])
     for place in dict.fromkeys((home, *stages)):
-        evaluation = read_json(place / EVALUATION)
-        rows_there = evaluation.get("rows")
-        if (
-            isinstance(evaluation.get("metrics"), list)
-            and isinstance(rows_there, list)
-            and all(isinstance(row, dict) and isinstance(row.get("values"), dict) for row in rows_there)
-        ):
-            run.evaluations.append(("" if place == home else f"/{place.name}", evaluation))
+        if found := _evaluation(place):
+            run.evaluations.append(("" if place == home else f"/{place.name}", found))
     return run
+
+
+def evaluations(homes: list[Path], runs: list[Run]) -> list[tuple[str, dict]]:
+    """What was measured, with the name of where: of many runs together, as qgen.teach does, and of each of them."""
+    own = {run.home for run in runs}
+    together = [(home.name, found) for home in homes if home.resolve() not in own and (found := _evaluation(home))]
+    return together + [(run.name + where, found) for run in runs for where, found in run.evaluations]
+
+
+def _evaluation(home: Path) -> dict | None:
+    """The evaluation that lies in a directory, where it is one."""
+    evaluation = read_json(home / EVALUATION)
+    rows_there = evaluation.get("rows")
+    known = (
+        isinstance(evaluation.get("metrics"), list)
+        and isinstance(rows_there, list)
+        and all(isinstance(row, dict) and isinstance(row.get("values"), dict) for row in rows_there)
+    )
+    return evaluation if known else None
 
 
 def _stage(home: Path) -> Stage:

@@ -1,0 +1,49 @@
+"""What are problems good for? python -m qgen.teach problems=FILE.jsonl|outputs/NAME [key=value ...]
+
+A fixed solver learns from them, and from sets that would unmask a gain that is none; then it is tested on held-out
+problems. Everything is kept in teach/NAME, and the same command goes on from there.
+"""
+
+import os
+import time
+from pathlib import Path
+
+from qgen.cli import entry
+from qgen.settings.teach import TeachConfig
+
+
+def teach(config: TeachConfig, _: Path, plain: dict) -> None:
+    """Choose the sets, train on each, test, and say what was learned."""
+    from qgen.reporting.page import leave
+    from qgen.reporting.tables import show
+    from qgen.reporting.taught import teach_table
+    from qgen.runs import rundir
+    from qgen.runs.files import write_json
+    from qgen.runtime.quiet import quiet
+
+    quiet()
+    from qgen.teach import arms, exam, figures, jobs
+
+    began = time.monotonic()
+    with rundir.locked(config.home):
+        plan = arms.plan(config)
+        files = arms.keep(plan, config.home)
+        trained = jobs.trained(config, files)
+        homes = {name: jobs.home_of(job) for name, job in trained.items()}
+        right = exam.tested(config, homes, plan.test)
+        result = figures.told(config, plan, trained, figures.results(figures.by_arm(right), plan.test))
+        result["seconds"] = round(time.monotonic() - began, 1)
+        target = config.home / "evaluation" / "evaluation.json"
+        target.parent.mkdir(exist_ok=True)
+        write_json(target, result)
+        show(teach_table(result), *result["notes"], leave([config.home], config.home))
+        show(f"kept in {target}")
+
+
+def main() -> None:
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    entry(teach, "teach", TeachConfig)()
+
+
+if __name__ == "__main__":
+    main()

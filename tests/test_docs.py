@@ -1,0 +1,343 @@
+"""The front door holds: every command in README, docs/ and the help texts composes, no figure of the README is another
+than its file's, and the documentation builds strictly and asks the network for nothing."""
+
+import ast
+import copy
+import html
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep
+from omegaconf import DictConfig
+
+from qgen.settings import compose
+from qgen.settings.attack import Attacked
+from qgen.settings.config import Config
+from qgen.settings.dashboard import DashboardConfig
+from qgen.settings.doctor import Examined
+from qgen.settings.evaluate import EvaluateConfig
+from qgen.settings.export import ExportConfig
+from qgen.settings.generate import GenerateConfig
+from qgen.settings.report import ReportConfig
+from qgen.settings.teach import TeachConfig
+from qgen.settings.verify import VerifyConfig
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+MODULES = {
+    "train": ("config", Config),
+    "pipeline": ("config", Config),
+    "rewards.check": ("config", Config),
+    "rewards.attack": ("attack", Attacked),
+    "doctor": ("doctor", Examined),
+    "evaluate": ("evaluate", EvaluateConfig),
+    "generate": ("generate", GenerateConfig),
+    "verify": ("verify", VerifyConfig),
+    "teach": ("teach", TeachConfig),
+    "export": ("export", ExportConfig),
+    "report": ("report", ReportConfig),
+    "dashboard": ("dashboard", DashboardConfig),
+}
+FLAGS = {"--cfg": 1, "--from": 1, "--help": 0, "-m": 0, "--multirun": 0, "--dry-run": 0}  # and the words after each
+READ = ROOT / "benchmarks" / "results" / "h200-real" / "read"
+SPEED = {
+    "13.82": "h100/grpo-135m_stock",
+    "6.68": "h100/grpo-135m_unsloth",
+    "1.244": "h100-4/grpo-135m_vllm",
+    "0.675": "h100/grpo-135m_qgen",
+    "0.573": "h100-4/grpo-135m_qgen",
+    "26.3": "h100-3/grpo-14b_stock",
+    "8.46": "h100/grpo-14b_unsloth",
+    "51.0": "h100-4/grpo-14b_vllm",
+    "3.11": "h100/grpo-14b_qgen",
+    "2.68": "h100/grpo-14b_qgen-40gib",
+    "4.17": "h100-5/sft-14b_stock",
+    "2.45": "h100-5/sft-14b_unsloth",
+}  # a figure of the README, and the file of benchmarks/results that has it
+FENCE = re.compile(r"^(`{3,})(\w*)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
+
+
+def commands(text: str) -> list[str]:
+    """The commands of a page: lines of its sh blocks, and what stands in backticks and is one."""
+    found = []
+    for _, language, body in FENCE.findall(text):
+        if language == "sh":
+            found += body.replace("\\\n", " ").splitlines()
+    inline = re.findall(r"`([^`]+)`", FENCE.sub("", text))
+    found += [
+        " ".join(span.split())
+        for span in inline
+        if re.match(r"\s*(python\s+-m\s+qgen\S+\s+\S|python\s+bench|make )", span)
+    ]
+    parts = [part.strip() for line in found for part in line.split("&&")]
+    return list(dict.fromkeys(part for part in parts if part and not part.startswith("#")))
+
+
+def helped(text: str) -> list[str]:
+    """The commands of a YAML file's help text, each of which ends where two spaces begin what it is for."""
+    lines = [line.strip() for line in text.splitlines()]
+    return [re.split(r"\s{2,}", line)[0] for line in lines if line.startswith("python -m qgen")]
+
+
+CASES = [(path.relative_to(ROOT), command) for path in PAGES for command in commands(path.read_text("utf-8"))]
+CASES += [(path.relative_to(ROOT), command) for path in sorted((ROOT / "conf").glob("*.yaml"))
+          for command in helped(path.read_text("utf-8"))]  # fmt: skip
+CASES = list({command: (path, command) for path, command in reversed(CASES)}.values())[::-1]
+
+
+def test_there_are_commands_to_read():
+    assert len(CASES) > 100
+    assert {module for module in MODULES if any(f"qgen.{module} " in command for _, command in CASES)} == set(MODULES)
+
+
+@pytest.mark.parametrize(("path", "command"), CASES, ids=[f"{path}: {command}"[:90] for path, command in CASES])
+def test_a_command_composes(path, command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    quoted = re.sub(r"'[^']*'|\"[^\"]*\"", "", command)
+    assert not re.search(r"\{[^}]*,[^}]*\}", quoted), "of an unquoted {a,b} bash makes several words"
+    words = shlex.split(command, comments=True)
+    while words and re.fullmatch(r"export|[A-Z_]+=.*", words[0]):
+        words.pop(0)
+    for word in words:
+        if word.startswith(("conf/", "examples/", "./examples/", "benchmarks/")):
+            assert (ROOT / word).exists(), word
+    at = next((i for i, word in enumerate(words[1:]) if words[i] == "-m" and word.startswith("qgen.")), None)
+    if at is not None:
+        composes(words[at + 1].removeprefix("qgen."), words[at + 2 :])
+    elif words[:1] == ["make"]:
+        targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert {word for word in words[1:] if "=" not in word} <= set(targets)
+    elif words[:2] == ["pip", "install"]:
+        extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+        for asked in re.findall(r"qgen\[(.*)\]", command):
+            assert set(asked.split(",")) <= set(extras)
+    elif words[:1] == ["python"]:
+        script = (ROOT / words[1]).read_text()
+        assert not [word for word in words if word.startswith("--") and word != "--" and f'"{word}"' not in script]
+
+
+def composes(module: str, words: list[str]) -> None:
+    """Compose and check what a command would run."""
+    name, schema = MODULES[module]
+    if module == "report" and words[0] == "diff":
+        assert len(words) == 3
+        return
+    if "--help" in words:
+        return
+    overrides, rest = [], iter(words)
+    for word in rest:
+        if word in FLAGS:
+            for _ in range(FLAGS[word]):
+                next(rest)
+        elif module == "verify" and "=" not in word:
+            overrides.append(f"file={word}")
+            Path(word).write_text("")
+        else:
+            assert "=" in word or word.startswith("~"), word
+            overrides.append(word)
+    for directory in re.findall(r"(?:outputs|multirun)/[\w/]+", " ".join(overrides)):
+        Path(directory).mkdir(parents=True, exist_ok=True)
+    if module == "teach":
+        for file in re.findall(r"[\w/]+\.jsonl", " ".join(overrides)):
+            Path(file).write_text("")
+    for job in jobs(overrides):
+        resolved(name, schema, [*job, "stage=grpo"] if module == "pipeline" else job)
+
+
+def jobs(overrides: list[str]) -> list[list[str]]:
+    """The command line without what is Hydra's own. A sweep's place is taken by its first value, or, where it is over a
+    group, by each of its files once."""
+    choices = []
+    for parsed in OverridesParser.create().parse_overrides([o for o in overrides if not re.match(r"hydra[./]", o)]):
+        key = parsed.get_key_element()
+        if not parsed.is_sweep_override():
+            choices.append([parsed.input_line])
+        elif isinstance(parsed.value(), IntervalSweep):
+            choices.append([f"{key}={parsed.value().start}"])
+        else:
+            values = [f"{key}={value}" for value in parsed.sweep_string_iterator()]
+            choices.append(values if (compose.CONF / key).is_dir() else values[:1])
+    count = max(map(len, choices), default=1)
+    return [[values[min(i, len(values) - 1)] for values in choices] for i in range(count)]
+
+
+def resolved(name: str, schema: type, overrides: list[str]) -> object:
+    """The checked config of a command, as its entry makes it. What composes the same files is composed once."""
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    groups = [o for o in parsed if o.key_or_group and (compose.CONF / o.key_or_group).is_dir()]
+    cfg = copy.deepcopy(based(name, schema, tuple(o.input_line for o in groups)))
+    ConfigLoaderImpl._apply_overrides_to_config([o for o in parsed if o not in groups], cfg)
+    current, before = HydraConfig.instance(), HydraConfig.instance().cfg
+    try:
+        current.set_config(cfg)
+        del cfg.hydra
+        return compose.resolve(cfg)
+    finally:
+        current.cfg = before
+
+
+@cache
+def based(name: str, schema: type, groups: tuple[str, ...]) -> DictConfig:
+    """A command's config with the files that a command line chooses, and Hydra's own."""
+    compose.register(schema)
+    try:
+        with initialize_config_dir(str(compose.CONF), version_base="1.3"):
+            return hydra_compose(name, list(groups), return_hydra_config=True)
+    finally:
+        compose.register()
+
+
+@pytest.mark.parametrize("words", [["stage=sft", "stage.max_stepz=3"], ["-m", "seed=x,0"], ["stage=grpo", "grpo"]])
+def test_a_command_that_would_fail_is_found(words):
+    with pytest.raises(Exception, match=r"max_stepz|seed|grpo"):
+        composes("train", words)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=[str(path.relative_to(ROOT)) for path in PAGES])
+def test_python_in_the_pages_composes_too(path):
+    for _, language, body in FENCE.findall(path.read_text("utf-8")):
+        for call in ast.walk(ast.parse(body if language == "python" else "")):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "QuestionsGenTrainer":
+                composes("pipeline", [ast.literal_eval(argument) for argument in call.args])
+
+
+def test_the_readme_is_short_and_its_links_live():
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert len(text.splitlines()) <= 250
+    links = re.findall(r"\]\(([^)#]+)|srcset=\"([^\"]+)|src=\"([^\"]+)", text)
+    local = [link for link in map("".join, links) if "://" not in link]
+    assert len(local) > 20
+    assert not [link for link in local if not (ROOT / link).exists()]
+
+
+def test_the_problems_in_the_readme_are_the_first_five_that_were_read():
+    text = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    rows = map(json.loads, (READ / "shipped-grpo.jsonl").read_text("utf-8").splitlines()[:5])
+    for row in rows:
+        assert f"{row['n']}. {row['topic']}, level {row['level']}. {' '.join(row['text'].split())} -> " in text
+        said = text.partition(f"{row['n']}. {row['topic']}, level")[2].partition(" -> ")[2]
+        told = "not well posed" if not row["well_posed"] else f"wrong, the answer is {row['true_answer']}"
+        assert said.startswith(told)
+
+
+def test_the_figures_of_the_speed_table_are_the_results():
+    table = (ROOT / "README.md").read_text("utf-8").partition("| | stock TRL |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"\d+\.\d+", table)) == set(SPEED)
+    for figure, name in SPEED.items():
+        seconds = json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())["seconds"]
+        assert f"{seconds:.{len(figure.partition('.')[2])}f}" == figure, name
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/explanation/real-model.md"])
+def test_the_counts_of_what_was_read_are_the_files(page):
+    text = (ROOT / page).read_text("utf-8")
+    keys = ("form", "well_posed", "right", "on_topic", "level_ok", "chestnut")
+    for file in READ.glob("*.jsonl"):
+        found = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+        counts = [len(found), *(sum(bool(row[key]) for row in found) for key in keys)]
+        assert re.search(rf"^ {file.stem} +{' +'.join(map(str, counts))}$", text, re.MULTILINE), file.stem
+
+
+def test_every_room_has_a_line_on_the_map():
+    text = (ROOT / "docs" / "explanation" / "design.md").read_text("utf-8")
+    rooms = {path.parent.name for path in (ROOT / "src" / "qgen").glob("*/__init__.py")}
+    assert rooms <= set(re.findall(r"^src/qgen/(\w+)/ ", text, re.MULTILINE))
+    scripts = {path.name for path in (ROOT / "benchmarks").glob("*.py")} - {"direct.py"}
+    assert scripts <= set(re.findall(r"^benchmarks/(\S+) ", text, re.MULTILINE))
+
+
+def built(out: Path, *more: str) -> subprocess.CompletedProcess:
+    """What `make docs` runs, into another folder."""
+    (words,) = re.findall(r"\$\(BIN\)/mkdocs (build .*)", (ROOT / "Makefile").read_text())
+    command = [sys.executable, "-m", "mkdocs", *words.split(), "--site-dir", str(out), *more]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The documentation, built strictly."""
+    out = tmp_path_factory.mktemp("site")
+    done = built(out)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("page", "says"),
+    [
+        ("[a](nowhere.md)", "nowhere.md"),
+        ("[a](index.md#nowhere)", "#nowhere"),
+        ("[a](/nowhere.md)", "/nowhere.md"),
+        ("::: qgen.nowhere", "qgen.nowhere"),
+        ("# A page that lies in no menu", "orphan.md"),
+        ("[a](index.md#qgen)", None),
+    ],
+)
+def test_a_dead_link_or_a_missing_page_ends_the_build(tmp_path, page, says):
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    (docs / "index.md").write_text(f"# qgen\n\n{page}\n")
+    (docs / "style.css").write_text("")
+    if says == "orphan.md":
+        (docs / "orphan.md").write_text("# Orphan\n")
+    text = f"INHERIT: {ROOT / 'mkdocs.yml'}\ndocs_dir: {docs}\nhooks: []\nnav: [index.md]\n"
+    (tmp_path / "mkdocs.yml").write_text(text)
+    done = built(tmp_path / "site", "--config-file", str(tmp_path / "mkdocs.yml"))
+    assert (done.returncode != 0) is (says is not None), done.stderr
+    assert (says or "") in done.stderr
+
+
+def leaves(schema: type, prefix: str = "") -> Iterator[str]:
+    """A schema's keys that are no groups."""
+    for item in fields(schema):
+        inner = next(filter(is_dataclass, (item.type, *get_args(item.type))), None)
+        yield from leaves(inner, f"{prefix}{item.name}.") if inner else [f"{prefix}{item.name}"]
+
+
+@pytest.mark.slow
+def test_the_documentation_builds_strictly_and_has_every_key(site):
+    built = {path.relative_to(site).with_suffix(".md") for path in site.rglob("*.html")}
+    assert {path.relative_to(ROOT / "docs") for path in PAGES[1:]} <= built
+    page = html.unescape((site / "reference" / "configuration.html").read_text("utf-8"))
+    for _, schema in MODULES.values():
+        for key in leaves(schema):
+            assert f"<code>{key}</code>" in page, key
+    for words in ("13.824 s a step", "of 12 settings 1 finish without the guard", "shipped-grpo"):
+        assert words in (site / "reference" / "measured.html").read_text("utf-8")
+
+
+@pytest.mark.slow
+def test_no_page_asks_the_network(site):
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        pytest.skip("no Chromium is installed")
+    asked: list[str] = []
+    with sync_api.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        for name in ("index", "reference/configuration", "reference/terms", "explanation/engine"):
+            page.goto((site / f"{name}.html").as_uri())
+            page.wait_for_timeout(200)
+            assert page.locator("h1").first.inner_text()
+        browser.close()
+    assert asked
+    assert not [url for url in asked if not url.startswith(("file:", "data:", "blob:"))]
