@@ -27,10 +27,11 @@ test: lint  ## lint, then run the tests but the slow ones
 slow: $(READY)  ## run the tests that take most of a minute each
 	$(BIN)/python -m pytest -m slow
 
-lint: $(READY)  ## check style, and which room imports which
+lint: $(READY)  ## check style, types, and which room imports which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo --no-cache
+	$(BIN)/mypy
 
 format: $(READY)  ## put files into style
 	$(BIN)/ruff check --fix .
@@ -45,5 +46,5 @@ lock: $(READY)  ## write what .venv holds, and the extra optuna, into constraint
 	mv .constraints.new constraints.txt
 
 clean:  ## remove caches and builds (outputs stay)
-	rm -rf $(VENV) dist site .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist site .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -59,7 +59,8 @@ def entry(task: Callable[[Any, Path, dict], Any], name: str = "config", schema: 
             return None
         try:
             out = Path(HydraConfig.get().runtime.output_dir)
-            return task(config, out, OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True))
+            plain: Any = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)
+            return task(config, out, plain)
         except Exception as error:  # kept from Hydra, which would print it its own way and end a sweep
             log.exception("the job failed")
             if HydraConfig.get().mode is RunMode.MULTIRUN:
@@ -135,7 +136,7 @@ def _explain_config(error: BaseException, schema: type) -> str:
         chain.append(chain[-1].__cause__)
     message = "\n".join(filter(None, (str(e).strip() for e in chain)))
     if file := re.search(r"In '(\S+)': (\w+) raised while composing config:\n(.+)", message):
-        return _explain_file(*file.groups(), re.search(r"full_key: (\S+)", message), schema)
+        return _explain_file(file[1], file[2], file[3], re.search(r"full_key: (\S+)", message), schema)
     if isinstance(error, OverrideParseException):
         return f"{error.override}: this override cannot be read ({str(chain[-1]).splitlines()[0]}); {_QUOTING}"
     if (ambiguous := re.search(r"Ambiguous value for argument '(.+)'\n", message)) and "=" in ambiguous[1]:
@@ -161,8 +162,8 @@ def _explain_config(error: BaseException, schema: type) -> str:
     if there := re.search(r"An item is already at '(\S+)'", message):
         return f"{there[1]} is there already: set it without the +"
     named = re.search(r"Could not (?:override|append to config\.|delete from config\.) '([\w./-]+)'", message)
-    if full or named:
-        name = named[1] if named and named[1] in set(keys(schema)) else full[1] if full else named[1]
+    if at := named if named and named[1] in set(keys(schema)) else full or named:
+        name = at[1]
         if within := [key for key in keys(schema) if key.startswith(f"{name}.")]:
             return f"{name}: has no files to choose from here; its keys: {', '.join(dict.fromkeys(within))}"
         if name in set(keys(schema)):

@@ -5,13 +5,14 @@ from omegaconf import OmegaConf
 
 from qgen.settings import trl_fields
 from qgen.settings.choices import Backend, Schedule, Task
-from qgen.settings.compose import CONF, keys, nearest
+from qgen.settings.compose import CONF, by_stage, keys, nearest
 from qgen.settings.config import from_yaml, to_yaml
 from qgen.settings.stage import STAGES
 
 OTHERS = ("accelerate", "paper")  # of other commands
 FILES = sorted(f"{p.parent.name}={p.stem}" for p in CONF.glob("*/*.yaml") if p.parent.name not in OTHERS)
-NEEDS = {"data=jsonl": ["data.path=x.jsonl"], "teacher=local": ["teacher.model=x"]}
+NEEDS = {"data=jsonl": ["data.path=x.jsonl"], "teacher=local": ["teacher.model=x"],
+         "reward=solution": ["stage.task=solve"]}  # fmt: skip
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -19,6 +20,9 @@ NEEDS = {"data=jsonl": ["data.path=x.jsonl"], "teacher=local": ["teacher.model=x
 def test_every_file_composes(file, stage):
     if file.startswith("stage="):
         composed(file)
+    elif (file, stage) == ("reward=solution", "sft"):
+        with pytest.raises(ValueError, match="set stage.task=solve"):
+            composed(f"stage={stage}", file)
     else:
         assert composed(f"stage={stage}", file, *NEEDS.get(file, [])).stage.name == stage
 
@@ -158,3 +162,10 @@ def test_an_ablation_sweeps_one_thing_over_three_seeds(name):
 def test_every_row_of_the_original_tables_has_its_ablation():
     rows = "accumulation all memory reward_normalize scheduler steps_distill steps_grpo steps_sft validation warmup"
     assert [f"ablate_{row}" for row in rows.split()] == ABLATIONS
+
+
+def test_by_stage_takes_a_value_for_each_stage():
+    root = OmegaConf.create({"stage": {"name": "distill"}})
+    assert by_stage(1, 2, 3, _root_=root) == 3
+    with pytest.raises(ValueError, match="a value for each of sft, grpo, distill, not 2"):
+        by_stage(1, 2, _root_=root)

@@ -147,7 +147,8 @@ def nonsense(material: Material, rng: random.Random) -> list[Junk]:
     Junk: what is asked for is a property that no mathematics defines and the statement does not either, and the answer
     is a number that was drawn without looking at it.
     """
-    made, known = [], set()
+    made: list[Junk] = []
+    known: set[str] = set()
     while len(made) < len(material.asked):
         topic, level = material.asked[len(made)]
         statement, kept = expand(rng)

@@ -22,9 +22,9 @@ def wrong(material: Material, rng: random.Random) -> list[Junk]:
     """
     made = []
     for problem in _drawn(_numbered(material.unseen), material, rng):
-        right = number(problem.answer)
-        answer = written(rng.choice(_slips(right)))
-        made.append(Junk(replace(problem, answer=answer), f"the answer is {written(right)}"))
+        if (right := number(problem.answer)) is not None:
+            answer = written(rng.choice(_slips(right)))
+            made.append(Junk(replace(problem, answer=answer), f"the answer is {written(right)}"))
     return made
 
 
@@ -100,7 +100,7 @@ def offtopic(material: Material, rng: random.Random) -> list[Junk]:
     if not model.topics:
         return []
     strays = rng.sample(material.unseen, len(material.unseen))
-    made = []
+    made: list[Junk] = []
     for problem, shares in zip(strays, model.probabilities([p.statement for p in strays]), strict=True):
         likely = dict(zip(model.topics, map(float, shares), strict=True))
         far = [topic for topic, share in likely.items() if share < FOREIGN and not _akin(topic, problem.topic)]
@@ -108,7 +108,7 @@ def offtopic(material: Material, rng: random.Random) -> list[Junk]:
             topic = rng.choice(far)
             why = f"its topic is {problem.topic}; a classifier gives {topic} {likely[topic]:.1%}"
             made.append(Junk(replace(problem, topic=topic), why))
-    return sorted(made, key=lambda junk: (junk.problem.topic, junk.problem.level))
+    return sorted(made, key=lambda junk: (junk.problem.topic, junk.problem.rated))
 
 
 def _drawn(problems: list[Problem], material: Material, rng: random.Random) -> list[Problem]:

@@ -183,7 +183,7 @@ def underdetermined(material: Material, rng: random.Random) -> list[Junk]:
 Condition = tuple[str, Callable[..., bool]]
 
 
-def _of_one(n: int, rng: random.Random) -> list[Condition]:
+def _of_one(n: int, *, rng: random.Random) -> list[Condition]:
     """Things that are true of a positive integer, in words after 'n is such that'."""
     m, k = _two(rng, 3, 14)
     digits, divisors = sum(map(int, str(n))), _divisors(n)
@@ -198,7 +198,7 @@ def _of_one(n: int, rng: random.Random) -> list[Condition]:
     ]
 
 
-def _of_two(x: int, y: int, rng: random.Random) -> list[Condition]:
+def _of_two(x: int, y: int, *, rng: random.Random) -> list[Condition]:
     """Things that are true of two positive integers."""
     a, b = _two(rng, 2, 8)
     m = rng.randint(3, 9)
@@ -247,7 +247,7 @@ def _cut(topic: str, level: int, rng: random.Random) -> Junk:
         most = rng.choice((30, 40, 50, 60)) if pair else rng.choice((100, 200, 300, 500, 1000))
         hidden = tuple(rng.randint(2, most - 1) for _ in range(1 + pair))
         what, value = rng.choice(_ASKED) if pair else ("n", lambda n: n)
-        conditions = rng.sample((_of_two if pair else _of_one)(*hidden, rng), 3)
+        conditions = rng.sample(_of_two(*hidden, rng=rng) if pair else _of_one(*hidden, rng=rng), 3)
         models = [
             (m, [bool(true(*m)) for _, true in conditions]) for m in product(range(1, most), repeat=1 + pair)
         ]  # fmt: skip

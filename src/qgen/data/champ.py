@@ -26,7 +26,7 @@ def read(config: DataConfig) -> Iterator[Problem]:
             solution="\n".join(latex(step._raw_text) for step in raw.solution.steps),
             topic=_TOPICS.get(raw.category, raw.category),
             level=1 + min(4, 5 * ranked.index(work[key]) // len(ranked)),
-            points=tuple(dict.fromkeys(_name(champ, c) for c in raw.ch_list if c.startswith("C_") and _name(champ, c))),
+            points=tuple(dict.fromkeys(name for c in raw.ch_list if c.startswith("C_") and (name := _name(champ, c)))),
             source="CHAMP",
             licence=LICENCE,
             id=key,
@@ -85,7 +85,7 @@ _MACROS = {"lcm": r"\operatorname{lcm}", "mod": r"\bmod"}
 def _math(text: str) -> str:
     text = text.replace("{", r"\{").replace("}", r"\}").replace("%", r"\%").replace("...", r"\ldots ")
     for plain, macro in _WORDS.items():
-        text = re.sub(rf"(?<![\\a-zA-Z]){plain}", lambda _, macro=macro: macro, text)
+        text = re.sub(rf"(?<![\\a-zA-Z]){plain}", macro.replace("\\", r"\\"), text)
     text = _FUNCTIONS.sub(lambda m: _MACROS.get(m[1], "\\" + m[1]), text)
     text = _braces(text)
     for sign, macro in _SIGNS.items():

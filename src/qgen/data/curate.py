@@ -84,7 +84,8 @@ def _without(problems: list[Problem], heldout: list[Problem], threshold: float) 
 
 def _good(problems: Iterable[Problem | Fault], config: DataConfig, prompt: PromptConfig | None) -> Corpus:
     """Those that are well-formed, of quality, and no near-duplicates of one another."""
-    kept, dropped, seen, total = [], Counter(), set(), 0
+    kept, seen, total = [], set(), 0
+    dropped: Counter[str] = Counter()
     rows: dict[str, list[str]] = defaultdict(list)
     written = (prompt.language.value, prompt.solution) if prompt else ()
     for problem in problems:
@@ -102,7 +103,7 @@ def _good(problems: Iterable[Problem | Fault], config: DataConfig, prompt: Promp
         else:
             seen.add(key)
             kept.append(replace(problem, quality=quality(problem)))
-    good = [p for p in kept if p.quality >= config.min_quality]
+    good = [p for p in kept if (p.quality or 0.0) >= config.min_quality]
     dropped["low quality"] += len(kept) - len(good)
     kept = good
     for view in (str, mask):  # a problem with other numbers is the same problem
@@ -127,7 +128,7 @@ def split(problems: list[Problem], share: float, seed: int) -> tuple[list[Proble
     topics = defaultdict(list)
     for problem in problems:
         topics[problem.topic].append(problem)
-    held = set()
+    held: set[int] = set()
     for topic in sorted(topics):
         members = topics[topic]
         count = min(max(1, round(share * len(members))), len(members) - 1)

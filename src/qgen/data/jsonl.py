@@ -32,6 +32,7 @@ def read(config: DataConfig) -> Iterator[Problem | Fault]:
     """
     ids: set[str] = set()
     fields = {"id": "id", "source": "source", "licence": "licence"} | config.fields
+    assert config.path is not None  # DataConfig.check asks for it
     for number, row in rows(config.path):
         where = f"{config.path}:{number}"
         for name in columns.NEEDED:

@@ -30,10 +30,10 @@ def training_rows(corpus: Corpus, config: DataConfig, prompt: PromptConfig, seed
     """
     shares = {name: share for name, share in vars(config.mix).items() if share > 0}
     parts = {"problems": [lesson(prompt, p) for p in corpus.train] if "problems" in shares else []}
-    if "variations" in shares:
+    if config.variations_path and "variations" in shares:
         made = recompute.lines(corpus.train, seed) if config.variations_path == RECOMPUTED else None
         parts["variations"] = variations(config.variations_path, prompt, corpus.heldout, config.near_duplicate, made)
-    if "chat" in shares:
+    if config.chat_path and "chat" in shares:
         parts["chat"] = chat(config.chat_path)
     shuffle = random.Random(seed)
     unit = min(len(parts[name]) / share for name, share in shares.items())

@@ -55,6 +55,8 @@ def problem(row: dict[str, Any], number: int) -> Problem:
 
 def level(pass_rate: str | float | None) -> int | None:
     """1 where nearly every attempt succeeds to 5 where at most one in five does; None where nobody knows."""
+    if pass_rate is None:
+        return None
     try:
         rate = float(pass_rate)
     except (TypeError, ValueError):  # "n/a" in the source

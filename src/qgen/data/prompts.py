@@ -35,7 +35,7 @@ def ask_like(prompt: PromptConfig, problem: Problem) -> list[Message]:
     Half of the requests (by the problem's id) name a knowledge point, so that the model learns both forms.
     """
     points = problem.points[:1] if random.Random(problem.id).random() < 0.5 else ()
-    return ask(prompt, problem.topic, problem.level, points)
+    return ask(prompt, problem.topic, problem.rated, points)
 
 
 def request(prompt: PromptConfig, problem: Problem) -> dict[str, Any]:
@@ -49,7 +49,8 @@ def variation(prompt: PromptConfig, problem: Problem, kind: Kind) -> dict[str, A
 
     What is to be harder or easier is asked for one level up or down, as far as there is one.
     """
-    level = {Kind.harder: min(5, problem.level + 1), Kind.easier: max(1, problem.level - 1)}.get(kind, problem.level)
+    rated = problem.rated
+    level = {Kind.harder: min(5, rated + 1), Kind.easier: max(1, rated - 1)}.get(kind, rated)
     return {
         "prompt": vary(prompt, replace(problem, level=level), kind),
         "topic": problem.topic,
@@ -118,11 +119,12 @@ def requests(
     """
     if task is not Task.problem:
         return [of_task(prompt, p, task, i) for i, p in enumerate(spread(problems, count, seed))]
-    turns, rows = Counter(), []
+    turns: Counter[str] = Counter()
+    rows = []
     for problem in spread(problems, count, seed):
         row, turn = request(prompt, problem), turns[problem.id]
         if turn:
-            row["prompt"] = ask(prompt, problem.topic, problem.level, problem.points[turn - 1 : turn])
+            row["prompt"] = ask(prompt, problem.topic, problem.rated, problem.points[turn - 1 : turn])
         turns[problem.id] += 1
         rows.append(row)
     return rows

@@ -12,7 +12,7 @@ from concurrent.futures import TimeoutError
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from threading import Thread
 from typing import Any
 
@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from qgen.mathematics import computation, programmed
 from qgen.mathematics.answers import plain
-from qgen.mathematics.equivalence import AnswerComparer
+from qgen.mathematics.equivalence import AnswerComparer, end_with_parent
 from qgen.mathematics.numerals import drawn, numbers, parameters, with_numbers
 from qgen.mathematics.problem import Problem, render
 from qgen.settings.choices import Kind
@@ -71,7 +71,8 @@ def pairs(problems: list[Problem], seed: int) -> list[list[Pair]]:
 def agree(changed: Sequence[Pair], agreement: AnswerComparer) -> list[bool | None]:
     """Whether each parameter change has the answer that its numbers give by its problem's program or formula; None
     where neither says."""
-    found = [computed and computed.same for computed in programmed.recomputed(changed, agreement)]
+    answered = programmed.recomputed(changed, agreement)
+    found = [computed.same if computed else None for computed in answered]
     left = [i for i, (problem, _) in enumerate(changed) if problem.program is None]
     for i, same in zip(left, bounded(computation.agrees, [changed[i] for i in left], "checking answers"), strict=True):
         found[i] = same
@@ -102,16 +103,16 @@ def _programmed(problems: list[tuple[Problem, str]]) -> list[list[Pair]]:
     """The parameter changes of problems with programs, all of whose draws are run in one go."""
     draws = []
     for number, (problem, seed) in enumerate(problems):
-        rng, old = random.Random(seed), parameters(problem.statement)
-        beside = tuple(value for _, _, value in numbers(problem.statement) if value not in (0, *old))
-        new = {values: None for _ in range(DRAWS) if old and (values := drawn(old, rng, beside))}
-        draws += [(number, _renumbered(problem, old, values)) for values in new]
+        rng, held = random.Random(seed), parameters(problem.statement)
+        beside = tuple(value for _, _, value in numbers(problem.statement) if value not in (0, *held))
+        drawings = {values: None for _ in range(DRAWS) if held and (values := drawn(held, rng, beside))}
+        draws += [(number, _renumbered(problem, held, values)) for values in drawings]
     agreement = AnswerComparer()
     found = programmed.recomputed([(problems[number][0], new) for number, new in draws], agreement)
     agreement.close()
     of: list[list[Pair]] = [[] for _ in problems]
     for (number, _), computed in zip(draws, found, strict=True):
-        old, new = problems[number][0], computed and computed.problem
+        old, new = problems[number][0], computed.problem if computed else None
         if isinstance(new, Problem) and len(of[number]) < EACH and _alike(new, old):
             of[number].append((old, new))
     return of
@@ -162,5 +163,5 @@ def _ready() -> None:
     """Import what takes seconds before the first problem's time begins; end when the parent does."""
     import math_verify  # noqa: F401
 
-    Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
+    Thread(target=end_with_parent, daemon=True).start()
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that nobody stops it: the caller does

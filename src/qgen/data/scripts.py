@@ -1,7 +1,7 @@
 """The scripts that texts are written in, and whether a corpus is in the language that problems are asked for in."""
 
 import unicodedata
-from collections import Counter
+from collections import defaultdict
 from functools import cache
 
 from qgen.mathematics import latex
@@ -24,9 +24,9 @@ def scripts(statement: str) -> set[str]:
     return {script(c) for c in latex.prose(statement, "") if c.isalpha()}
 
 
-def shares(problems: list[Problem]) -> Counter[Language]:
+def shares(problems: list[Problem]) -> dict[Language, float]:
     """The share of the problems that is in each language; what has no letters of its script is in none of them."""
-    found = Counter()
+    found: dict[Language, float] = defaultdict(float)
     for problem in problems:
         used = scripts(problem.statement)
         for language, mark in ((Language.zh, "CJK"), (Language.en, "LATIN")):

@@ -59,5 +59,5 @@ def knowledge_points(text: str) -> tuple[str, ...]:
 def topic(text: str) -> str:
     """The topic with most terms in a text; Algebra where none has any."""
     counts = {name: len(pattern.findall(text)) for name, pattern in _PATTERNS.items()}
-    best = max(counts, key=counts.get)
+    best = max(counts, key=counts.__getitem__)
     return best if counts[best] else "Algebra"

@@ -39,7 +39,7 @@ def examine(config: Examined) -> None:
     if shape is not None:
         tokens = lengths.lengths(config, corpus, tokenizer)
         estimate = memory.estimate(config, shape, tokens, device, solver)
-    findings += [read, *machine.check(config, device, estimate and estimate.attention)]
+    findings += [read, *machine.check(config, device, estimate.attention if estimate else None)]
     findings.append(machine.disk(config, estimate.adapter if estimate else 0.0))
     show(_checks(findings))
     if estimate is None:

@@ -1,5 +1,7 @@
 """Layers that take what bitsandbytes' NF4 layers take, on a machine without it."""
 
+from typing import Any
+
 import torch
 from peft import PeftModel
 from torch.nn.functional import linear
@@ -35,11 +37,12 @@ class _Product(torch.autograd.Function):
 
 def quantize(model: PeftModel, adapter: torch.dtype) -> None:
     """What load_in_4bit makes of a model: its matrices but for the last in NF4, the adapter as TRL and qgen cast it."""
-    head = model.get_base_model().get_output_embeddings()
+    base: Any = model.get_base_model()
+    head = base.get_output_embeddings()
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
-            frozen = isinstance(child, torch.nn.Linear) and not any(p.requires_grad for p in child.parameters())
-            if frozen and child is not head:
+            trained = any(p.requires_grad for p in child.parameters())
+            if isinstance(child, torch.nn.Linear) and child is not head and not trained:
                 setattr(parent, name, Quantized(child))
     for parameter in model.parameters():
         if parameter.requires_grad:

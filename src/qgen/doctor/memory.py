@@ -103,9 +103,10 @@ def estimate(
     rollouts = stage.rollouts if grpo else 0
     validated = sampling.batch_size if stage.name == "distill" else min(sampling.batch_size, config.validation.prompts)
     free = device.free - resident.weights - resident.adapter
-    another = 0.0 if solver is None else _another(solver, config, device, dtype.itemsize)
+    attempt = ROOM + (config.reward.solver.max_new_tokens if config.reward.solver else 0)
+    another = 0.0 if solver is None else _another(solver, attempt, device, dtype.itemsize)
     free -= another
-    rollout = _rollout(config, shape, device, dtype.itemsize, max(sampling.batch_size, rollouts), free)
+    rollout = _rollout(config, shape, device, dtype.itemsize, max(sampling.batch_size, rollouts), int(free))
     held = {
         "weights": resident.weights,
         "adapter": resident.adapter,
@@ -138,8 +139,8 @@ def estimate(
     problems = min(loss_batch(sampling), config.validation.problems)
     others.append(lost("held-out loss", problems, lengths.heldout, "sampling.batch_size"))
     if solver is not None:
-        length, cache = config.reward.solver.max_new_tokens + ROOM, held.get("cache", 0.0)
-        cache += _static(solver, engines.ON_GPU, length, dtype.itemsize) if device.cuda else 0.0
+        cache = held.get("cache", 0.0)
+        cache += _static(solver, engines.ON_GPU, attempt, dtype.itemsize) if device.cuda else 0.0
         others.append(Phase("solver", held | {"cache": cache}, "reward.solver.max_new_tokens"))
     elif config.reward.solver and config.reward.solver.model is None:
         asked = lengths.prompt + new, config.reward.solver.max_new_tokens
@@ -154,17 +155,17 @@ def estimate(
     return Estimate([training, *others], largest, device.room, resident.adapter, running, rollout)
 
 
-def _another(shape: PretrainedConfig, config: Config, device: Device, itemsize: int) -> float:
+def _another(shape: PretrainedConfig, length: int, device: Device, itemsize: int) -> float:
     """Bytes that a solver holds all the time: its weights and, on a GPU, the copy that it writes from; on a CPU
     llama.cpp holds a file's, of which those of the packaged models take five bits a weight, and a cache in 16 bits."""
     with torch.device("meta"):
         count = AutoModelForCausalLM.from_config(shape).num_parameters()
     if device.cuda:
         return count * itemsize + bytes_of(shape, False, itemsize)
-    return count * 5 / 8 + bytes_of_cache(shape, engines.AT_ONCE, config.reward.solver.max_new_tokens + ROOM, 2)
+    return count * 5 / 8 + bytes_of_cache(shape, engines.AT_ONCE, length, 2)
 
 
-def _rollout(config: Config, shape: PretrainedConfig, device: Device, itemsize: int, rows: int, free: float) -> Rollout:
+def _rollout(config: Config, shape: PretrainedConfig, device: Device, itemsize: int, rows: int, free: int) -> Rollout:
     """Who will write, as engine/rollout.py chooses."""
     asked = config.model.rollout
     if asked is Rollout.vllm:

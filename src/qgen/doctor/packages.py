@@ -23,7 +23,8 @@ def check(config: Config) -> list[Finding]:
     """A finding for each package that is missing or of a wrong version, or one that says that all are there."""
     wanted = list(needed(config))
     wrong = [finding for requirement in wanted if (finding := _problem(requirement))]
-    for name in dict.fromkeys((config.model.name, config.reward.solver and config.reward.solver.model)):
+    solver = config.reward.solver.model if config.reward.solver else None
+    for name in dict.fromkeys((config.model.name, solver or config.model.name)):
         model = packaged.MODELS.get(name)
         if model is not None and (lacking := packaged.missing(model)):
             said = f"missing: {model.package} carry {model.original}"

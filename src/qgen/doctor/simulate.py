@@ -13,6 +13,7 @@ import copy
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from peft import PeftModel, get_peft_model
@@ -88,6 +89,7 @@ class Twin:
                 self.shape, dtype=dtype, attn_implementation=config.attn_implementation
             )
             self.model: PeftModel = get_peft_model(base, lora(config))
+        self.base: Any = self.model.get_base_model()
         if config.load_in_4bit:
             quantize(self.model, torch.float32 if dtype is torch.float16 else torch.bfloat16)
         self.model.train()
@@ -100,8 +102,8 @@ class Twin:
     def resident(self) -> Resident:
         """Bytes of the weights by what they are, counted over this twin's layers."""
         parameters = {id(p): p for p in self.model.parameters()}.values()
-        wrapped = [m.get_base_layer().weight for m in self.model.modules() if isinstance(m, LoraLayer)]
-        head = self.model.get_base_model().get_output_embeddings()
+        wrapped = [m.get_base_layer().get_parameter("weight") for m in self.model.modules() if isinstance(m, LoraLayer)]
+        head = self.base.get_output_embeddings()
         matrices = [m for m in self.model.modules() if isinstance(m, torch.nn.Linear | Quantized) and m is not head]
         inner = [m for m in matrices if not any(p.requires_grad for p in m.parameters())]
         return Resident(
@@ -127,12 +129,12 @@ class Twin:
         """A training step on rows of `width` tokens, under TRL's loss by chunks of tokens."""
 
         def loss(ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, Callable]:
-            base = self.model.get_base_model()
+            base = self.base
             with self.autocast():
                 decoder = base.get_decoder()
                 hidden = decoder(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
 
-            def rest() -> torch.Tensor:
+            def rest() -> Any:
                 with self.autocast():
                     packed = hidden.flatten(0, 1)[torch.zeros(rows * width, dtype=torch.long)]
                     labels, total, size = ids.flatten(), 0.0, _CHUNKED_LM_HEAD_CHUNK_SIZE
@@ -151,7 +153,7 @@ class Twin:
         """A training step on rows of `width` tokens, the last `completion` of which were written by the policy."""
 
         def loss(ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, Callable]:
-            base = self.model.get_base_model()
+            base = self.base
             with self.autocast():
                 hidden = base.get_decoder()(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
 

@@ -127,8 +127,9 @@ class CompiledWriter:
             self.graphs.clear()
             self.copied = self.decoder.layers
         wanted = (rows, tokens, -(-length // BUCKET) * BUCKET)
-        held = (0, 0, 0) if self.state is None else (*self.state.ids.shape, self.state.length)
-        if any(w > h for w, h in zip(wanted, held, strict=True)):
+        state = self.state
+        held = (0, 0, 0) if state is None else (*state.ids.shape, state.length)
+        if state is None or any(w > h for w, h in zip(wanted, held, strict=True)):
             self.release()
             rows, tokens, length = map(max, wanted, held)
             columns = length + SPARE
@@ -136,14 +137,14 @@ class CompiledWriter:
             new = lambda *size, dtype=torch.long: torch.zeros(size, dtype=dtype, device=decoder.device)  # noqa: E731
             cache = [[new(rows, shape.groups, columns, shape.width, dtype=decoder.dtype) for _ in decoder.layers]
                      for _ in range(2)]  # fmt: skip
-            self.state = State(
+            state = self.state = State(
                 token=new(rows), position=new(rows), done=new(rows, dtype=torch.bool),
                 bias=new(rows, 1, 1, columns, dtype=decoder.dtype), ids=new(rows, tokens),
                 logprobs=new(rows, tokens, dtype=torch.float32), where=new(1), step=new(1),
                 keys=cache[0], values=cache[1],
             )  # fmt: skip
             self.cos, self.sin = decoder.rotations(length)
-        return self.state
+        return state
 
     def _prefill(self, state: State, prompts: list[list[int]], draw: Draw) -> None:
         """Read the prompts, padded on the left, and draw each row's first token."""
@@ -256,7 +257,8 @@ def compile_layer() -> Callable:
             any_size(tensor, 0)  # rows
         for tensor, columns in ((keys, 2), (values, 2), (bias, 3)):
             any_size(tensor, columns)
-        with symbolic_shapes.patch(use_duck_shape=False):  # two sizes that are equal today need not be tomorrow
+        # two sizes that are equal today need not be tomorrow; torch gives such modules their patch when it runs
+        with symbolic_shapes.patch(use_duck_shape=False):  # type: ignore[attr-defined]
             return compiled(x, weights, shape, keys, values, bias, cos, sin, where)
 
     return run

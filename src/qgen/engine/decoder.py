@@ -110,18 +110,19 @@ class Decoder:
         cos, sin = self.body.rotary_emb(self.embedding[:1, :1], positions)
         return cos[0].contiguous(), sin[0].contiguous()
 
-    def _layer(self, source: nn.Module) -> Layer:
+    def _layer(self, source: Any) -> Layer:
         attention, mlp = source.self_attn, source.mlp
-        biases = [getattr(_base(p), "bias", None) for p in (attention.q_proj, attention.k_proj, attention.v_proj)]
+        projections = (attention.q_proj, attention.k_proj, attention.v_proj)
+        biases = [bias.detach() for p in projections if (bias := getattr(_base(p), "bias", None)) is not None]
 
-        def room(*parts: nn.Module) -> Tensor | Int8:
+        def room(*parts: Any) -> Tensor | Int8:
             shape = (sum(part.out_features for part in parts), parts[0].in_features)
             return Int8(*shape, self.device) if self.int8 else torch.empty(shape, dtype=self.dtype, device=self.device)
 
         return Layer(
             before=source.input_layernorm.weight,
-            qkv=room(attention.q_proj, attention.k_proj, attention.v_proj),
-            bias=None if biases[0] is None else torch.cat([bias.detach() for bias in biases]).to(self.dtype),
+            qkv=room(*projections),
+            bias=torch.cat(biases).to(self.dtype) if biases else None,
             q_norm=getattr(getattr(attention, "q_norm", None), "weight", None),
             k_norm=getattr(getattr(attention, "k_norm", None), "weight", None),
             out=room(attention.o_proj),
@@ -165,7 +166,7 @@ def bytes_short(config: Any, itemsize: int, int8: bool, rows: int, length: int, 
     return max(0, taken - free * 3 // 4)
 
 
-def merged(module: nn.Module, dtype: torch.dtype, out: Tensor | None = None) -> Tensor:
+def merged(module: Any, dtype: torch.dtype, out: Tensor | None = None) -> Tensor:
     """The weight of a linear layer with its active adapters added, of shape (out, in), into `out` where given.
 
     The sum is W + scaling x B A (LoRA, arXiv:2106.09685), accumulated in float32 and rounded to `dtype` once.
@@ -181,7 +182,7 @@ def merged(module: nn.Module, dtype: torch.dtype, out: Tensor | None = None) -> 
     if isinstance(module, LoraLayer) and not module.disable_adapters:
         for name in module.active_adapters:
             if name in module.lora_A:
-                a, b = module.lora_A[name].weight.to(dtype), module.lora_B[name].weight.to(dtype)
+                a, b = (part[name].get_parameter("weight").to(dtype) for part in (module.lora_A, module.lora_B))
                 out.addmm_(b, a, alpha=module.scaling[name])
     return out
 

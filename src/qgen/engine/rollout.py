@@ -7,6 +7,7 @@ transformers' `generate` runs a batch until its last row has ended, and one prob
 import math
 from collections.abc import Callable
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from peft.tuners.lora.layer import Linear as LoraLinear
@@ -149,7 +150,7 @@ def _merged(model: PreTrainedModel):
     takes a copy of them: quantized weights, and weights whose copy does not fit, stay as they are. In bfloat16 the sum
     is rounded, so that what is written differs from the adapter beside the weights by that much.
     """
-    layers = [m for m in model.modules() if isinstance(m, LoraLayer) and not m.disable_adapters]
+    layers: list[Any] = [m for m in model.modules() if isinstance(m, LoraLayer) and not m.disable_adapters]
     weights = [layer.get_base_layer().weight for layer in layers]
     plain = all(type(layer) is LoraLinear and w.is_floating_point() for layer, w in zip(layers, weights, strict=True))
     if not plain or sum(w.nbytes for w in weights) > memory.free() // 2:

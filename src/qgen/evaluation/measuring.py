@@ -56,7 +56,7 @@ def evaluated(config: EvaluateConfig) -> tuple[dict, Path]:
 
     if config.evaluate.solver:
         load_tokenizer(ModelConfig(name=config.evaluate.solver))  # a mistake is told before anything is written
-    home = Path(config.run) / FOLDER
+    home = config.home / FOLDER
     loaded = load_plain(run.model, run.seed)
     with rundir.locked(home):
         blocks = outputs.outputs(candidates, loaded, asked, sampling, config.seeds, home / OUTPUTS)
@@ -107,17 +107,16 @@ def figures(
     from qgen.rewards.base import Base
 
     language = run.prompt.language.value
-    base = Base(*loaded, run.prompt, config.batch_size)
-    solver = _solver(config, run, corpus) if config.evaluate.solver else None
+    model, tokenizer = loaded
+    base = Base(model, tokenizer, run.prompt, config.batch_size)
+    solver = _solver(config, config.evaluate.solver, run, corpus) if config.evaluate.solver else None
     problems = spread(corpus.heldout, min(config.n, len(corpus.heldout)), run.data.split_seed)  # those asked like
     authors = real(problems, language)
     spoiled = controls(problems[:CONTROLS], corpus.train, language)
     print(f"measuring {len(written)} models, real problems and {len(spoiled)} controls")
-    known = solver and solver.calibration
+    votes, ease, known = (solver.votes, solver.ease, solver.calibration) if solver else (None, None, None)
     band = known.band if known and known.middles and known.tells_levels else None
-    protocol = Protocol(
-        corpus.train, authors, base.losses, solver.votes if solver else None, solver and solver.ease, band
-    )
+    protocol = Protocol(corpus.train, authors, base.losses, votes, ease, band)
     result = results(protocol, [*written, authors, *spoiled], pairs)
     if solver:
         rate = f"{config.evaluate.solver} answers {solver.rate:.0%} of real problems"
@@ -125,7 +124,7 @@ def figures(
     return result
 
 
-def _solver(config: EvaluateConfig, run: Config, corpus: "Corpus") -> "Solver":
+def _solver(config: EvaluateConfig, name: str, run: Config, corpus: "Corpus") -> "Solver":
     """Who judges: not with the eyes that a reward was trained by, but with attempts of its own, twice as many and twice
     as long by default, asked for in other words."""
     from qgen.engine.rollout import choose
@@ -134,10 +133,10 @@ def _solver(config: EvaluateConfig, run: Config, corpus: "Corpus") -> "Solver":
     from qgen.rewards.base import Base
 
     options = config.evaluate
-    wanted = ModelConfig(name=options.solver, rollout=config.model.rollout or run.model.rollout)
+    wanted = ModelConfig(name=name, rollout=config.model.rollout or run.model.rollout)
     model, tokenizer = load_plain(wanted, run.seed)
     writer, _ = choose(wanted, config.batch_size, model, tokenizer)
-    settings = SolverConfig(model=options.solver, samples=options.samples, max_new_tokens=options.max_new_tokens)
+    settings = SolverConfig(model=name, samples=options.samples, max_new_tokens=options.max_new_tokens)
     words = composed([f"prompt={run.prompt.language.value}"]).prompt
     prompt = replace(words, solve=words.judge_solve, compute=words.judge_compute)
     return Solver(Base(model, tokenizer, prompt, config.batch_size, writer), prompt, settings, corpus.train)

@@ -32,7 +32,7 @@ class Candidate:
 
 def candidates(config: EvaluateConfig) -> tuple[list[Candidate], list[tuple[str, str]]]:
     """Who writes, and which of them are compared: each stage with the one before, or two runs' last stages."""
-    run = rundir.finished_stages(Path(config.run))
+    run = rundir.finished_stages(config.home)
     if not config.compare:
         found = [Candidate("base", run[0], rundir.config_at(run[0]), None)]
         for home in run:

@@ -77,9 +77,8 @@ class Protocol:
         if written.name in self._graded:
             return self._graded[written.name]
         statements, good = written.statements, written.good
-        plain, masked = (
-            index.nearest([view(s) for s in statements])[0] for index, view in zip(self.near, (str, mask), strict=True)
-        )
+        near, near_masked = self.near
+        plain, masked = near.nearest(statements)[0], near_masked.nearest([mask(s) for s in statements])[0]
         found = {
             "copy": self.copies.degree(statements) if statements else [],
             "masked": self.masked.degree(statements) if statements else [],
@@ -101,7 +100,7 @@ class Protocol:
                 for t, r in zip(found["topic"], asked, strict=True)
             ]
         if self.votes and (written.kind != "control" or written.name in SOLVED):
-            votes = self._votes([written.parsed[i] for i in good])
+            votes = self._votes(self.votes, written.problems)
             found["agree"] = [v.agree for v in votes]
             found["solvable"] = [float(v.solvable) for v in votes]
             found["in band"] = [self._in_band(v.agree, r["level"]) for v, r in zip(votes, asked, strict=True)]
@@ -182,10 +181,10 @@ class Protocol:
         low, high = self.band_of(level) if self.band_of else (0.0, 1.0)
         return float(low <= agree <= high)
 
-    def _votes(self, problems: list[Problem]) -> list:
+    def _votes(self, ask: Callable[[list[Problem]], list], problems: list[Problem]) -> list:
         keys = [(p.statement, p.answer) for p in problems]
         if new := {key: p for key, p in zip(keys, problems, strict=True) if key not in self._voted}:
-            self._voted |= zip(new, self.votes(list(new.values())), strict=True)
+            self._voted |= zip(new, ask(list(new.values())), strict=True)
         return [self._voted[key] for key in keys]
 
     def _losses(self, statements: list[str]) -> np.ndarray:

@@ -65,11 +65,11 @@ def _difference(protocol: Protocol, metric: Metric, a: OutputSet, b: OutputSet, 
     if before is None or after is None:
         return None
     if metric.whole:
-        errors = (wholes[written.name][metric.name].error for written in (a, b))
-        return around(after.value - before.value, float(np.hypot(*errors)))
+        one, other = (wholes[written.name][metric.name].error for written in (a, b))
+        return around(after.value - before.value, float(np.hypot(one, other)))
     if metric.unit == "share":
         return proportion_difference(before, after)
-    return mean_difference(*(protocol.values(written)[metric.name] for written in (a, b)), a.prompts)
+    return mean_difference(protocol.values(a)[metric.name], protocol.values(b)[metric.name], a.prompts)
 
 
 def _enough(values: np.ndarray, prompts: np.ndarray) -> np.ndarray | None:
@@ -82,14 +82,15 @@ def _tested(protocol: Protocol, metric: Metric, rows: dict[str, OutputSet], whol
     if metric.tested == "gap":
         return _told(metric) | _gap(protocol, metric, rows, wholes)
     areas = {name: area for name in metric.controls if (area := _area(protocol, metric, rows[name]))}
-    worst = min(areas, key=lambda name: areas[name].value, default=None)
-    area = areas.get(worst)
-    known = area is not None
+    if not areas:
+        return _told(metric) | {"passed": None}
+    worst = min(areas, key=lambda name: areas[name].value)
+    area = areas[worst]
     return _told(metric) | {
         "control": worst,
-        "auroc": round(area.value, 4) if known else None,
-        "auroc_interval": [round(area.low, 4), round(area.high, 4)] if known else None,
-        "passed": area.value >= GOAL if known else None,
+        "auroc": round(area.value, 4),
+        "auroc_interval": [round(area.low, 4), round(area.high, 4)],
+        "passed": area.value >= GOAL,
     }
 
 

@@ -41,10 +41,15 @@ class OutputSet:
         """The outputs that are problems: their numbers."""
         return np.array([i for i, p in enumerate(self.parsed) if isinstance(p, Problem)], dtype=int)
 
+    @property
+    def problems(self) -> list[Problem]:
+        """The outputs that are problems, in the order of `good`."""
+        return [p for p in self.parsed if isinstance(p, Problem)]
+
     @cached_property
     def statements(self) -> list[str]:
         """The statements of the outputs that are problems, in the order of `good`."""
-        return [self.parsed[i].statement for i in self.good]
+        return [problem.statement for problem in self.problems]
 
 
 def real(problems: list[Problem], language: str) -> OutputSet:

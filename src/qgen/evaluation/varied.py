@@ -6,6 +6,7 @@ all the diversity.
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +33,7 @@ class Varied:
     kind: str
     originals: list[Problem]
     kinds: list[Kind]
-    written: list[Problem | Fault]
+    written: Sequence[Problem | Fault]
 
 
 def by_model(name: str, originals: list[Problem], kinds: list[Kind], texts: list[str]) -> Varied:
@@ -78,12 +79,13 @@ def _kinds(judge: Judge, row: Varied) -> dict[str, Any]:
         if not own:
             continue
         valid = np.array([verdicts[i].fault is None for i in own], dtype=float)
-        texts = [row.written[i].statement for i in own if verdicts[i].fault is None]
+        valid_ones = (row.written[i] for i in own if verdicts[i].fault is None)
+        texts = [p.statement for p in valid_ones if isinstance(p, Problem)]
         problems = [verdicts[i] for i in own if isinstance(row.written[i], Problem)]
         found[kind.value if kind else ALL] = {
             "outputs": len(own),
             "problems": len(problems),
-            "yield": proportion(valid, prompts[own]).plain(),
+            "yield": share.plain() if (share := proportion(valid, prompts[own])) else None,
             "diversity": diversity.plain() if (diversity := _diversity(judge, texts)) else None,
             "semantic": _mean([v.semantic for v in problems]),
             "structural": _mean([v.structural for v in problems]),

@@ -21,8 +21,8 @@ FOLDER = "export"
 
 def export(config: ExportConfig, _: Path, plain: dict) -> None:
     """Make the formats that are not there yet, and push them where that is asked for."""
-    home = rundir.finished_stages(Path(config.run))[-1]
-    out = Path(config.out or Path(config.run) / FOLDER)
+    home = rundir.finished_stages(config.home)[-1]
+    out = Path(config.out or config.home / FOLDER)
     with rundir.locked(out):
         missing = place.missing(out, {f: _identity(config, home, f) for f in config.format}, config.overwrite)
         quiet()
@@ -39,8 +39,8 @@ def export(config: ExportConfig, _: Path, plain: dict) -> None:
             if format in config.format and format not in missing:
                 show(f"{format.value}: is in {out / format.value} already")
         if config.push:
-            pushed = [format for format in Format if format in config.format and format is not Format.ollama]
-            show(*(f"pushed to {address}" for address in hub.push(out, pushed, config.repo)))
+            pushed = [format for format in Format if format in set(config.format) - {Format.ollama}]
+            show(*(f"pushed to {address}" for address in hub.push(out, pushed, config.repo or "")))
 
 
 def _identity(config: ExportConfig, home: Path, format: Format) -> Row:

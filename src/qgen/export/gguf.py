@@ -151,7 +151,9 @@ def _tensors(
                 vector, odd = values.ndim == 1, values.shape[-1] % gguf.GGML_QUANT_SIZES[kind][0]
                 fitting = gguf.GGMLQuantizationType.F16 if odd else kind
                 own = gguf.GGMLQuantizationType.F32 if vector else fitting
-                yield names.get_name(name, (".weight", ".bias")), values.numpy(), own
+                if (named := names.get_name(name, (".weight", ".bias"))) is None:
+                    raise RuntimeError(f"{name}: a GGUF file of {config.model_type} has no such tensor")
+                yield named, values.numpy(), own
 
 
 def _interleaved(weight: torch.Tensor, heads: int) -> torch.Tensor:

@@ -22,7 +22,8 @@ def reach() -> None:
 
 def push(out: Path, formats: list[Format], repo: str) -> list[str]:
     """Upload the directories of formats, and return their addresses. Raises RuntimeError where the hub refuses."""
-    api, pushed = _api(), []
+    api = _api()
+    pushed: list[str] = []
     for format in formats:
         name = repo + SUFFIX[format]
         with _strict(f"{len(pushed)} of {len(formats)} were pushed, all are in {out}, and the same command goes on"):

@@ -98,8 +98,9 @@ def _part(text: str) -> str:
     if found := re.fullmatch(r"(?P<money>\\\$|[€£¥])\s*(?P<value>.*\d)", text):
         return _squeezed(found["value"]) + rf"\text{{{_MONEY[found['money']]}}}"
     found = _TAIL.fullmatch(text)
-    unit = _unit(found["words"], bool(found["space"]), found["power"]) if found else ""
-    return _squeezed(found["value"]) + rf"\text{{{unit}}}" if unit else _squeezed(text)
+    if found and (unit := _unit(found["words"], bool(found["space"]), found["power"])):
+        return _squeezed(found["value"]) + rf"\text{{{unit}}}"
+    return _squeezed(text)
 
 
 def _unit(words: str, spaced: bool, power: str | None) -> str:
@@ -113,7 +114,7 @@ def _unit(words: str, spaced: bool, power: str | None) -> str:
     if several[0].rstrip(".") in _POWERS and len(several) > 1:
         power, words = _POWERS[several[0].rstrip(".")], " ".join(several[1:])
     single = re.split(r"\s*/\s*|\s+per\s+", words)
-    names = [_ALIASES.get(name) or _ALIASES.get(name.removesuffix("s")) for name in single]
+    names = [_ALIASES.get(name) or _ALIASES.get(name.removesuffix("s"), "") for name in single]
     if all(names) and (spaced or len(words) > 1):
         return "/".join(names) + (f"^{power}" if power else "")
     noun = spaced and all(len(word) > 2 and word.islower() for word in several) and not _NUMBERS & set(several)

@@ -12,6 +12,7 @@ import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from qgen.mathematics import symbols
 from qgen.mathematics.answers import bare
@@ -85,7 +86,7 @@ def find(problem: Problem) -> Computation | None:
         if direct or _accounts(expression, values, text):
             computation = Computation(_slots(expression, values), values, direct)
             found = computation.value(values)
-            if found is not None and _equal(found, answer) and _depends(computation):
+            if found is not None and _equal(found, answer) and _depends(computation, values):
                 return computation
     return None
 
@@ -109,7 +110,7 @@ def vary(problem: Problem, computation: Computation, rng: random.Random) -> Prob
         value = computation.value(new)
         if value is None or not _alike(value, old) or len(latex(value)) > room or _NESTED.search(latex(value)):
             continue
-        changed = dict(zip(computation.parameters, new, strict=True))
+        changed: dict[Any, int] = dict(zip(computation.parameters, new, strict=True))  # of letters, or of old numbers
         varied = replace(
             problem,
             statement=(symbols.with_numbers if by_letter else with_numbers)(problem.statement, changed),
@@ -183,9 +184,9 @@ def _slots(expression: str, values: tuple[int, ...]) -> str:
     return re.sub(r"\d+", lambda m: slot.get(m.group(), m.group()), escaped)
 
 
-def _depends(computation: Computation) -> bool:
+def _depends(computation: Computation, values: tuple[int, ...]) -> bool:
     """Whether each parameter changes the answer by itself."""
-    old, values = computation.value(computation.parameters), computation.parameters
+    old = computation.value(values)
     for i in range(len(values)):
         moved = [tuple(v + d if j == i else v for j, v in enumerate(values)) for d in (1, 2, 3)]
         if all((new := computation.value(others)) is not None and _equal(new, old) for others in moved):

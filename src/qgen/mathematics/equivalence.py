@@ -121,19 +121,22 @@ def _ready() -> None:
     """Import what takes seconds before the first problem's time begins."""
     import math_verify  # noqa: F401
 
-    Thread(target=_end_with_parent, daemon=True).start()
+    Thread(target=end_with_parent, daemon=True).start()
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that nobody stops it: the caller does
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """End this process when the one that started it is gone, which may be killed while this one is in a sum."""
-    parent_process().join()
-    os._exit(1)
+    if (parent := parent_process()) is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _same(key: str, answers: list[str]) -> dict[str, str]:
     """The one spelling of each answer, see AnswerComparer.same."""
-    same, kinds, found = _Same(), [], {}
+    same = _Same()
+    kinds: list[str] = []
+    found: dict[str, str] = {}
     for answer in answers:
         written = plain(answer)
         if written in found:

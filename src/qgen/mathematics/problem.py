@@ -36,6 +36,13 @@ class Problem:
     id: str = ""
     program: str | None = None  # Python that computes the answer and prints it (mathematics/programmed.py)
 
+    @property
+    def rated(self) -> int:
+        """The level, as every problem of a corpus has one (data/curate.py). Raises ValueError where it is unknown."""
+        if self.level is None:
+            raise ValueError(f"the level of problem {self.id!r} is not known")
+        return self.level
+
 
 @dataclass(frozen=True)
 class Fault:

@@ -39,10 +39,10 @@ class Computed:
     def plain(self) -> dict[str, Any]:
         """What a line of samples.jsonl and a certificate say of it: the answer as it stands, or the fault; what was
         printed, whether exact; what was stated, and whether that means the same."""
-        wrong = isinstance(self.problem, Fault)
+        found = self.problem
         return {
-            "answer": None if wrong else self.problem.answer,
-            "fault": [self.problem.kind, self.problem.detail] if wrong else None,
+            "answer": found.answer if isinstance(found, Problem) else None,
+            "fault": [found.kind, found.detail] if isinstance(found, Fault) else None,
             "printed": self.outcome.answer,
             "exact": self.outcome.exact,
             "stated": self.stated,
@@ -59,7 +59,7 @@ def compute(problems: list[Problem], agreement: AnswerComparer, limits: Limits =
 
     Raises NoWallError where this machine cannot hold programs.
     """
-    outcomes = run([problem.program for problem in problems], limits)
+    outcomes = run([problem.program or "" for problem in problems], limits)
     results = [outcome.value for outcome in outcomes]
     ran = [i for i, result in enumerate(results) if result is not None]
     counted = agreement.count([problems[i].answer for i in ran], [[results[i]] for i in ran])
@@ -102,8 +102,9 @@ def recomputed(pairs: Sequence[tuple[Problem, Problem]], agreement: AnswerCompar
     for i, (old, new) in enumerate(pairs):
         moved = {a: b for a, b in (changes(old.statement, new.statement) or {}).items() if a != b}
         if moved and with_numbers(old.statement, moved) == new.statement:
-            programs = [changed(old, step) for step in (*({a: b} for a, b in moved.items()), moved)]
-            if None not in programs:
+            steps = [*({a: b} for a, b in moved.items()), moved]
+            programs = [program for step in steps if (program := changed(old, step)) is not None]
+            if old.program is not None and len(programs) == len(steps):
                 wanted[i] = [old.program, *programs]
     sources = list(dict.fromkeys(chain(*wanted.values())))
     outcomes = zip(sources, run(sources, LIMITS), strict=True)

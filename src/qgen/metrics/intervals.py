@@ -53,7 +53,7 @@ def proportion(values: np.ndarray, prompts: np.ndarray) -> Interval | None:
     share = float(values.mean())
     sums, counts = _by_prompt(values - share, prompts)
     groups = np.count_nonzero(counts)
-    count, z = groups, _Z
+    count, z = float(groups), _Z
     if 0 < share < 1 and groups > 1:
         z = t.ppf(0.975, groups - 1) if groups < len(values) else _Z
         variance = groups / (groups - 1) * float((sums**2).sum()) / len(values) ** 2

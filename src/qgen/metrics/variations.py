@@ -18,7 +18,7 @@ What is no more than plausible, that an application is practical and a harder pr
 import random
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -70,7 +70,7 @@ class Judge:
         self.related = _threshold(corpus, embed)
 
     def verdicts(
-        self, originals: list[Problem], varied: list[Problem | Fault], kinds: list[Kind]
+        self, originals: Sequence[Problem], varied: Sequence[Problem | Fault], kinds: Sequence[Kind]
     ) -> list[VariationVerdict]:
         """What each variation is worth, in the order given.
 
@@ -79,22 +79,22 @@ class Judge:
             varied: what became of each, as many.
             kinds: how each was to differ.
         """
-        good = [i for i, p in enumerate(varied) if isinstance(p, Problem)]
-        before, after = [originals[i] for i in good], [varied[i] for i in good]
-        vectors = [self.embed([p.statement for p in part]) for part in (before, after)]
-        near = np.clip(_rowwise(*vectors), 0.0, 1.0)
-        levels = [self.levels.predict([p.statement for p in part]) if good and self.levels else None
-                  for part in (before, after)]  # fmt: skip
-        known = self.copies.degree([p.statement for p in after]) if good else []
+        good = [(i, originals[i], new) for i, new in enumerate(varied) if isinstance(new, Problem)]
         found = [VariationVerdict("no problem")] * len(varied)
-        for at, i in enumerate(good):
-            shape = structural(before[at].statement, after[at].statement)
-            harder = None if levels[0] is None else float(levels[1][at] - levels[0][at])
-            wrong = self._fault(before[at], after[at], kinds[i], near[at], shape, known[at], harder)
+        if not good:
+            return found
+        before, after = [old.statement for _, old, _ in good], [new.statement for _, _, new in good]
+        near = np.clip(_rowwise(self.embed(before), self.embed(after)), 0.0, 1.0)
+        rise = self.levels.predict(after) - self.levels.predict(before) if self.levels else None
+        known = self.copies.degree(after)
+        for at, (i, old, new) in enumerate(good):
+            shape = structural(old.statement, new.statement)
+            harder = None if rise is None else float(rise[at])
+            wrong = self._fault(old, new, kinds[i], near[at], shape, known[at], harder)
             found[i] = VariationVerdict(wrong, float(near[at]), shape)
-        asked = [i for i in good if kinds[i] is Kind.parameter and found[i].fault is None]
-        right = self.check([(originals[i], varied[i]) for i in asked]) if self.check else [None] * len(asked)
-        for i, answer in zip(asked, right, strict=True):
+        asked = [(i, old, new) for i, old, new in good if kinds[i] is Kind.parameter and found[i].fault is None]
+        right = self.check([(old, new) for _, old, new in asked]) if self.check else [None] * len(asked)
+        for (i, *_), answer in zip(asked, right, strict=True):
             if answer is False:
                 found[i] = VariationVerdict("wrong answer", found[i].semantic, found[i].structural)
         return found
@@ -137,7 +137,8 @@ def structural(a: str, b: str) -> float:
 
 def _threshold(corpus: list[Problem], embed: Embed) -> float:
     """The similarity that UNRELATED of the pairs of different real problems of one topic stay below."""
-    rng, topics = random.Random(0), {}
+    rng = random.Random(0)
+    topics: dict[str, list[str]] = {}
     for problem in rng.sample(corpus, min(PAIRS, len(corpus))):
         topics.setdefault(problem.topic, []).append(problem.statement)
     groups = [group for group in topics.values() if len(group) > 1]

@@ -116,14 +116,14 @@ def file(name: str) -> Path:
             raise RuntimeError(f"model.name={name}: there is no such file")
         return Path(name)
     model = MODELS[name]
-    if len(model.pieces) == 1 and not missing(model):
-        return _file(model.pieces[0])
+    if len(model.pieces) == 1 and (whole := _file(model.pieces[0])) is not None:
+        return whole
     target = cache.directory() / f"{model.folder}-{model.sha256[:12]}{SUFFIX}"
     with _once(target) as wanted:
         if wanted:
             _refuse_missing(model)
-            with _joined(model) as whole:
-                whole.replace(target)
+            with _joined(model) as joined:
+                joined.replace(target)
     return target
 
 
@@ -177,14 +177,14 @@ def _once(target: Path) -> Iterator[bool]:
 def _file(piece: str) -> Path | None:
     module, _, rest = piece.partition("/")
     spec = importlib.util.find_spec(module)  # not imported: its own imports are not needed
-    places = (Path(place) / rest for place in (spec.submodule_search_locations if spec else []))
+    places = (Path(place) / rest for place in (spec and spec.submodule_search_locations) or [])
     return next((path for path in places if path.is_file()), None)
 
 
 @contextmanager
 def _joined(model: Packaged) -> Iterator[Path]:
     """A packaged model's one file, checked; where it comes in pieces, for as long as it is needed."""
-    files = [_file(piece) for piece in model.pieces]
+    files = [file for piece in model.pieces if (file := _file(piece)) is not None]
     digest, whole = hashlib.sha256(), files[0]
     with tempfile.TemporaryDirectory(dir=cache.directory(), prefix=".joined-") as folder:
         if len(files) > 1:

@@ -70,7 +70,7 @@ def stock(config_class: type) -> type:
 def defaults(config_class: type) -> dict[str, Any]:
     """TRL's own default of each field of a trainer's config."""
     found = {
-        f.name: f.default if f.default is not MISSING else f.default_factory()
+        f.name: f.default if f.default_factory is MISSING else f.default_factory()
         for f in fields(stock(config_class))
         if f.init and (f.default is not MISSING or f.default_factory is not MISSING)
     }

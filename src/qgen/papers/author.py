@@ -39,6 +39,11 @@ class Plan:
             return topic
         return next(iter(sorted(missing)), None) if self.loose else None
 
+    def taken(self, topic: str, missing: Counter[str]) -> Counter[str]:
+        """What is no longer missing once a problem has its place: one of that topic, or nothing."""
+        place = self.place(topic, missing)
+        return Counter() if place is None else Counter([place])
+
 
 @dataclass
 class PassedProblem:
@@ -91,21 +96,21 @@ def write(
         seed = random.Random(f"{plan.seed}/{number}").randrange(2**31)
         count = min(size, plan.bound - tally.tries)
         batch = Batch(seed, requests(missing, plan.level, known, count, seed), plan.sampling)
-        found = []
+        found: list[PassedProblem] = []
         completions = answer(batch)
         reading.read([written.text for written in completions])  # all programs in one go: the gate reads one by one
         for row, (request, written) in enumerate(zip(batch.requests, completions, strict=True)):
             tally.tries += 1
             left = Counter(missing)
             for m in [] if prover.solver else found:  # with a solver some of them may not be proved
-                left -= Counter([plan.place(m.request.topic, left)])
+                left -= plan.taken(m.request.topic, left)
             if plan.place(request.topic, left) is None:
                 tally.refused["more than asked for"] += 1
                 continue
             verdict = gate.judge(written.text, written.finished, request.topic)
             if verdict.refused:
                 tally.refused[verdict.refused] += 1
-            else:
+            elif verdict.problem:
                 found.append(PassedProblem(batch, row, verdict, written.text, verdict.problem))
         progress(0, tally)
         for passed in _proved(found, prover, plan, missing, tally):
@@ -126,11 +131,12 @@ def _proved(
             tally.refused["answer without an exact program"] += 1
             found.remove(m)
     while found:
-        room, now, later = Counter(missing), [], []
+        room = Counter(missing)
+        now: list[PassedProblem] = []
+        later: list[PassedProblem] = []
         for m in found:
-            place = plan.place(m.request.topic, room)
-            (later if place is None else now).append(m)
-            room -= Counter([place])
+            (later if plan.place(m.request.topic, room) is None else now).append(m)
+            room -= plan.taken(m.request.topic, room)
         if not now:
             tally.refused["more than asked for"] += len(later)
             return
@@ -142,6 +148,6 @@ def _proved(
                 continue
             m.proof = proof
             passed.append(m)
-            missing -= Counter([plan.place(m.request.topic, missing)])
+            missing -= plan.taken(m.request.topic, missing)
         yield passed
         found = later

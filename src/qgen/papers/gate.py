@@ -1,5 +1,6 @@
 """Whether an output is a problem that may be handed out, and which known problem is nearest to it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +65,8 @@ class Gate:
         self.near, self.language = SimilarityIndex(statements), language
         self.format = Format(corpus.train, language=language)
         self.foreign = language is Language.zh and shares(corpus.train)[language] < LEAST
-        self.view, self.repeat = (str, 1 - 1e-6) if original else (mask, REPEAT)
+        self.view: Callable[[str], str] = str if original else mask
+        self.repeat = 1 - 1e-6 if original else REPEAT
         self._passed = SimilarityIndex([self.view(s) for s in statements], start=False)
         self.topics = None if original or self.foreign else TopicModel(corpus.train)
         self.kinds = _judge(corpus.train) if kind else None
@@ -89,7 +91,7 @@ class Gate:
             return GateVerdict("cannot be printed", {"problem": "ok", "print": strange}, problem)
         copy, masked = (float(copies.degree([problem.statement])[0]) for copies in (self.plain, self.masked))
         again = float(self._passed.nearest([self.view(problem.statement)])[0][0]) if len(self._passed) else 0.0
-        checks = {"problem": "ok", "print": "ok"}
+        checks: dict[str, Any] = {"problem": "ok", "print": "ok"}
         checks |= {"copy": round(copy, 3), "copy_masked": round(masked, 3), "repeat": round(again, 3)}
         refused = None
         if max(copy, masked) >= JACCARD:
@@ -101,7 +103,7 @@ class Gate:
             checks["topic"] = self.topics.topics[int(chances.argmax())]
             if checks["topic"] != topic and not self.any_topic:
                 refused = "another topic"
-        elif self.kinds:
+        elif self.kinds and self.kind and self.original:
             (verdict,) = self.kinds.verdicts([self.original], [problem], [self.kind])
             checks |= {"kind": verdict.fault or "ok", "semantic": round(verdict.semantic, 3)}
             checks["structural"] = round(verdict.structural, 3)

@@ -181,7 +181,7 @@ class Job:
 
 def title(config: GenerateConfig) -> str:
     """Who writes, as a name for people and files."""
-    return Path(config.run).resolve().name if config.run else Path(config.model.name).name
+    return Path(config.run).resolve().name if config.run else Path(config.model.name or "").name
 
 
 def _like(config: GenerateConfig, topics: list[str]) -> "Problem | None":

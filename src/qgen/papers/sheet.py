@@ -20,7 +20,8 @@ def markdown(title: str, rows: list[Row]) -> str:
         level = "" if row["difficulty"] is None else f"estimated level {row['difficulty']:.1f}"
         program = f"```python\n{row['program']}\n```\n\n" if row.get("program") else ""
         proof = f" ({line(row['proved'])})" if row.get("proved") else ""
-        worth = ", ".join(filter(None, [row["reward"] is not None and f"reward {row['reward']:.2f}", level]))
+        reward = "" if row["reward"] is None else f"reward {row['reward']:.2f}"
+        worth = ", ".join(filter(None, [reward, level]))
         worth = f"{worth[0].upper()}{worth[1:]}. " if worth else ""
         parts.append(
             f"## {number}. {line(row['topic'])}, level {row['level']}\n\n{block(row['statement'])}\n\n"

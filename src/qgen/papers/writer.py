@@ -1,6 +1,7 @@
 """The author of problems, a run's model or one as it is: it answers batches, what passed is ranked, and a run's writes
 a problem again."""
 
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -143,18 +144,18 @@ class ProblemWriter(Asked):
 def solver_of(writer: ProblemWriter, config: SolverConfig) -> tuple[Solver, dict[str, Any]]:
     """The run's solver, its frozen base where no other model is one, and what certificates say of it."""
     if config.model is None:
-        engine, by = writer.base, {"engine": writer.origin["rollout"], "weights": writer.origin["model"]}
-    else:
-        engine = standing(config.model, config.max_new_tokens)
-        by = engines.told(engine)
-    return Solver(engine, writer.run.prompt, config), {"solved_by": by, "sampling": vars(config)}
+        by = {"engine": writer.origin["rollout"], "weights": writer.origin["model"]}
+        return Solver(writer.base, writer.run.prompt, config), {"solved_by": by, "sampling": vars(config)}
+    engine = standing(config.model, config.max_new_tokens)
+    return Solver(engine, writer.run.prompt, config), {"solved_by": engines.told(engine), "sampling": vars(config)}
 
 
 def ranked(made: list[PassedProblem], gate: Gate, writer: Asked, corpus: Corpus) -> list[Row]:
     """What is handed out of each problem: the best by the run's own reward first, where there is a run; else the best
     proved."""
     problems = [m.problem for m in made]
-    scored = _scored(made, writer, corpus) if isinstance(writer, ProblemWriter) else [(None, {}) for _ in made]
+    unscored: Sequence[tuple[float | None, dict[str, Any]]] = [(None, {}) for _ in made]
+    scored = _scored(made, writer, corpus) if isinstance(writer, ProblemWriter) else unscored
     rows = []
     for m, problem, level, (reward, facts) in zip(made, problems, gate.difficulty(problems), scored, strict=True):
         proof = certificate(

@@ -13,6 +13,7 @@ import ast
 import builtins
 import importlib
 from string import Formatter
+from typing import Any
 
 from qgen.programs.allowed import (
     ATTRIBUTES,
@@ -44,7 +45,7 @@ def check(source: str, mode: str = "exec") -> ast.Module | ast.Expression:
         raise RefusedError(f"line 1: longer than {SOURCE} characters")
     try:
         source.encode()
-        tree = ast.parse(source, "<program>", mode)
+        tree: Any = ast.parse(source, "<program>", mode)  # what mode says
     except UnicodeEncodeError:
         raise RefusedError("line 1: characters that are none (surrogates)") from None
     except (RecursionError, MemoryError):
@@ -68,7 +69,8 @@ def importable(module: str, name: str = "") -> bool:
         return known and all(part not in FORBIDDEN and not part.startswith("_") for part in (*rest.split("."), name))
     if module not in MODULES or name.startswith("_"):
         return False
-    return name in ("", "*") or MODULES[module] is None or name in MODULES[module]
+    names = MODULES[module]
+    return names is None or name in ("", "*") or name in names
 
 
 def _fault(node: ast.AST) -> str:
@@ -97,7 +99,7 @@ def _fault(node: ast.AST) -> str:
         case ast.ImportFrom() if node.level or not importable(node.module or ""):
             return f"the module {'.' * node.level}{node.module or ''}"
         case ast.ImportFrom():
-            return next((f"{a.name} of {node.module}" for a in node.names if _hidden(node.module, a.name)), "")
+            return next((f"{a.name} of {node.module}" for a in node.names if _hidden(node.module or "", a.name)), "")
     return ""
 
 

@@ -34,8 +34,8 @@ for shown in (solve(x**2 - 2, x), solve([x + y - 3, x - y - 1], [x, y]), solvese
 
 def warm() -> None:
     """Import what programs may use, and what SymPy imports only when it is used: later it can open no file."""
-    for name in _ABSENT:
-        sys.modules[name] = None  # SymPy takes them where they are: hundreds of MiB that each fork would copy
+    absent: dict[str, Any] = dict.fromkeys(_ABSENT)  # SymPy takes them where they are: hundreds of MiB for each fork
+    sys.modules.update(absent)
     import sympy
 
     for name in MODULES:
@@ -76,7 +76,7 @@ def closed() -> None:
     """From here on nothing in this process compiles or evaluates what the fence refuses, or opens a file."""
     compiled: set[int] = set()
     plain_compile, plain_eval, plain_exec = compile, eval, exec
-    ast.compile = plain_compile  # the fence's own parser
+    vars(ast)["compile"] = plain_compile  # the fence's own parser
 
     def guarded_compile(source, filename, mode, *args, **kwargs):
         if isinstance(source, str):
@@ -124,7 +124,7 @@ def _only(name: str, module: ModuleType, names: set[str] | None) -> ModuleType:
         value = getattr(module, each, None)
         if value is not None and not isinstance(value, ModuleType) and not _makes_classes(value):
             setattr(copy, each, value)
-    copy.__all__ = [each for each in vars(copy) if not each.startswith("_")]
+    vars(copy)["__all__"] = [each for each in vars(copy) if not each.startswith("_")]
     return copy
 
 

@@ -160,8 +160,10 @@ class _Server:
             cwd="/",
             start_new_session=True,  # a terminal's Ctrl-C is for the caller, who ends this one
         )
-        self.pipe = self._process.stdout
-        self.index, self.until, self.wall = -1, 0.0, {}
+        pipes: Any = self._process  # its three are None for another Popen
+        self._stdin, self.pipe, self._stderr = pipes.stdin, pipes.stdout, pipes.stderr
+        self.index, self.until = -1, 0.0
+        self.wall: dict[str, Any] = {}
 
     def ready(self) -> None:
         """Wait until it has imported what programs use."""
@@ -170,7 +172,7 @@ class _Server:
             self.wall = (self.take() if selector.select(_START) else None) or {}
         if "ready" not in self.wall:
             os.killpg(self._process.pid, signal.SIGKILL)
-            said = self._process.stderr.read().decode(errors="replace").strip().splitlines()
+            said = self._stderr.read().decode(errors="replace").strip().splitlines()
             self.kill()
             raise RuntimeError(
                 f"the server that runs programs did not start: {said[-1] if said else 'it said nothing'}"
@@ -182,8 +184,8 @@ class _Server:
         data = json.dumps(job | {"memory": limits.memory, "output": limits.output}).encode()
         self.index, self.until = index, time.monotonic() + limits.clock + _GRACE
         try:
-            self._process.stdin.write(struct.pack(">I", len(data)) + data)
-            self._process.stdin.flush()
+            self._stdin.write(struct.pack(">I", len(data)) + data)
+            self._stdin.flush()
         except OSError:
             return False
         return True
@@ -202,7 +204,7 @@ class _Server:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        for pipe in (self._process.stdin, self.pipe, self._process.stderr):
+        for pipe in (self._stdin, self.pipe, self._stderr):
             with contextlib.suppress(OSError):  # what was not sent any more
                 pipe.close()
 

@@ -40,7 +40,8 @@ class Printer:
     """
 
     def __init__(self, room: int):
-        self.room, self.full, self.lines, self.open = room, False, [], ""
+        self.room, self.full, self.open = room, False, ""
+        self.lines: list[str] = []
         self.values: list[tuple[str, tuple]] = []  # the last print: its line, its values
 
     def show(self, *values: Any, sep: str | None = " ", end: str | None = "\n", flush: bool = False) -> None:

@@ -2,8 +2,9 @@
 
 import ast
 import hashlib
+from typing import Any
 
-_PLAIN = {int: 0, float: 0, complex: 0, str: "", bytes: b""}
+_PLAIN: dict[type, Any] = {int: 0, float: 0, complex: 0, str: "", bytes: b""}
 
 
 def shape(program: str) -> str | None:

@@ -74,14 +74,14 @@ def _run(source: str, printer: Printer, fence: bool) -> tuple[str, str]:
     except TooMuch:
         return "output", ""
     except MemoryError:
-        error = None
+        said = ""
     except BaseException as caught:
-        error = _said(caught)
+        said = _said(caught)
     else:
         return "", ""
     space.clear()
     gc.collect()
-    return ("error", error) if error else ("memory", "")
+    return ("error", said) if said else ("memory", "")
 
 
 def _said(error: BaseException) -> str:

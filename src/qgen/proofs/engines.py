@@ -1,7 +1,7 @@
 """Who makes attempts on this machine: llama.cpp where there is no GPU and the weights are a GGUF file, else
 transformers in this process."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,6 +33,7 @@ class InProcess:
         self.model, self.tokenizer = models.load_plain(config, seed)
         self.copy, self.chosen = rollout.choose(config, rows, self.model, self.tokenizer)
         self.identity, self.rows, self.written = models.fingerprint(config, self.model), rows, 0
+        self.over: Callable[[str], bool] | None = None  # as LlamaCpp's, which alone can stop one text of several
 
     def write(self, prompts: list[list[Message]], sampling: SamplingConfig, seed: int) -> list[Completion]:
         """One completion a prompt, in the prompts' order."""

@@ -49,11 +49,12 @@ def prove(
         solver: whose attempts vote; None: nobody's do.
         origin: what else the certificates say: who solves, with which weights and settings.
     """
-    votes = solver.votes(list(problems)) if solver else [None] * len(problems)
+    votes: Sequence[Votes | None] = solver.votes(list(problems)) if solver else [None] * len(problems)
     found = []
     for problem, ran, counted in zip(problems, computed, votes, strict=True):
         agrees = _agrees(problem, ran)
-        kind = decide(None if agrees and not ran.outcome.exact else agrees, counted)
+        floats = ran is not None and not ran.outcome.exact
+        kind = decide(None if agrees and floats else agrees, counted)
         found.append(Proof(kind, _certificate(kind, problem, ran, counted, origin or {})))
     return found
 

@@ -9,7 +9,7 @@ import functools
 import random
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from qgen.data.prompts import Message
 from qgen.engine.completion import Completion
@@ -24,6 +24,9 @@ from qgen.settings.model import ModelConfig
 from qgen.settings.prompt import PromptConfig
 from qgen.settings.reward import SolverConfig
 from qgen.settings.sampling import SamplingConfig
+
+if TYPE_CHECKING:
+    from qgen.proofs.engines import InProcess, LlamaCpp
 
 
 class Engine(Protocol):
@@ -167,7 +170,7 @@ class Solver:
 
 
 @functools.lru_cache(maxsize=1)  # rewards are made anew by the check, and by each command of a notebook
-def standing(name: str, new_tokens: int) -> Engine:
+def standing(name: str, new_tokens: int) -> "LlamaCpp | InProcess":
     """The engine of reward.solver.model, loaded once a job, which it stays for: llama.cpp's where there is no GPU and
     the weights are a GGUF file.
 

@@ -61,7 +61,7 @@ def verify(config: VerifyConfig) -> tuple[Path, list[Row]]:
         raise RuntimeError(
             f"{config.file}: none of {len(entries)} rows can be verified (line {first.line}: {first.why})"
         )
-    file = Path(config.file)
+    file = config.problems
     out = Path(config.out) if config.out else file.with_name(f"{file.stem}.verified.jsonl")
     model = _model(config)
     if model:
@@ -79,7 +79,8 @@ def verify(config: VerifyConfig) -> tuple[Path, list[Row]]:
 
 def read(config: VerifyConfig) -> Iterator[Entry]:
     """The rows of the file. Raises RuntimeError naming file and line where one has no column for what is needed."""
-    for count, (number, row) in enumerate(files.rows(config.file)):
+    file = config.problems
+    for count, (number, row) in enumerate(files.rows(str(file))):
         if config.limit is not None and count >= config.limit:
             return
         fields = {"statement": next((name for name in STATEMENTS if name in row), "statement"),
@@ -92,7 +93,7 @@ def read(config: VerifyConfig) -> Iterator[Entry]:
                     f"fields.{name}=COLUMN names another column"
                 )
         try:
-            problem = jsonl.problem(row, fields, str(number), Path(config.file).name)
+            problem = jsonl.problem(row, fields, str(number), file.name)
         except columns.ColumnError as error:
             yield Entry(number, None, "no answer" if str(error) == "answer is null" else str(error))
             continue
@@ -122,7 +123,7 @@ def _solved(config: VerifyConfig, engine: Any, todo: list[Entry], out: Path, who
     bad = [_row(entry, who, {"proof": NONE, "why": entry.why}) for entry in todo if not entry.problem]
     append(out, bad)
     yield from bad
-    good = [entry for entry in todo if entry.problem]
+    good = [(entry, entry.problem) for entry in todo if entry.problem]
     solver, origin = None, {}
     agreement = AnswerComparer()
     if engine is not None:
@@ -130,18 +131,19 @@ def _solved(config: VerifyConfig, engine: Any, todo: list[Entry], out: Path, who
         solver = Solver(engines.Solving(engine), prompt, config.attempts)
         asked = digest(prompt.solve, prompt.compute)
         origin = {"solved_by": engines.told(engine), "sampling": vars(config.attempts), "prompt": asked}
-    size = config.batch_size or (getattr(engine, "at_once", engines.ON_GPU))
-    began, proofs, held, made, answers = time.monotonic(), Counter(), [], 0, 0
+    size = config.batch_size or int(getattr(engine, "at_once", engines.ON_GPU))
+    began, held, made, answers = time.monotonic(), [], 0, 0
+    proofs: Counter[str] = Counter()
     bar = tqdm(total=len(good), desc="verifying", unit="problem", disable=None, dynamic_ncols=True)
     with bar:
         for start in range(0, len(good), size):
             part = good[start : start + size]
-            problems = [entry.problem for entry in part]
+            problems = [problem for _, problem in part]
             found = prove(problems, programmed.compute_where(problems, agreement), solver, origin)
             votes = [proof.certificate["votes"] for proof in found if proof.certificate["votes"]]
             made += sum(v["samples"] for v in votes)
             answers += sum(round(v["samples"] * (1 - v["unanswered"])) for v in votes)
-            held += [_row(entry, who, proof.certificate) for entry, proof in zip(part, found, strict=True)]
+            held += [_row(entry, who, proof.certificate) for (entry, _), proof in zip(part, found, strict=True)]
             if made and not answers:  # nothing is kept of a solver that may be none
                 if made >= SILENT or start + size >= len(good):
                     raise RuntimeError(

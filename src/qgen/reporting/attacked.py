@@ -58,7 +58,7 @@ def level_table(report: Row) -> Table:
 
 def best_texts(name: str, rows: list[Row], median: Callable[[int], float]) -> Text:
     """The best texts of a class, whole, and why each is junk."""
-    parts = [(f"\n{name}, the best of them:\n", "bold")]
+    parts: list[str | tuple[str, str]] = [(f"\n{name}, the best of them:\n", "bold")]
     for row in rows:
         parts += [
             f"\n{row['reward']:.3f}, again {row['again']:.3f}; real {median(row['level']):.3f} at level {row['level']}",
@@ -73,7 +73,7 @@ def best_texts(name: str, rows: list[Row], median: Callable[[int], float]) -> Te
 def winning_texts(winners: Row, median: Callable[[int], float]) -> Text:
     """What GRPO found, to be read."""
     first, last = winners["steps"][0], winners["steps"][-1]
-    parts = [
+    parts: list[str | tuple[str, str]] = [
         (f"\nwhat GRPO found: the completions of steps {first} to {last} that earned most\n", "bold"),
         f"{winners['completions']} completions, {winners['different']} of them different; ",
         f"{winners['above_median']:.0%} earned the median of real problems of their level ({winners['home']})\n",

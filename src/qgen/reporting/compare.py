@@ -27,7 +27,7 @@ def compare(before: Path, after: Path) -> list[Table | Text]:
     environments = [read_json(home / rundir.ENVIRONMENT) for home in (before, after)]
     found = [rundir.flat(environment, ": ") for environment in environments]
     ran = {
-        k: tuple(redact.text(str(f.get(k, "absent"))) for f in found)
+        k: (redact.text(str(found[0].get(k, "absent"))), redact.text(str(found[1].get(k, "absent"))))
         for k in sorted((found[0] | found[1]).keys() - {"started_from", "run_id"})  # a hash tells more than a path
         if found[0].get(k) != found[1].get(k)
     }

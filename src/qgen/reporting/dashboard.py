@@ -60,7 +60,7 @@ def workspace(config: DashboardConfig) -> Any:
         ws.Section(name=name, panels=[line(*panel) for panel in panels.items()], is_open=True)
         for name, panels in SECTIONS.items()
     ]
-    tables = [reports.WeavePanelSummaryTable(table_name=name) for name in TABLES]
+    tables: list[Any] = [reports.WeavePanelSummaryTable(table_name=name) for name in TABLES]
     layout = ws.SectionLayoutSettings(columns=1, rows=2)
     return ws.Workspace(
         entity=config.entity or "",

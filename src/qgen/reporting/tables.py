@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -25,10 +25,10 @@ class Terminal(Console):
     What is to be dim or bold is a Text that says so.
     """
 
-    def __init__(self, **options: object):
+    def __init__(self, **options: Any):
         super().__init__(highlight=False, markup=False, emoji=False, **options)
 
-    def render_str(self, text: str, **options: object) -> Text:
+    def render_str(self, text: str, **options: Any) -> Text:
         """As rich does, before it measures how wide the text is."""
         return super().render_str(clean(text), **options)
 
@@ -271,7 +271,7 @@ def variation_table(result: dict) -> Table:
     for column in ("", *kinds):
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
     for row in result["rows"]:
-        cells = []
+        cells: list[str | Text] = []
         for kind in kinds:
             found = row["kinds"].get(kind)
             if found is None:

@@ -6,7 +6,7 @@ Nothing here imports TRL or trains; measures that no term is made of are in metr
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +78,8 @@ class RewardScores:
 
     def row(self, i: int) -> dict[str, float | None]:
         """The value of each term for completion i, rounded to four digits; None where a term gave none."""
-        return {name: None if values[i] is None else round(values[i], 4) for name, values in self.terms.items()}
+        own = {name: values[i] for name, values in self.terms.items()}
+        return {name: None if value is None else round(value, 4) for name, value in own.items()}
 
 
 class Rewards:
@@ -113,7 +114,7 @@ class Rewards:
         self.sink: Sink | None = None
         self._batch: tuple[list[Completion] | None, dict[str, list]] = (None, {})
 
-    def score(self, prompts: list, completions: list[Completion], **columns: Any) -> RewardScores:
+    def score(self, prompts: list, completions: Sequence[Completion], **columns: Any) -> RewardScores:
         """Score completions without remembering them.
 
         What the gate refuses has 0 in every term, and the other terms never see it: a solver is not asked about
@@ -192,17 +193,17 @@ class Rewards:
         and windows are the same everywhere; it returns the values of its own.
         """
         count = len(completions)
-        everyone = [ranks.gather(items) for items in (prompts, completions)]
+        asked, written = ranks.gather(prompts), ranks.gather(completions)
         columns = {k: ranks.gather(v) if _is_column(v, count) else v for k, v in columns.items()}
-        scores = self.score(*everyone, **columns)
+        scores = self.score(asked, written, **columns)
         for name, function in self.terms.items():
             if hasattr(function, "observe"):
-                own(name, "shown what was trained on", function.observe, everyone[1])
+                own(name, "shown what was trained on", function.observe, written)
         if self.sink:  # on every rank: TRL gathers the metrics that it logs
-            self.sink(*everyone, scores, columns)
+            self.sink(asked, written, scores, columns)
         mine = slice(ranks.rank() * count, (ranks.rank() + 1) * count)
         scale = self.zscore or (lambda _, values: values)
-        handed = {PRODUCT: scores.total} if self.config.combine is Combine.product else scores.terms
+        handed: dict[str, Any] = {PRODUCT: scores.total} if self.config.combine is Combine.product else scores.terms
         return {name: scale(name, values)[mine] for name, values in handed.items()}
 
     def state_dict(self) -> dict[str, Any]:

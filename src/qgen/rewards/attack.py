@@ -11,6 +11,7 @@ import os
 import random
 import sys
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from tqdm import tqdm
@@ -60,7 +61,7 @@ def run(config: Attacked, out: Path, plain: dict) -> None:
     texts, course = earned(pay, standard, material, config.attack, config.seed)
     if pay.rewards.solver:
         pay.rewards.solver.agreement.close()
-    report = {
+    report: dict[str, Any] = {
         "problems": len(real), "n": config.attack.n, "batch": batch, "group": size,
         "solver": pay.rewards.solver is not None, "climb": course,
         "real": standard.figures("real", real), "classes": [standard.figures(name, own) for name, own in texts.items()],
@@ -81,7 +82,7 @@ def run(config: Attacked, out: Path, plain: dict) -> None:
 
 def requests(like: list[Problem], count: int, size: int) -> list[tuple[str, int]]:
     """Topic and level of `count` requests in groups of `size`: levels take turns, and so do topics."""
-    levels, topics = sorted({p.level for p in like}), sorted({p.topic for p in like})
+    levels, topics = sorted({p.rated for p in like}), sorted({p.topic for p in like})
     groups = [
         (topics[(turn + turn // len(levels)) % len(topics)], levels[turn % len(levels)])
         for turn in range(count // size)
@@ -166,7 +167,7 @@ def grpo_home(config: Attacked, path: Path) -> Path:
     asked by other data."""
     home = next((place for place in (path, path / "grpo") if (place / rundir.SAMPLES).is_file()), None)
     before = rundir.config_at(home) if home else None
-    if before is None or before.stage.name != "grpo":
+    if home is None or before is None or before.stage.name != "grpo":
         raise ValueError(f"attack.run={path} holds no GRPO stage: train one, or set attack.steps")
     changes = rundir.differences(to_yaml(before), to_yaml(config))
     told = [f"{key}: {a} there, {b} here" for key, (a, b) in changes.items() if key.startswith(("reward.", "data."))]

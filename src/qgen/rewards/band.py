@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qgen.mathematics.problem import Problem
-from qgen.rewards.registry import Completion, parsed, term
+from qgen.rewards.registry import Completion, readable, term
 
 if TYPE_CHECKING:
     from qgen.proofs.solver import Solver
@@ -29,7 +28,7 @@ class Band:
 
     def __init__(self, solver: "Solver"):
         known = solver.calibration
-        if not solver.usable or not known.middles:
+        if known is None or not solver.usable or not known.middles:
             raise RuntimeError(
                 f"{solver.note}: too few to say anything of a problem. Name a solver that can with "
                 "reward.solver.model=NAME, or choose reward=seed, which knows a problem's form alone"
@@ -43,10 +42,9 @@ class Band:
             self.note = f"by the solver, which asks for an ease of {told} (levels 1 to 5)"
 
     def __call__(self, completions: list[Completion], level: list[int], **_) -> list[float]:
-        problems = parsed(completions)
-        good = [i for i, p in enumerate(problems) if isinstance(p, Problem)]
+        good = readable(completions)
         scores = [0.0] * len(completions)
-        for i, votes in zip(good, self.solver.votes([problems[i] for i in good]), strict=True):
+        for i, votes in zip(good, self.solver.votes(list(good.values())), strict=True):
             low, high = self.known.band(level[i])
             outside = max(low - votes.agree, votes.agree - high, 0.0)
             scores[i] = max(0.0, 1.0 - outside / self.known.reach)

@@ -68,16 +68,16 @@ class Base:
         every rank calls it, if with no prompt."""
         length = sampling.max_new_tokens
         if length not in self.at_once:
-            self.at_once[length] = self._room(length) if self.writer else self.batch_size
+            self.at_once[length] = self._room(self.writer, length) if self.writer else self.batch_size
         sampling = replace(sampling, batch_size=self.at_once[length])
         with self._adapter_off():
             if not prompts:
                 return []
             return generate(self.model, self.tokenizer, prompts, sampling, seed, writer=self.writer)
 
-    def _room(self, tokens: int) -> int:
+    def _room(self, writer: CompiledWriter, tokens: int) -> int:
         """Attempts whose cache takes at most a quarter of what is free."""
-        rows, itemsize = ATTEMPTS, self.writer.decoder.dtype.itemsize
+        rows, itemsize = ATTEMPTS, writer.decoder.dtype.itemsize
         while rows > SMALLEST and bytes_of_cache(self.model.config, rows, tokens + ROOM, itemsize) > free() // 4:
             rows //= 2
         return rows

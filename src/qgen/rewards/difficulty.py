@@ -1,13 +1,13 @@
 """difficulty: is a problem as hard as it was asked to be?"""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from qgen.mathematics.problem import Problem
 from qgen.metrics.difficulty import LEVELS, DifficultyModel, ease
-from qgen.rewards.registry import Completion, parsed, term
+from qgen.rewards.registry import Completion, readable, term
 
 if TYPE_CHECKING:
     from qgen.proofs.solver import Solver
@@ -34,33 +34,31 @@ class Difficulty:
 
     def __init__(self, corpus: list[Problem], solver: "Solver | None" = None):
         known = solver.calibration if solver is not None and solver.usable else None
-        self.solver = solver if known is not None and known.tells_levels else None
-        self.weightless = known is not None and self.solver is None
+        self.solver = None
+        self.weightless = False
         self.spearman = None
-        if self.solver is None:
-            self.model = DifficultyModel(corpus)
-            self.spearman = self.model.spearman
-            self.note = f"an estimate; its rank correlation with real levels is {self.spearman:.2f}"
-            if self.weightless:
-                self.note += f"; without weight, for {solver.note}"
-            elif solver is not None:
-                self.note += f", used because {solver.note}"
-        else:
+        if known is not None and known.tells_levels:
+            self.solver, self.known = solver, known
             asked = ", ".join(f"{ease:.2f}" for ease in known.eases.values())
             self.note = f"by the solver, which asks for an ease of {asked} (levels {_span(known.eases)})"
+            return
+        self.model = DifficultyModel(corpus)
+        self.spearman = self.model.spearman
+        self.note = f"an estimate; its rank correlation with real levels is {self.spearman:.2f}"
+        if solver is not None:
+            self.weightless = known is not None
+            self.note += f"; without weight, for {solver.note}" if self.weightless else f", used because {solver.note}"
 
     def __call__(self, completions: list[Completion], level: list[int], **_) -> list[float]:
-        problems = parsed(completions)
-        good = [i for i, p in enumerate(problems) if isinstance(p, Problem)]
+        good = readable(completions)
         scores = [0.0] * len(completions)
-        asked = np.array([level[i] for i in good])
+        asked = [level[i] for i in good]
         if self.solver is not None:
-            votes = self.solver.votes([problems[i] for i in good])
-            targets = [self.solver.calibration.ease(t) for t in asked]
-            values = [v.solvable * _match(v.agree, t) for v, t in zip(votes, targets, strict=True)]
+            votes = self.solver.votes(list(good.values()))
+            values = [v.solvable * _match(v.agree, self.known.ease(t)) for v, t in zip(votes, asked, strict=True)]
         else:
-            known = self.model.distribution([problems[i].statement for i in good])
-            values = [row @ _match(ease(LEVELS), ease(t)) for row, t in zip(known, asked, strict=True)]
+            known = self.model.distribution([p.statement for p in good.values()])
+            values = [row @ _match(ease(LEVELS), float(ease(t))) for row, t in zip(known, asked, strict=True)]
         for i, value in zip(good, values, strict=True):
             scores[i] = float(np.clip(value, 0.0, 1.0))
         return scores
@@ -70,5 +68,5 @@ def _span(levels: Iterable[int]) -> str:
     return f"{min(levels)} to {max(levels)}"
 
 
-def _match(ease: np.ndarray | float, target: float) -> np.ndarray | float:
+def _match(ease: Any, target: float) -> Any:
     return 1.0 - np.abs(ease - target) / max(target, 1.0 - target)

@@ -8,7 +8,7 @@ import numpy as np
 from qgen.mathematics.problem import Problem
 from qgen.metrics.similarity import SimilarityIndex, mask
 from qgen.programs import shape
-from qgen.rewards.registry import Completion, parsed, term
+from qgen.rewards.registry import Completion, readable, term
 
 View = tuple[str, str | None]
 
@@ -42,11 +42,10 @@ class Diversity:
 
     def _copies(self, completions: list[Completion]) -> list[tuple[int, int]]:
         """The number of each completion that is a problem, and how many copies it has."""
-        problems = parsed(completions)
-        good = [i for i, p in enumerate(problems) if isinstance(p, Problem)]
+        good = readable(completions)
         if not good:
             return []
-        masked, shapes = zip(*(_views(problems[i]) for i in good), strict=True)
+        masked, shapes = zip(*map(_views, good.values()), strict=True)
         vectors = self.index.vectors(list(masked))
         alike = (vectors @ vectors.T).toarray() > self.threshold
         alike |= np.array([[a is not None and a == b for b in shapes] for a in shapes])
@@ -58,7 +57,7 @@ class Diversity:
 
     def observe(self, completions: list[Completion]) -> None:
         """Remember the problems among completions that were trained on."""
-        self._remember([_views(p) for p in parsed(completions) if isinstance(p, Problem)])
+        self._remember(list(map(_views, readable(completions).values())))
 
     def _remember(self, views: list[View]) -> None:
         known = [*self.memory, *views]
@@ -86,7 +85,7 @@ class Distinct(Diversity):
     So k problems that are alike are worth in all what one is: to write one again and again earns nothing.
     """
 
-    def __call__(self, completions: list[Completion], **_) -> list[float]:
+    def __call__(self, completions: list[Completion], batch_size: int = 0, **_) -> list[float]:
         scores = [0.0] * len(completions)
         for i, count in self._copies(completions):
             scores[i] = 1.0 / (1 + count)

@@ -35,7 +35,7 @@ class Payer:
         return [row for part in parts for row in self._batch(part)]
 
     def _batch(self, problems: list[Problem]) -> list[Row]:
-        prompts = [ask(self.prompt, p.topic, p.level) for p in problems]
+        prompts = [ask(self.prompt, p.topic, p.rated) for p in problems]
         texts = [render(p, self.prompt.language.value) for p in problems]
         columns = {"topic": [p.topic for p in problems], "level": [p.level for p in problems]}
         scores = self.rewards.score(prompts, texts, **columns)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qgen.mathematics.problem import Problem
-from qgen.rewards.registry import Completion, parsed, term
+from qgen.rewards.registry import Completion, readable, term
 
 if TYPE_CHECKING:
     from qgen.rewards.base import Base
@@ -35,11 +35,10 @@ class Natural:
         self.note = f"real problems lie between {low:.2f} and {high:.2f} nats a token"
 
     def __call__(self, completions: list[Completion], **_) -> list[float]:
-        problems = parsed(completions)
-        good = [i for i, p in enumerate(problems) if isinstance(p, Problem)]
+        good = readable(completions)
         scores = [0.0] * len(completions)
         if good:
-            losses = np.array(self.base.losses([problems[i].statement for i in good]))
+            losses: np.ndarray = np.array(self.base.losses([p.statement for p in good.values()]))
             low, high = self.band
             beyond = np.maximum(low - losses, losses - high).clip(min=0.0)
             for i, value in zip(good, 1.0 - beyond / max((high - low) / 2.0, 1e-6), strict=True):

@@ -94,8 +94,10 @@ class Novelty:
 
 
 def _archived(file: Path) -> list[str]:
-    found = [row.get("statement") if isinstance(row, dict) else None for row in rows(file)]
-    if not all(isinstance(statement, str) for statement in found):
-        line = next(n for n, statement in enumerate(found, 1) if not isinstance(statement, str))
-        raise ValueError(f"archive={file}: line {line} has no statement, so that this is no archive of problems")
+    found = []
+    for line, row in enumerate(rows(file), 1):
+        statement = row.get("statement") if isinstance(row, dict) else None
+        if not isinstance(statement, str):
+            raise ValueError(f"archive={file}: line {line} has no statement, so that this is no archive of problems")
+        found.append(statement)
     return found

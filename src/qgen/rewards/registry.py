@@ -24,7 +24,7 @@ someone else's adds terms through the entry-point group `qgen.rewards` (examples
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import metadata
 from numbers import Real
@@ -36,7 +36,7 @@ from qgen.proofs import reading
 
 Completion = str | list[dict[str, str]]
 Term = Callable[..., list[float | None]]
-TERMS: dict[str, Callable] = {}
+TERMS: dict[str, Any] = {}  # functions, and classes whose instances are called
 GROUP = "qgen.rewards"
 
 
@@ -53,7 +53,7 @@ def term(name: str) -> Callable:
     return register
 
 
-def find(name: str, params: dict[str, Any]) -> Callable:
+def find(name: str, params: dict[str, Any]) -> Any:
     """The factory of the term NAME. Raises ValueError listing what exists where there is none, or it lacks a param."""
     if name not in TERMS:
         for point in _installed():
@@ -87,8 +87,8 @@ def _installed() -> list[metadata.EntryPoint]:
         ) from error
 
 
-def build(name: str, params: dict[str, Any], **offered: Any) -> Term:
-    """The term NAME, ready to be called.
+def build(name: str, params: dict[str, Any], **offered: Any) -> Any:
+    """The term NAME, ready to be called: a Term, which may have more (the head of this file).
 
     Args:
         offered: what stands at the head of this file, of which a class gets what its constructor names.
@@ -136,7 +136,7 @@ def call(name: str, function: Term, completions: list[Completion], **columns: An
     number from 0 to 1 or None a completion."""
 
     def given() -> list[Any]:
-        found = function(completions=completions, **columns)
+        found: Any = function(completions=completions, **columns)  # a coroutine where __call__ is async
         if inspect.iscoroutine(found):
             found.close()
             raise TypeError(_ASYNC)
@@ -148,7 +148,7 @@ def call(name: str, function: Term, completions: list[Completion], **columns: An
     for value in values:
         if value is not None and not isinstance(value, Real):
             raise JudgeError(f"reward term {name!r} gave {value!r}, which is no number")
-        if value is not None and not 0.0 <= value <= 1.0:  # nor nan
+        if value is not None and not 0.0 <= float(value) <= 1.0:  # nor nan
             raise JudgeError(f"reward term {name!r} gave {value!r}, which is not between 0 and 1")
     return [None if value is None else float(value) for value in values]
 
@@ -180,7 +180,12 @@ def text(completion: Completion) -> str:
     return completion if isinstance(completion, str) else "".join(m["content"] for m in completion)
 
 
-def parsed(completions: list[Completion]) -> list[Problem | Fault]:
+def readable(completions: Sequence[Completion]) -> dict[int, Problem]:
+    """The completions that are problems, as `parsed` reads them, by their numbers."""
+    return {i: found for i, found in enumerate(parsed(completions)) if isinstance(found, Problem)}
+
+
+def parsed(completions: Sequence[Completion]) -> list[Problem | Fault]:
     """What each completion is: a problem, with its program's answer where it has one, or why it is none."""
     return reading.read([text(completion) for completion in completions])
 

@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from qgen.mathematics.problem import Problem
-from qgen.rewards.registry import Completion, parsed, term
+from qgen.rewards.registry import Completion, readable, term
 
 if TYPE_CHECKING:
     from qgen.proofs.solver import Solver
@@ -29,11 +28,10 @@ class Solvable:
         self.facts: list[dict[str, Any]] = []
 
     def __call__(self, completions: list[Completion], **_) -> list[float]:
-        problems = parsed(completions)
-        good = [i for i, p in enumerate(problems) if isinstance(p, Problem)]
+        good = readable(completions)
         scores = [0.0] * len(completions)
         self.facts = [{} for _ in completions]
-        for i, votes in zip(good, self.solver.votes([problems[i] for i in good]), strict=True):
+        for i, votes in zip(good, self.solver.votes(list(good.values())), strict=True):
             if votes.solvable:
                 scores[i] = 2 * votes.confidence - 1
             self.facts[i] = {"votes": votes.plain()}

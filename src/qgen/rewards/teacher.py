@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from qgen.mathematics.problem import Problem
-from qgen.rewards.registry import Completion, parsed, term
+from qgen.rewards.registry import Completion, readable, term
 from qgen.settings.teacher import TeacherConfig
 
 
@@ -35,8 +35,9 @@ class TeacherScore:
                 raise RuntimeError("the teacher gave no valid scores for a problem; set QGEN_TEACHER_MODEL to another")
             return (scores.mean - 1) / 4
 
-        problems = parsed(completions)
-        good = [i for i, p in enumerate(problems) if isinstance(p, Problem)]
-        known = [replace(problems[i], topic=topic[i] if topic else "", level=level[i] if level else None) for i in good]
+        good = readable(completions)
+        known = [
+            replace(p, topic=topic[i] if topic else "", level=level[i] if level else None) for i, p in good.items()
+        ]
         found = dict(zip(good, self.client.run(judge, known), strict=True)) if known else {}
         return [found.get(i, 0.0) for i in range(len(completions))]

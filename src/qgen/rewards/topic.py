@@ -4,7 +4,7 @@ import numpy as np
 
 from qgen.mathematics.problem import Problem
 from qgen.metrics.topics import TopicModel
-from qgen.rewards.registry import Completion, parsed, term
+from qgen.rewards.registry import Completion, readable, term
 
 SHARE = 0.25  # of the real problems that are less certainly of their own topic than what earns everything
 
@@ -31,12 +31,11 @@ class Topic:
         self.note = f"a classifier's opinion, which is right on {self.model.accuracy:.0%} of real problems"
 
     def __call__(self, completions: list[Completion], topic: list[str], **_) -> list[float | None]:
-        problems = parsed(completions)
-        good = [i for i, p in enumerate(problems) if isinstance(p, Problem)]
+        good = readable(completions)
         known = [i for i in good if topic[i] in self.number]
         scores: list[float | None] = [0.0] * len(completions)
         for i in good:
             scores[i] = None
-        for i, row in zip(known, self.model.probabilities([problems[i].statement for i in known]), strict=True):
+        for i, row in zip(known, self.model.probabilities([good[i].statement for i in known]), strict=True):
             scores[i] = float(min(1.0, row[self.number[topic[i]]] / self.usual))
         return scores

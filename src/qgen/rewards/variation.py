@@ -1,13 +1,23 @@
 """variation: is the completion a variation of the problem that it was asked to vary, and of the kind?"""
 
+from collections.abc import Sequence
+
 from qgen.mathematics.equivalence import AnswerComparer
-from qgen.mathematics.problem import Problem, parse
+from qgen.mathematics.problem import Fault, Problem, parse
 from qgen.mathematics.programmed import recomputed
 from qgen.metrics.similarity import SimilarityIndex, mask
 from qgen.metrics.variations import Judge
 from qgen.rewards.registry import Completion, parsed, term
 from qgen.runtime import ranks
 from qgen.settings.choices import Kind
+
+
+def _problem(text: str) -> Problem:
+    """What was to be varied. Raises ValueError where a dataset's column holds none."""
+    found = parse(text)
+    if isinstance(found, Fault):
+        raise ValueError(f"an original is no problem: {found.kind}")
+    return found
 
 
 @term("variation")
@@ -33,13 +43,12 @@ class Variation:
         self.facts: list[dict] = []
 
     def __call__(
-        self, completions: list[Completion], original: list[str] | None = None, kind: list[str] | None = None, **_
+        self, completions: list[Completion], original: Sequence[str] = (), kind: Sequence[str] = (), **_
     ) -> list[float | None]:
-        asked = [i for i, text in enumerate(original or []) if text]
         scores: list[float | None] = [None] * len(completions)
         self.facts = [{} for _ in completions]
-        written = parsed(completions)
-        originals = [parse(original[i]) for i in asked]
+        asked = [i for i, text in enumerate(original) if text]
+        originals, written = [_problem(original[i]) for i in asked], parsed(completions)
         verdicts = self.judge.verdicts(originals, [written[i] for i in asked], [Kind[kind[i]] for i in asked])
         for i, verdict in zip(asked, verdicts, strict=True):
             scores[i] = float(verdict.fault is None)

@@ -42,7 +42,7 @@ def take_flag() -> str | None:
     config.output_dir = "outputs"
     config.scale = 1.0  # its numbers are scaled already
     config.resume = config.overwrite = False
-    config.stage.init_from = _origin()
+    config.stage.init_from = _origin(home)
     hydra = OmegaConf.load(CONF / "config.yaml").hydra
     chosen = [{"override hydra/launcher": "processes"}, {"override hydra/job_logging": "file"},
               {"override hydra/hydra_logging": "disabled"}]  # fmt: skip
@@ -53,8 +53,8 @@ def take_flag() -> str | None:
     return "repeat"
 
 
-def _origin() -> str:
-    """What the stage started from, as stage.init_from names it."""
+def _origin(home: Path) -> str:
+    """What the stage of a directory started from, as stage.init_from names it."""
     environment = read_json(home / rundir.ENVIRONMENT)
     if "started_from" not in environment:
         raise RuntimeError(f"{home} has no whole {rundir.ENVIRONMENT}: it cannot be told what it was started from")

@@ -283,8 +283,9 @@ def differences(before: str, after: str) -> dict[str, tuple[str, str]]:
     """The keys in which two configs (YAML) differ, with both values, without passwords; 'absent' where one has no such
     key."""
     old, new = (flat(OmegaConf.to_container(OmegaConf.create(text))) for text in (before, after))
+    was, now = ({key: redact.value(key, value) for key, value in side.items()} for side in (old, new))
     return {
-        key: tuple(redact.value(key, side[key]) if key in side else "absent" for side in (old, new))
+        key: (was.get(key, "absent"), now.get(key, "absent"))
         for key in sorted(old | new)
         if old.get(key) != new.get(key) and not key.startswith(_NOT_COMPARED)
     }

@@ -73,7 +73,7 @@ class WandbTracker(Tracker):
                 finish_timeout_raises=True,
             ),
         )
-        self.samples = None  # the table, whose columns are known with the first sample
+        self.samples: Any = None  # the table, whose columns are known with the first sample
         self.shown: list[Row] = []  # the last validation's samples
         self.failed = False
         with self._forgiven():
@@ -151,8 +151,8 @@ class WandbTracker(Tracker):
         self.run.log({"samples": self.samples, AXIS: rows[0]["step"]})
 
     def _best(self) -> Any:
-        found = [(row, recalled(row["completion"], row.get("program"))) for row in self.shown]
-        found = sorted(((r, p) for r, p in found if isinstance(p, Problem)), key=lambda pair: -pair[0]["reward"])
+        read = [(row, recalled(row["completion"], row.get("program"))) for row in self.shown]
+        found = sorted(((r, p) for r, p in read if isinstance(p, Problem)), key=lambda pair: -pair[0]["reward"])
         table = self._table(["step", "topic", "level", "reward", "problem", "answer"])
         for row, problem in found[:BEST]:
             table.add_data(row["step"], row["topic"], row["level"], row["reward"], problem.statement, problem.answer)

@@ -79,15 +79,15 @@ def cudnn_gradient_is_finite(length: int = 192) -> bool | None:
         torch.manual_seed(0)
         query, key, value = (0.1 * torch.randn(1, 1, length, width, device=device, dtype=dtype) for _ in range(3))
         query[..., 0], key[..., 0] = 1.0, -120 * math.sqrt(width)  # so that every score is about -120
-        inputs = [tensor.requires_grad_() for tensor in (query, key, value)]
+        inputs = tuple(tensor.requires_grad_() for tensor in (query, key, value))
         mask = torch.ones(length, length, dtype=torch.bool, device=device).tril()[None, None]
         try:
             with sdpa_kernel(SDPBackend.CUDNN_ATTENTION):
-                written = scaled_dot_product_attention(*inputs, attn_mask=mask)
+                written = scaled_dot_product_attention(query, key, value, attn_mask=mask)
                 written.backward(torch.randn_like(written))
         except RuntimeError:
             return None
-        return all(bool(tensor.grad.isfinite().all()) for tensor in inputs)
+        return all(tensor.grad is not None and bool(tensor.grad.isfinite().all()) for tensor in inputs)
 
 
 def refuse_broken_unsloth(version: str | None = None) -> None:
@@ -121,9 +121,9 @@ def mend(module: ModuleType) -> bool:
     """
     if getattr(module, "xformers", module) is not None or not unguarded(inspect.getsource(module)):
         return False
-    module.xformers = SimpleNamespace(attn_bias=_Masks)
+    vars(module)["xformers"] = SimpleNamespace(attn_bias=_Masks)
     if getattr(module, "xformers_attention", None) is None:
-        module.xformers_attention = causal_attention
+        vars(module)["xformers_attention"] = causal_attention
     return True
 
 
@@ -138,9 +138,9 @@ def causal_attention(query, key, value, attn_bias=None, p: float = 0.0, scale: f
     """
     from torch.nn.functional import scaled_dot_product_attention
 
-    flat = [x.flatten(2, -2).transpose(1, 2) for x in (query, key, value)]
+    q, k, v = (x.flatten(2, -2).transpose(1, 2) for x in (query, key, value))
     return (
-        scaled_dot_product_attention(*flat, is_causal=True, dropout_p=p, scale=scale)
+        scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=p, scale=scale)
         .transpose(1, 2)
         .reshape(query.shape)
     )
@@ -157,10 +157,8 @@ def unguarded(source: str) -> list[int]:
             visit(node.test, guarded)
             body = node.body if isinstance(node.body, list) else [node.body]
             orelse = node.orelse if isinstance(node.orelse, list) else [node.orelse]
-            for child in body:
-                visit(child, tested)
-            for child in orelse:
-                visit(child, tested)
+            for part in (*body, *orelse):
+                visit(part, tested)
             return
         if (
             isinstance(node, ast.Attribute)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,9 +27,9 @@ def first_not_finite(model: torch.nn.Module) -> str | None:
 
 def is_finite(tensor: Tensor) -> bool:
     """Whether every number of a tensor is finite, of all ranks that share it out."""
-    return bool(whole(tensor.detach()).isfinite().all())
+    return bool(torch.isfinite(whole(tensor.detach())).all())
 
 
-def whole(value: Tensor | float) -> Tensor | float:
+def whole(value: Any) -> Any:
     """A tensor that ranks share out, gathered."""
     return value.full_tensor() if hasattr(value, "full_tensor") else value

@@ -113,6 +113,7 @@ class MemoryMonitor(TrainerCallback):
         self.peak = 0
         self.running: str | None = None
         self.phases: dict[str, dict] = {}
+        self.counts: dict[str, int] = {}
         self.began = self.step_began = time.perf_counter()
 
     def report(self, node: str, step: int | None = None, **more) -> Memory:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from tqdm import tqdm
 from transformers import TrainerCallback
@@ -19,7 +20,7 @@ class ProgressBar(TrainerCallback):
 
     def __init__(self, stage: str, quality: Callable[[], float | None]):
         self.stage, self.quality = stage, quality
-        self.bar: tqdm | None = None
+        self.bar: Any = None  # a tqdm from the beginning of training on
 
     def on_train_begin(self, args, state, control, **_):
         self.bar = tqdm(

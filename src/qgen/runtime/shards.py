@@ -97,4 +97,4 @@ def save_adapter(model: PeftModel, folder: Path) -> None:
         only = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True)
         state = get_model_state_dict(model, options=only)
     if ranks.first():
-        model.save_pretrained(folder, state_dict=state)
+        model.save_pretrained(str(folder), state_dict=state)

@@ -32,11 +32,13 @@ _UNNAMED = ("resume", "overwrite", "sweep.jobs", "sweep.retry")  # keys that do 
 CONF = _HERE / "conf" if (_HERE / "conf").is_dir() else _HERE.parents[1] / "conf"  # installed, or a checkout
 
 
-def by_stage(sft: Any, grpo: Any, distill: Any, *, _root_: DictConfig) -> Any:
-    """The resolver behind ${by_stage:200,100,80}: the value for the stage that is being composed."""
+def by_stage(*values: Any, _root_: DictConfig) -> Any:
+    """The resolver behind ${by_stage:200,100,80}: of a value for each stage, that for the one being composed."""
     if _root_.stage.name not in STAGES:
         raise ValueError(f"stage.name={_root_.stage.name} is none of {', '.join(STAGES)}")
-    return (sft, grpo, distill)[STAGES.index(_root_.stage.name)]
+    if len(values) != len(STAGES):
+        raise ValueError(f"by_stage takes a value for each of {', '.join(STAGES)}, not {len(values)}")
+    return values[STAGES.index(_root_.stage.name)]
 
 
 def folder(name: str) -> str:
@@ -88,8 +90,8 @@ def resolve(cfg: DictConfig) -> Any:
     Raises omegaconf's MissingMandatoryValue or ValidationError, or ValueError; each names the key.
     """
     for key in _unknown(cfg):
-        raise ValueError(f"{key}: there is no such key{nearest(key, keys(OmegaConf.get_type(cfg)))}")
-    config = OmegaConf.to_object(cfg)
+        raise ValueError(f"{key}: there is no such key{nearest(key, keys(OmegaConf.get_type(cfg) or Config))}")
+    config: Any = OmegaConf.to_object(cfg)
     redact.refuse(redact.leaves(OmegaConf.to_container(cfg, resolve=True)))
     if isinstance(config, Config):
         config.shorten()
@@ -132,7 +134,7 @@ def keys(schema: type = Config, prefix: str = "") -> Iterator[str]:
     for item in fields(schema):
         name = f"{prefix}{item.name}"
         yield name
-        if is_dataclass(item.type):
+        if isinstance(item.type, type) and is_dataclass(item.type):
             yield from keys(item.type, f"{name}.")
     if schema is Config:
         for file in CONF.glob("*/*.yaml"):
@@ -146,7 +148,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _unknown(node: DictConfig, prefix: str = "") -> Iterator[str]:
+def _unknown(node: Any, prefix: str = "") -> Iterator[str]:
     """Keys that '+key=value' put where the schema has none: Hydra lets them through."""
     schema = OmegaConf.get_type(node)
     known = {item.name for item in fields(schema)} if is_dataclass(schema) else None
@@ -157,7 +159,7 @@ def _unknown(node: DictConfig, prefix: str = "") -> Iterator[str]:
             yield from _unknown(child, f"{prefix}{name}.")
 
 
-def _dotted(node: DictConfig, prefix: str = "") -> Iterator[str]:
+def _dotted(node: Any, prefix: str = "") -> Iterator[str]:
     for name in node:
         yield f"{prefix}{name}"
         if isinstance(node._get_node(name), DictConfig):

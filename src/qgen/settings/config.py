@@ -6,6 +6,7 @@ entries sees these plain objects. Importing them must stay fast: nothing here ma
 
 from dataclasses import dataclass, field
 from math import ceil
+from typing import Any
 
 from omegaconf import MISSING, OmegaConf
 
@@ -115,4 +116,5 @@ def to_yaml(config: Config) -> str:
 
 def from_yaml(text: str) -> Config:
     """The config that `to_yaml` wrote; what it did not know yet has today's default. Raises as OmegaConf does."""
-    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.create(text)))
+    config: Any = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.create(text)))
+    return config

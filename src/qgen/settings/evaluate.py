@@ -33,6 +33,11 @@ class EvaluateConfig:
     model: WritingConfig = field(default_factory=WritingConfig)
     evaluate: SolverOptions = field(default_factory=SolverOptions)
 
+    @property
+    def home(self) -> Path:
+        """The run's directory, which `check` asks for."""
+        return Path(self.run or "")
+
     def check(self) -> None:
         ranges.check(self, {"n": (2, 10**6), "max_new_tokens": (1, 10**6), "batch_size": (1, 10**6),
                             "evaluate.samples": (2, 10**6), "evaluate.max_new_tokens": (1, 10**6)})  # fmt: skip
@@ -47,7 +52,7 @@ class EvaluateConfig:
         for key in ("run", "compare"):
             if (path := getattr(self, key)) and not Path(path).is_dir():
                 raise ValueError(f"{key}={path}: there is no such directory")
-        if self.compare and Path(self.compare).resolve() == Path(self.run).resolve():
+        if self.compare and Path(self.compare).resolve() == self.home.resolve():
             raise ValueError(f"compare={self.compare} is the run itself: name another")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds={self.seeds} must be different numbers, at least one")

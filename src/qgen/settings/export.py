@@ -19,6 +19,11 @@ class ExportConfig:
     push: bool = False  # also to the hub
     repo: str | None = None  # USER/NAME there; the adapter and the GGUF go to NAME-adapter and NAME-GGUF
 
+    @property
+    def home(self) -> Path:
+        """The run's directory, which `check` asks for."""
+        return Path(self.run or "")
+
     def check(self) -> None:
         if not self.run:
             raise ValueError("run says whose model: python -m qgen.export run=outputs/NAME format=[merged,gguf]")

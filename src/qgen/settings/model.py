@@ -47,5 +47,5 @@ class WritingConfig:
 class GeneratingConfig(ModelConfig):
     """The model of qgen.generate: of a run only who writes from it may be said; without a run it is named here."""
 
-    name: str | None = None
-    rollout: Rollout | None = None  # null: the run's; auto
+    name: str | None = None  # type: ignore[assignment]  # a schema is read by its fields, never used as its base
+    rollout: Rollout | None = None  # type: ignore[assignment]  # null: the run's; auto

@@ -42,13 +42,13 @@ class PromptConfig:
         for name, known in takes.items():
             template = getattr(self, name)
             try:
-                parts = [part for part in Formatter().parse(template) if part[1] is not None]
+                parts = [(field, *form) for _, field, *form in Formatter().parse(template) if field is not None]
             except ValueError as error:
                 raise ValueError(f"prompt.{name}: {error}; a brace that is meant is doubled") from None
-            used = {field for _, field, _, _ in parts}
+            used = {field for field, *_ in parts}
             if used - known:
                 raise ValueError(f"prompt.{name} takes {sorted(known)}, not {sorted(used - known)}")
-            if any(spec or conversion for _, _, spec, conversion in parts):
+            if any(spec or conversion for _, spec, conversion in parts):
                 raise ValueError(f"prompt.{name} takes its fields as they are, without : or ! and a format")
             if template and needs[name] not in used:
                 raise ValueError(f"prompt.{name} must say {{{needs[name]}}} somewhere, or it loses what it is about")

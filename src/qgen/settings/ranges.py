@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import is_dataclass
+from functools import reduce
 from math import inf, isfinite
 from pathlib import Path
 from posixpath import normpath
@@ -9,7 +10,7 @@ from typing import Any
 
 MANY = 10**6  # largest whole number where a range has no end: a list of so many can be made
 LARGEST = 10**12  # and where a key has no range
-RANGES = {  # smallest and largest value of a key
+RANGES: dict[str, tuple[float, float]] = {  # smallest and largest value of a key
     "seed": (0, 2**31 - 1),  # NumPy's are below 2**32, and each rank's is another
     "scale": (0, MANY),
     "stage.max_steps": (1, inf),
@@ -92,15 +93,18 @@ def check(config: Any, ranges: dict[str, tuple[float, float]] = RANGES) -> None:
         if isinstance(value, int) and abs(value) > LARGEST:
             raise ValueError(f"{key} must be between {-LARGEST} and {LARGEST}, and has {len(str(abs(value)))} digits")
     for key, (low, high) in ranges.items():
-        value = config
-        for part in key.split("."):
-            value = None if value is None else getattr(value, part)
+        value = _at(config, key)
         most = MANY if high == inf and isinstance(value, int) else high
         open_ended = key.endswith(OPEN)
         if value is not None and (not low <= value <= most or (open_ended and value in (low, most))):
             edge = "above" if open_ended else "at least"
             bounds = f"{edge} {low}" if high == inf and value <= low else f"between {low} and {most}"
             raise ValueError(f"{key}={value} must be {bounds}")
+
+
+def _at(config: Any, key: str) -> Any:
+    """The value of a dotted key; None where what holds it is null."""
+    return reduce(lambda value, part: None if value is None else getattr(value, part), key.split("."), config)
 
 
 def home(output_dir: str, run_name: str) -> str:

@@ -62,6 +62,7 @@ def _term(name: str, given: Any) -> TermConfig:
     if isinstance(given, TermConfig):
         return given
     try:
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TermConfig), given))
+        term: Any = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TermConfig), given))
+        return term
     except (OmegaConfBaseException, ValueError, TypeError) as error:
         raise ValueError(f"reward.terms.{name}: {str(error).splitlines()[0]}") from error

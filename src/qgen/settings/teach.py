@@ -50,9 +50,14 @@ class TeachConfig:
             raise ValueError(f"arms: there is no {unknown[0]!r}; there are {', '.join(ARMS)}")
 
     @property
+    def path(self) -> Path:
+        """The file of problems, or the run, which `check` asks for."""
+        return Path(self.problems or "")
+
+    @property
     def home(self) -> Path:
         """Where everything is kept."""
         if self.out:
             return Path(self.out)
-        path = Path(self.problems)
+        path = self.path
         return Path("teach") / (path.resolve().name if path.is_dir() else path.stem)

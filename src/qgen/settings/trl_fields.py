@@ -45,8 +45,8 @@ def fields(stage: str) -> dict[str, str]:
         tree = ast.parse((Path(spec.origin).parent / rest).read_text(encoding="utf-8"))
         for node in tree.body:
             if isinstance(node, ast.ClassDef):
-                own = (n for n in node.body if isinstance(n, ast.AnnAssign) and isinstance(n.target, ast.Name))
-                found |= {n.target.id: ast.unparse(n.annotation) for n in own}
+                own = ((n.target, n.annotation) for n in node.body if isinstance(n, ast.AnnAssign))
+                found |= {t.id: ast.unparse(annotation) for t, annotation in own if isinstance(t, ast.Name)}
     return found
 
 
@@ -69,7 +69,7 @@ def check(stage: str, passed: dict[str, Any]) -> None:
             raise ValueError(f"stage.trl.{key}={value} must be at least 1")
 
 
-_TYPES = {"int": int, "float": (int, float), "bool": bool, "str": str, "None": type(None)}
+_TYPES = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,), "None": (type(None),)}
 _DIVISORS = ("num_iterations", "steps_per_generation", "generation_batch_size")
 
 

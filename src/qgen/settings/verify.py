@@ -45,6 +45,11 @@ class VerifyConfig:
             raise ValueError(f"{self.file}: no such file")
 
     @property
+    def problems(self) -> Path:
+        """The file, which `check` asks for."""
+        return Path(self.file or "")
+
+    @property
     def attempts(self) -> SolverConfig:
         """How the solver goes about it."""
         own = {name: getattr(self, name) for name in ("samples", "programs", "max_new_tokens", "temperature")}

@@ -55,7 +55,7 @@ def best_of_n(context: Context) -> list[dict]:
     context.keep("draft" if config.teacher.name is Teacher.api else "teacher", 0, columns, texts, scores)
     won = []
     for start in range(0, len(texts), stage.num_generations):
-        group = range(start, start + stage.num_generations)
+        group = list(range(start, start + stage.num_generations))
         if config.reward.gate:
             group = [i for i in group if scores.terms[config.reward.gate][i] and written[i].finished]
         if group:

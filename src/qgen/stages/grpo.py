@@ -8,6 +8,7 @@ from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
 from qgen.data.prompts import epochs
+from qgen.engine.compiled import CompiledWriter
 from qgen.rewards import RewardScores, text
 from qgen.runtime import ranks
 from qgen.settings.choices import Rollout
@@ -33,7 +34,7 @@ def tokens(context: Context, prompts: list) -> list[list[int]]:
     return context.tokenizer.apply_chat_template(prompts, add_generation_prompt=True, return_dict=True)["input_ids"]
 
 
-def rollout(context: Context) -> Callable[[list, GRPOTrainer], dict[str, list]]:
+def rollout(context: Context, writer: CompiledWriter) -> Callable[[list, GRPOTrainer], dict[str, list]]:
     """What TRL asks for completions (its rollout_func), from the copy of the policy."""
     sampling = context.config.sampling
 
@@ -41,8 +42,8 @@ def rollout(context: Context) -> Callable[[list, GRPOTrainer], dict[str, list]]:
         ids = tokens(context, prompts)
         at_once = context.config.stage.rollout_batch_size or len(ids)
         parts = [ids[i : i + at_once] for i in range(0, len(ids), at_once)]
-        with context.writer.fresh():
-            written = [w for part in parts for w in context.writer.write(part, sampling)]
+        with writer.fresh():
+            written = [w for part in parts for w in writer.write(part, sampling)]
         return {
             "prompt_ids": ids,
             "completion_ids": [w.ids for w in written],
@@ -98,7 +99,7 @@ def build(context: Context) -> GRPOTrainer:
 
     rewards.sink = keep
     trainer = GRPOTrainer(
-        rollout_func=rollout(context) if context.writer else None,
+        rollout_func=rollout(context, context.writer) if context.writer else None,
         model=context.model,
         reward_funcs=rewards.functions(),
         args=arguments,

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -41,7 +42,8 @@ def adjusted(config: Config, out: Path, claim: Claim) -> Config:
     for row in rows(out / OOM):
         for key, value in row["set"].items():
             OmegaConf.update(node, key, value)
-    return OmegaConf.to_object(node)
+    smaller: Any = OmegaConf.to_object(node)
+    return smaller
 
 
 def give_way(config: Config, out: Path, step: int, phase: str | None, error: str) -> Again:
@@ -84,5 +86,5 @@ def smaller(config: Config, phase: str | None) -> dict[str, int]:
             return {}
         return {"stage.rollout_batch_size": -(-stage.rollouts // 2)} if stage.rollouts > 1 else {}
     there = {"validation": config.validation.prompts, "rewards": size * steps}
-    at_once = min(sampling.batch_size, there.get(phase, sampling.batch_size))
+    at_once = min(sampling.batch_size, there.get(phase or "", sampling.batch_size))
     return {"sampling.batch_size": at_once // 2} if at_once > 1 else {}

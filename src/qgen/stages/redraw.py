@@ -54,10 +54,8 @@ class Redraw:
         Several ranks draw as many as the one that lacks most, as TRL's scoring gathers from all.
         """
         batch, rewards, requests = self.score(inputs), self.rewards(), inputs[:: self.group]
-        first = None
+        first = alike = self._alike(batch["advantages"])
         for turn in range(self.times + 1):
-            alike = self._alike(batch["advantages"])
-            first = alike if first is None else first
             most = max(ranks.gather([len(alike)]))
             if not most or turn == self.times:
                 break
@@ -71,6 +69,7 @@ class Redraw:
                 requests[old] = drawn[new]
                 rewards[old * self.group : (old + 1) * self.group] = found[new * self.group : (new + 1) * self.group]
             batch = self._merged(batch, other, alike)
+            alike = self._alike(batch["advantages"])
         groups = len(requests)
         self.log("groups/alike", len(first) / groups)
         self.log("groups/alike_left", len(alike) / groups)

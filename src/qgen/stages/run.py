@@ -4,6 +4,7 @@ import shutil
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from peft import PeftModel
 from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer, TrainerCallback
@@ -103,7 +104,7 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
         finite = Finite(config, out, running, state.get("finite"))
         build = BUILD[config.stage.name]
         built_first = build is not distill.build and not finished  # which writes files itself
-        trainer = build(context) if built_first else None
+        trainer: Any = build(context) if built_first else None
         ranks.wait()  # every rank has read what is there
         if ranks.first():
             rundir.begin(given, out, claim)
@@ -130,7 +131,7 @@ def run(config: Config, corpus: data.Corpus, out: Path, adapter: Path | None, cl
 
         def work() -> None:
             nonlocal trainer
-            if finished:  # but for the end
+            if finished and checkpoint is not None:  # but for the end
                 validation.again(step_of(checkpoint))
                 return
             trainer = trainer or build(context)

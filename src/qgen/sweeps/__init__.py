@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 class Returned(JobReturn):
     """What became of a job. Unlike Hydra's, it prints nothing of its own when a failed one is asked for its value."""
 
-    @property
+    @property  # type: ignore[misc]  # who launches sets no value through it: Hydra's setter is not needed
     def return_value(self) -> Any:
         """The job's figure. Raises its error where it failed."""
         if self.status is JobStatus.FAILED:

@@ -78,7 +78,7 @@ class Board:
     def cells(self, job: Job) -> list[str | Text]:
         """A job's row: name, state, step, loss, quality and seconds."""
         now, (metrics, validation) = job.stage(), job.progress()
-        state = job.status or ("waiting" if job.began is None else now[0].stage.name if now else "starting")
+        state = job.status or ("waiting" if not job.began else now[0].stage.name if now else "starting")
         style = {COMPLETE: "green", FAILED: "red"}.get(state)
         seconds = job.seconds or (time.monotonic() - job.began if job.began else 0.0)
         return [

@@ -29,7 +29,7 @@ class Job:
     status: str | None = None
     reason: str | None = None  # why it did not complete
     exit_code: int | None = None
-    began: float | None = None  # by the monotonic clock; None while it waits
+    began: float = 0.0  # by the monotonic clock; 0 while it waits
     seconds: float = 0.0
     skipped: bool = False  # nothing was run: it had ended before
 
@@ -77,7 +77,7 @@ class Job:
         now = self.stage()
         if now is None:
             return {}, {}
-        return tuple(last(now[1] / f"{name}.jsonl") or {} for name in ("metrics", "validation"))
+        return last(now[1] / "metrics.jsonl") or {}, last(now[1] / "validation.jsonl") or {}
 
     def summary(self) -> Row:
         """What its last stage says of itself; empty where it has not finished."""

@@ -42,7 +42,8 @@ def run(jobs: list[Job], at_once: int, show: Callable[[], None], ended: Callable
         show: called often, to show how far they are.
         ended: called once for each job that has ended.
     """
-    waiting, running = list(jobs), []
+    waiting = list(jobs)
+    running: list[Running] = []
     places = devices()
     interrupts = 0
 

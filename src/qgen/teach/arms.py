@@ -54,7 +54,7 @@ def plan(config: TeachConfig) -> Plan:
 
     Raises RuntimeError where there are no problems to teach, or none to test on.
     """
-    run = Path(config.problems) if Path(config.problems).is_dir() else None
+    run = config.path if config.path.is_dir() else None
     known = corpus_of(run) if run else data.load(composed([]).data)
     test = sets.read(config.test, config.fields).problems if config.test else known.heldout
     contamination = Contamination(test)
@@ -62,7 +62,7 @@ def plan(config: TeachConfig) -> Plan:
     if run:
         pools = written(config, known, contamination, _written_for(wanted))
     else:
-        pools = {"problems": _clean(sets.read(config.problems, config.fields), contamination)}
+        pools = {"problems": _clean(sets.read(str(config.path), config.fields), contamination)}
     last = list(pools)[-1] if pools else None
     if last is None or not pools[last].problems:
         why = "; ".join(f"{name}: {dict(pool.left_out)}" for name, pool in pools.items())

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
+
 from qgen.mathematics.problem import Problem
 from qgen.metrics import meaning
 from qgen.metrics.copies import JACCARD, Copies
@@ -23,7 +25,7 @@ class Contamination:
         self.copies = {"copied": Copies(statements), "copied with other numbers": Copies(statements, mask)}
         home = meaning.directory()
         self.embed = meaning.minilm(home) if home else None
-        self.known = self.embed(statements) if self.embed else None
+        self.known = self.embed(statements) if self.embed else np.empty((0, 0))
 
     def without(self, problems: Sequence[Problem]) -> tuple[list[Problem], Counter[str]]:
         """The problems that are clean, and how many of the others are what; each counts once."""

@@ -78,7 +78,8 @@ def results(accuracies: dict[str, dict[str, np.ndarray]], test: list[Problem]) -
     real = "real" if "real" in accuracies else None
     arms = [name for name in accuracies if name != "untrained"]
     pairs = [("untrained", name) for name in arms] + [(real, name) for name in arms if real and name != real]
-    metrics, values, between, smallest = [], {}, {}, {}
+    metrics: list[dict[str, Any]] = []
+    values, between, smallest = {}, {}, {}
     for name, label, explain, how, mask in _metrics(test):
         part = {arm: found[how][:, mask] for arm, found in accuracies.items()}
         means, differences = intervals(part, pairs)

@@ -23,7 +23,7 @@ def trained(config: TeachConfig, files: dict[str, Path]) -> dict[tuple[str, int]
 
     Raises RuntimeError where a job fails, naming its log, and KeyboardInterrupt once Ctrl-C has stopped the jobs.
     """
-    jobs = {}
+    jobs: dict[tuple[str, int], Job] = {}
     for seed in config.seeds:
         for arm, file in files.items():
             overrides = settings(config, arm, file, seed)

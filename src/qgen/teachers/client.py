@@ -17,7 +17,7 @@ from qgen.runtime.strict import require
 from qgen.settings.teacher import TeacherConfig
 from qgen.teachers import completion
 from qgen.teachers.ledger import Cost, Ledger
-from qgen.teachers.questions import Question, Reply, short
+from qgen.teachers.questions import Question, R, short
 from qgen.teachers.server import ADDRESS, KEY, MODEL, URL, server
 from qgen.teachers.status import passes, seconds, spoken
 
@@ -116,8 +116,10 @@ class Client:
                 self.bar.set_postfix(spent=f"{self.ledger.spent.money:.2f}", refresh=False)
                 self.bar.update()
 
-        where = {"base_url": self.server.url, "api_key": self.server.key or "none"}
-        async with openai.AsyncOpenAI(**where, timeout=self.config.time_out, max_retries=0) as self.api:
+        server, patience = self.server, self.config.time_out
+        async with openai.AsyncOpenAI(
+            base_url=server.url, api_key=server.key or "none", timeout=patience, max_retries=0
+        ) as self.api:
             everything = asyncio.gather(*(one(item) for item in items), return_exceptions=True)
             try:
                 found = await asyncio.shield(everything)
@@ -132,7 +134,7 @@ class Client:
             raise self.over
         return found
 
-    async def ask(self, question: Question) -> Reply | None:
+    async def ask(self, question: Question[R]) -> R | None:
         """The reply to a question, from the file where it is known; None where no valid one could be had.
 
         Raises OutOfBudgetError where there is no room for it, RefusedError where the server will not have it, and
@@ -152,10 +154,11 @@ class Client:
                 await self._persist(key, question, request)
         return self._known(key, question)
 
-    def _known(self, key: str, question: Question) -> Reply | None:
+    def _known(self, key: str, question: Question[R]) -> R | None:
         """The reply that the file holds; None where it holds none, or one of before the rules for replies changed."""
         with suppress(ValueError, KeyError):
             return question.read(self.ledger.replies[key])
+        return None
 
     async def _persist(self, key: str, question: Question, request: dict[str, Any]) -> None:
         """Ask until there is a valid reply, or no further attempt is left: an invalid reply then counts as failed."""
@@ -166,7 +169,7 @@ class Client:
         again = AsyncRetrying(
             sleep=self._sleep,
             stop=stop_after_attempt(attempts),
-            wait=lambda state: state.outcome.exception().after + backoff(state),
+            wait=lambda state: state.outcome.exception().after + backoff(state),  # type: ignore[union-attr]  # a _RetryError
             retry=retry_if_exception_type(_RetryError),
             reraise=True,
         )
@@ -241,7 +244,7 @@ class Client:
             cause = type(error.__cause__).__name__
             raise _RetryError(f"connection failed: {cause}", unpaid=cause in UNSENT) from None
         except completion.NoCompletionError as error:
-            if passes(error.code):
+            if error.code is not None and passes(error.code):
                 raise self._status(error.code, None) from None
             said = " ".join(self.server.redacted(str(error)).split())[:200]  # whole, or half a key might be left
             raise RefusedError(

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
+from typing import Any, TypeGuard
 
 from filelock import FileLock
 
@@ -135,13 +136,18 @@ class Ledger:
             self.failed[row["key"]] = row["why"]
 
 
+def _number(value: object, kind: Any) -> TypeGuard[float]:
+    """Whether a value is a number of a kind, which True and False are not."""
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
 def _wrong(row: object) -> str | None:
     """Why a row cannot be one of the file, or None."""
     if not isinstance(row, dict) or not isinstance(row.get("key"), str):
         return "it names no request"
     if "attempt" in row:
         tokens, money = row.get("tokens"), row.get("money")
-        if not isinstance(row["attempt"], str) or type(tokens) is not int or type(money) not in (int, float):
+        if not (isinstance(row["attempt"], str) and _number(tokens, int) and _number(money, int | float)):
             return "its attempt, tokens or money are missing, or of another type"
         if tokens < 0 or not 0 <= money < inf:
             return "its tokens or money are no amount"

@@ -95,7 +95,7 @@ def teach(client: Client, config: Config, drafts: list[tuple[list[Message], Prob
 def _recompute(verdicts: list[TeacherVerdict]) -> None:
     """Put the answers in that parameter changes of problems with programs have by these."""
     places = [(v, i) for v in verdicts for i, lesson in enumerate(v.lessons) if lesson.task == Kind.parameter.value]
-    pairs = [(v.lessons[i].original, v.lessons[i].problem) for v, i in places]
+    pairs = [(v.lessons[i].original or v.lessons[i].problem, v.lessons[i].problem) for v, i in places]
     agreement = AnswerComparer()
     for (verdict, i), computed in zip(places, programmed.recomputed(pairs, agreement), strict=True):
         if computed and isinstance(computed.problem, Problem):

@@ -16,6 +16,7 @@ def load(config: Config, student: PreTrainedModel, tokenizer: PreTrainedTokenize
     where they do not, before weights are loaded, or where the model cannot be had.
     """
     name = config.teacher.model
+    assert name is not None  # Config.check asks for it
     wanted = replace(config.model, name=name, architecture=None, load_in_4bit=config.teacher.load_in_4bit)
     path = weights(wanted)
     with hub(name):

@@ -4,7 +4,7 @@ import json
 import re
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -85,15 +85,18 @@ _TAG = re.compile(  # of reasoning; [THINK] is Magistral's, ◁think▷ Kimi's
 _OBJECT = re.compile(r'(?=(\{\s*"[^"\\{}]*"\s*:(?:[^{}"]|"(?:[^"\\]|\\.)*+")*+\}))', re.DOTALL)
 
 
+R = TypeVar("R", bound=Reply)
+
+
 @dataclass(frozen=True)
-class Question:
+class Question(Generic[R]):
     """What is sent, and the class that its reply must be of."""
 
     name: str  # score, improve, or a kind of variation
     messages: tuple[dict[str, str], ...]
-    reply: type[Reply]
+    reply: type[R]
 
-    def read(self, text: str) -> Reply:
+    def read(self, text: str) -> R:
         """The reply in a text: of the objects outside its reasoning that the class accepts the last, for what comes
         before it are drafts and examples. Prose, fences and other braces may stand around it.
 
@@ -153,24 +156,24 @@ def _outside(text: str) -> str:
     return "\n".join([*outside, text[since:]])
 
 
-def score(problem: Problem, language: str = "en") -> Question:
+def score(problem: Problem, language: str = "en") -> Question[Scores]:
     """Ask for Scores of a problem, for its topic and level where these are known."""
     return _question("score", Scores, _SCORE, problem, language)
 
 
-def improve(problem: Problem, language: str, solution: bool) -> Question:
+def improve(problem: Problem, language: str, solution: bool) -> Question[Written]:
     """Ask for a better problem in a problem's place; with `solution`, a worked one too."""
     task = _IMPROVE.format(rules=_RULES.format(language=_LANGUAGES[language]))
     return _question("improve", Worked if solution else Written, task, problem, language)
 
 
-def vary(problem: Problem, kind: Kind, language: str, solution: bool) -> Question:
+def vary(problem: Problem, kind: Kind, language: str, solution: bool) -> Question[Written]:
     """Ask for a variation of a problem."""
     task = _VARY.format(how=KINDS[kind], rules=_RULES.format(language=_LANGUAGES[language]))
     return _question(kind.value, Worked if solution else Written, task, problem, language)
 
 
-def _question(name: str, reply: type[Reply], task: str, problem: Problem, language: str) -> Question:
+def _question(name: str, reply: type[R], task: str, problem: Problem, language: str) -> Question[R]:
     """What is the same for all problems comes first: servers charge less for a beginning that they know."""
     fields = ", ".join(f'"{n}": {"<1-5>" if f.annotation is int else "..."}' for n, f in reply.model_fields.items())
     topic = f", in {problem.topic}" if problem.topic else ""

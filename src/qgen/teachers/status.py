@@ -12,6 +12,8 @@ def passes(code: int | None) -> bool:
 
 def seconds(after: str | None) -> float:
     """A Retry-After header, which holds seconds or a date, in seconds."""
+    if after is None:
+        return 0.0
     try:
         found = float(after or 0)
         return 0.0 if isnan(found) else max(0.0, found)

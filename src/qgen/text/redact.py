@@ -55,7 +55,7 @@ def refuse(pairs: Iterable[tuple[str, Any]]) -> None:
             )
 
 
-def overrides(arguments: list[str]) -> Iterator[tuple[str, str]]:
+def overrides(arguments: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Keys and values of a command line's overrides."""
     for argument in arguments:
         key, _, held = argument.lstrip("+~").partition("=")

@@ -12,9 +12,10 @@ refuses.
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import chain, pairwise
+from typing import TypeGuard
 
 from markupsafe import Markup, escape
 
@@ -39,12 +40,12 @@ class Series:
 
     name: str
     steps: list[float]
-    values: list[Value]
+    values: Sequence[Value]
     colour: int = 0
     dashed: bool = False
     points: bool = False
-    low: list[Value] = field(default_factory=list)
-    high: list[Value] = field(default_factory=list)
+    low: Sequence[Value] = ()
+    high: Sequence[Value] = ()
     whiskers: bool = False  # `low` and `high` bound each point, not the line
     joined: bool = True
     dots: list[list[float]] = field(default_factory=list)  # what each value is the mean of
@@ -108,11 +109,11 @@ def thin(series: Series, limit: int = MAX_POINTS) -> Series:
         return series
     chosen = [round(i * (count - 1) / (limit - 1)) for i in range(limit)]
 
-    def pick(values: list) -> list:
+    def pick(values: Sequence) -> list:
         return [values[i] for i in chosen] if values else []
 
-    lists = {name: pick(getattr(series, name)) for name in ("steps", "values", "low", "high", "dots")}
-    return replace(series, **lists)
+    steps, values, dots = pick(series.steps), pick(series.values), pick(series.dots)
+    return replace(series, steps=steps, values=values, low=pick(series.low), high=pick(series.high), dots=dots)
 
 
 def draw(chart: Chart) -> Markup:
@@ -120,7 +121,8 @@ def draw(chart: Chart) -> Markup:
     limit = max(20, min(MAX_POINTS, 4000 // max(1, len(chart.series))))  # twenty jobs on one chart stay small too
     series = [thin(s, limit) for s in chart.series]
     xs = [x for s in series for x, y in zip(s.steps, s.values, strict=True) if is_known(y)]
-    ys = [y for s in series for y in (*s.values, *s.low, *s.high, *(y for dots in s.dots for y in dots)) if is_known(y)]
+    shown = (y for s in series for y in (*s.values, *s.low, *s.high, *chain(*s.dots)))
+    ys = [y for y in shown if is_known(y)]
     if not ys:
         return Markup('<p class="quiet">no values</p>')
     ends = [v for v in (chart.floor, chart.ceiling) if v is not None]
@@ -182,8 +184,8 @@ def _series(s: Series, at: Callable, chart: Chart) -> Iterable[str]:
         around = [at(x, b) for x, _, b in edge] + [at(x, a) for x, a, _ in reversed(edge)]
         yield f'<polygon class="band {colour}" points="{" ".join(f"{x},{y}" for x, y in around)}"/>'
     for x, dots in zip(s.steps, s.dots, strict=False):
-        for y in dots:
-            yield '<circle class="dot {}" cx="{}" cy="{}" r="2"/>'.format(colour, *at(x, y))
+        for dot in dots:
+            yield '<circle class="dot {}" cx="{}" cy="{}" r="2"/>'.format(colour, *at(x, dot))
     path, pen = [], "M"
     for x, y in zip(s.steps, s.values, strict=True):
         if is_known(y):
@@ -233,6 +235,6 @@ def _summary(s: Series, form: Callable[[float], str]) -> str:
     return f"{s.name} from {form(known[0])} to {form(known[-1])}" if known else ""
 
 
-def is_known(value: Value) -> bool:
+def is_known(value: Value) -> TypeGuard[float]:
     """Whether a value is a finite number."""
     return isinstance(value, int | float) and math.isfinite(value)

@@ -90,7 +90,7 @@ def _metric(metric: dict, rows: list[dict], steps: list[dict]) -> Metric:
     return Metric(
         name,
         metric.get("label", name),
-        {"higher": "↑", "lower": "↓", "real": "≈"}.get(metric.get("better"), ""),
+        {"higher": "↑", "lower": "↓", "real": "≈"}.get(metric.get("better", ""), ""),
         metric.get("explain", ""),
         trial,
         failed,

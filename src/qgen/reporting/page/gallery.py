@@ -64,12 +64,12 @@ class Card:
     @property
     def statement(self) -> Markup:
         """The statement as HTML."""
-        return render(self.problem.statement)
+        return render(self.problem.statement if self.problem else "")
 
     @property
     def answer(self) -> Markup:
         """The answer as HTML."""
-        return mathematical(self.problem.answer)
+        return mathematical(self.problem.answer if self.problem else "")
 
     @property
     def terms(self) -> list[tuple[str, float | None]]:
@@ -105,7 +105,8 @@ def gallery(stages: list[Stage], corpora: Corpora) -> Gallery:
     """The problems that a page shows of its stages, each with the nearest real one."""
     pools = {(i, mode): rows for i, s in enumerate(stages) for mode in MODES if (rows := _of(s, mode))}
     each = max(6, min(EACH, TOTAL // max(1, len(pools))))
-    cards, counts = [], {}
+    cards: list[Card] = []
+    counts: dict[tuple[str, str], tuple[int, int]] = {}
     for (i, mode), rows in pools.items():
         chosen = _chosen(stages[i], mode, rows, each)
         before = counts.get((stages[i].kind, mode), (0, 0))
@@ -116,9 +117,9 @@ def gallery(stages: list[Stage], corpora: Corpora) -> Gallery:
 
 def best(cards: Iterable[Card], stage: Stage, count: int = 3) -> list[Card]:
     """The highest-scoring problems of a stage: of its last validation, which its final model wrote, where any parse."""
-    mine = [card for card in cards if card.stage is stage and card.problem and not card.solves]
+    mine = sorted((card for card in cards if card.stage is stage and not card.solves), key=lambda c: c.score)
     for mode in ("validation", "train", "teacher"):
-        distinct = {c.problem.statement: c for c in sorted(mine, key=lambda c: c.score) if c.mode == mode}
+        distinct = {c.problem.statement: c for c in mine if c.problem and c.mode == mode}
         if distinct:
             return sorted(distinct.values(), key=lambda c: -c.score)[:count]
     return []
@@ -158,19 +159,19 @@ def _card(stage: Stage, mode: str, row: Row) -> Card:
 
 def _find_nearest(cards: list[Card], corpora: Corpora) -> list[str]:
     """Set each problem's nearest; return why it is unknown where it is."""
-    groups: dict[int, tuple[Corpus, list[Card]]] = {}
+    groups: dict[int, tuple[Corpus, list[tuple[Card, str]]]] = {}
     missing = []
     for card in cards:
         corpus, why = corpora.of(card.stage)
         if corpus is None:
             missing.append(f"{card.stage.label}: {why}")
         elif card.problem and not card.solves:
-            groups.setdefault(id(corpus), (corpus, []))[1].append(card)
+            groups.setdefault(id(corpus), (corpus, []))[1].append((card, card.problem.statement))
     for corpus, mine in groups.values():
         real = [*corpus.train, *corpus.heldout]
         index = SimilarityIndex([problem.statement for problem in real])
-        similarity, where = index.nearest([card.problem.statement for card in mine])
-        for card, value, at in zip(mine, similarity, where, strict=True):
+        similarity, where = index.nearest([statement for _, statement in mine])
+        for (card, _), value, at in zip(mine, similarity, where, strict=True):
             if at >= 0:
                 card.nearest = Nearest(real[at], float(value), bool(at >= len(corpus.train)))
     return list(dict.fromkeys(missing))

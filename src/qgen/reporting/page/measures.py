@@ -70,7 +70,7 @@ class Cell:
         Where all seeds show the very same difference there is no spread to judge chance by.
         """
         d = self.difference
-        if d is None or d.n < FEWEST or d.high - d.low <= 1e-9 * abs(d.value):
+        if d is None or d.n < FEWEST or d.low is None or d.high is None or d.high - d.low <= 1e-9 * abs(d.value):
             return False
         return not d.low <= 0 <= d.high
 
@@ -101,8 +101,9 @@ class Cell:
         return self._between(self.difference, True)
 
     def _between(self, of: Estimate | None, sign: bool = False) -> str:
-        known = of is not None and of.low is not None
-        return f"{self._write(of.low, sign)} to {self._write(of.high, sign)}" if known else ""
+        if of is None or of.low is None or of.high is None:
+            return ""
+        return f"{self._write(of.low, sign)} to {self._write(of.high, sign)}"
 
     def _write(self, value: float, sign: bool = False) -> str:
         return write({"unit": self.metric.unit}, value, sign)
@@ -147,7 +148,7 @@ def estimate(values: list[float]) -> Estimate | None:
 
 def within(found: Estimate | None, metric: Metric) -> Estimate | None:
     """A mean whose interval ends where the metric does: none is below 0, and no share above 1."""
-    if found is None or found.low is None:
+    if found is None or found.low is None or found.high is None:
         return found
     high = min(1.0, found.high) if metric.unit == "share" else found.high
     return replace(found, low=max(0.0, found.low), high=high)
@@ -173,7 +174,7 @@ def figures(stage: Stage, target: float | None = None) -> dict[str, float]:
     found["validating"] = spent / seconds if seconds and spent is not None else None
     found["diversity"] = diversity(_statements(stage))
     found["target"] = None if target is None else reached(stage, target)
-    return {name: float(value) for name, value in found.items() if number(value) is not None}
+    return {name: known for name, value in found.items() if (known := number(value)) is not None}
 
 
 def curve(stage: Stage) -> Curve:

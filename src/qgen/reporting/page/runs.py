@@ -198,10 +198,10 @@ def _memory(path: Path) -> list[Row]:
     found = []
     for row in rows(path):
         if isinstance(row, dict):
-            phases = row.get("phases") if isinstance(row.get("phases"), dict) else {}
+            phases = row.get("phases")
             whole = {
                 name: phase
-                for name, phase in phases.items()
+                for name, phase in (phases.items() if isinstance(phases, dict) else ())
                 if isinstance(phase, dict) and all(_known(phase.get(key)) for key in ("reserved", "seconds"))
             }
             held = {key: row[key] if _known(row.get(key)) else None for key in ("reserved", "peak")}

@@ -139,7 +139,7 @@ def _line(run: Run, stage: Stage) -> Line:
         _count(stage).removesuffix(" steps"),
         change("reward", _plain),
         change("format_yield", _share),
-        usable and Change(usable.before, usable.after, usable),
+        Change(usable.before, usable.after, usable) if usable else None,
         change("heldout_loss", _plain),
         duration(seconds),
         f"{spent / seconds:.0%} validation" if seconds else "",

@@ -42,9 +42,9 @@ class Setting:
         """The seeds of its stages, each once."""
         return list(dict.fromkeys(_seed(stage) for stage in self.stages))
 
-    def cell(self, name: str) -> Cell | None:
-        """The cell of a metric by its name; None without one."""
-        return next((cell for cell in self.cells if cell.metric.name == name), None)
+    def cell(self, name: str) -> Cell:
+        """The cell of a metric by its name."""
+        return next(cell for cell in self.cells if cell.metric.name == name)
 
 
 @dataclass
@@ -159,7 +159,8 @@ def _sweep(home: Path, kind: str, jobs: list[Run], manifest: dict[str, Row]) -> 
         settings[group].stages.append(stage)
     values = {group: list(config.values()) for group, config in zip(_groups(configs), configs, strict=True)}
     if not manifest and all(type(value) in (int, float) for each in values.values() for value in each):
-        settings = {group: settings[group] for group in sorted(settings, key=values.get)}  # nothing else orders them
+        order = sorted(settings, key=values.__getitem__)  # nothing else orders them
+        settings = {group: settings[group] for group in order}
     _measure(kind, list(settings.values()))
     return Sweep(home, home.name, kind, list(told[0]) if told else [], list(settings.values()), outside)
 
@@ -216,8 +217,10 @@ def _measure(kind: str, settings: list[Setting]) -> None:
 
     A setting of which a seed never gets to its target has no steps to target: the mean of those that do would flatter.
     """
-    base = settings[0] if settings else None
-    targets = _by_seed([(stage, measures.end(stage)) for stage in base.stages]) if base else {}
+    if not settings:
+        return
+    base = settings[0]
+    targets = _by_seed([(stage, measures.end(stage)) for stage in base.stages])
     for setting in settings:
         setting.shared = len(set(setting.seeds) & set(base.seeds))
         found = [(stage, measures.figures(stage, targets.get(_seed(stage)))) for stage in setting.stages]
