@@ -21,7 +21,7 @@ def test_every_file_composes(file, stage):
     if file.startswith("stage="):
         composed(file)
     elif (file, stage) == ("reward=solution", "sft"):
-        with pytest.raises(ValueError, match="set stage.task=solve"):
+        with pytest.raises(ValueError, match=r"set stage\.task=solve"):
             composed(f"stage={stage}", file)
     else:
         assert composed(f"stage={stage}", file, *NEEDS.get(file, [])).stage.name == stage

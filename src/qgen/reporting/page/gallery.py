@@ -150,8 +150,8 @@ def _chosen(stage: Stage, mode: str, rows: list[Row], count: int) -> list[Row]:
 
 def _card(stage: Stage, mode: str, row: Row) -> Card:
     text = str(row["completion"])
-    given = [str(row[name]) for name in ("statement", "answer") if name in row]
-    found = Problem(*given) if len(given) == 2 else recalled(text, row.get("program"))
+    given = "statement" in row and "answer" in row  # and what was written is its solution
+    found = Problem(str(row["statement"]), str(row["answer"])) if given else recalled(text, row.get("program"))
     raw = text if len(text) <= RAW else f"{text[:RAW]} … ({len(text):,} characters)"
     problem, fault = (found, None) if isinstance(found, Problem) else (None, found)
     return Card(stage, mode, row, raw, problem, fault)
