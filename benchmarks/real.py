@@ -2,7 +2,8 @@
 
 RUNS holds run directories named NAME-SEED. What the seeds of one NAME and stage have trained is measured together: each
 model writes n problems for the same held-out requests, and the base model itself solves them (qgen.evaluate's protocol,
-with evaluate.solver). Outputs are kept in DIR/outputs.jsonl, where those of models whose runs are gone are measured
+with evaluate.solver). The requests are kept in DIR/requests.jsonl, as what is held out changes with curation, and the
+outputs in DIR/outputs.jsonl, where those of models whose runs are gone are measured
 again with --kept NAME/STAGE; figures are in DIR/evaluation.json. --show prints them, and what was found by reading
 outputs (DIR/read/NAME.jsonl, a verdict a line, made by hand).
 """
@@ -19,8 +20,8 @@ from qgen.evaluation.measuring import figures
 from qgen.evaluation.outputs import Candidate, outputs
 from qgen.reporting.tables import difference_table, evaluation_table, plain_table, show, test_table
 from qgen.runs import rundir
-from qgen.runs.files import read_json, rows, write_json
-from qgen.settings.evaluate import EvaluateConfig
+from qgen.runs.files import read_json, rows, write_json, write_rows
+from qgen.settings.evaluate import EvaluateConfig, SolverOptions
 
 
 def main() -> None:
@@ -32,6 +33,8 @@ def main() -> None:
     parser.add_argument("--pairs", nargs="*", default=[], help="A:B to compare, each NAME/STAGE or base")
     parser.add_argument("--n", type=int, default=200, help="problems a model")
     parser.add_argument("--solver", help="a model that solves them, as evaluate.solver")
+    parser.add_argument("--samples", type=int, default=SolverOptions.samples, help="its attempts at each, at most")
+    parser.add_argument("--attempt", type=int, default=SolverOptions.max_new_tokens, help="tokens of one in words")
     parser.add_argument("--tokens", type=int, default=256, help="of a problem")
     parser.add_argument("--batch", type=int, default=200, help="problems written at once")
     parser.add_argument("--show", action="store_true")
@@ -128,10 +131,12 @@ def measured(given: argparse.Namespace) -> dict:
     writers = [writer for group in groups.values() for writer in group]
     corpus = data.load(run.data)
     config = EvaluateConfig(run=str(first), n=given.n, batch_size=given.batch)
-    config.evaluate.solver = given.solver
+    config.evaluate = SolverOptions(given.solver, given.samples, given.attempt)
     sampling = run.sampling
     sampling.max_new_tokens, sampling.batch_size = given.tokens, given.batch
-    asked = requests(run.prompt, corpus.heldout, given.n, run.data.split_seed, config.task)
+    if not (asked := rows(given.out / "requests.jsonl")):
+        asked = requests(run.prompt, corpus.heldout, given.n, run.data.split_seed, config.task)
+        write_rows(given.out / "requests.jsonl", asked)
     loaded = load_plain(run.model, run.seed)
     blocks = outputs(writers, loaded, asked, sampling, [0], given.out / "outputs.jsonl")
     ids = {prompt: i for i, prompt in enumerate(dict.fromkeys(json.dumps(r["prompt"]) for r in asked))}

@@ -20,19 +20,15 @@ def teach_table(result: dict[str, Any]) -> Table:
         f"seed{'s' * (seeds > 1)}: right answers to {result['prompts']} other problems"
     )
     table.padding = (0, 1, 0, 0)
-    priced = any("dollars_a_point" in row for row in rows)
-    for column in ("", "problems", "greedy", f"mean of {result['samples']}", "− untrained", "− real",
-                   "$ a point" if priced else "s a point"):  # fmt: skip
+    for column in ("", "problems", "greedy", f"mean of {result['samples']}", "− untrained", "− real"):
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
     for row in rows:
-        cost = row.get("dollars_a_point" if priced else "seconds_a_point")
         table.add_row(
             row["name"],
             str(row.get("taught", "–")),
             *(f"{100 * row['values'][how][0]:.1f}%" for how in ("greedy", "sampled")),
             _gain(result, "untrained", row["name"]),
             _gain(result, "real", row["name"]),
-            "–" if cost is None else f"{cost:.2f}" if priced else f"{cost:.0f}",
         )
     seen = max((d["smallest"] for d in result["differences"]), default=0.0)
     table.caption = (

@@ -152,6 +152,9 @@ def _notes(config: TeachConfig, result: dict[str, Any]) -> list[str]:
         if left_out := row.get("left_out"):
             of = f" of {row['texts']} texts" if row["texts"] else ""
             notes.append(f"{row['name']}: left out{of}: " + ", ".join(f"{n} {why}" for why, n in left_out.items()))
+        if row.get("seconds_a_point"):
+            dollars = f", {row['dollars_a_point']:.2f} dollars" if "dollars_a_point" in row else ""
+            notes.append(f"{row['name']}: a point of gain took {row['seconds_a_point']:.0f} s of training{dollars}")
     if len(config.seeds) == 1:
         notes.append("one seed: intervals are over the test's problems alone, and say nothing of another training")
     return notes
