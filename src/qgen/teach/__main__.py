@@ -26,12 +26,12 @@ def teach(config: TeachConfig, _: Path, plain: dict) -> None:
 
     began = time.monotonic()
     with rundir.locked(config.home):
-        plan = arms.plan(config)
-        files = arms.keep(plan, config.home)
+        experiment = arms.experiment(config)
+        files = arms.keep(experiment, config.home)
         trained = jobs.trained(config, files)
         homes = {name: jobs.home_of(job) for name, job in trained.items()}
-        right = exam.tested(config, homes, plan.test)
-        result = figures.told(config, plan, trained, figures.results(figures.by_arm(right), plan.test))
+        right = exam.tested(config, homes, experiment.test)
+        result = figures.told(config, experiment, trained, figures.results(figures.by_arm(right), experiment.test))
         result["seconds"] = round(time.monotonic() - began, 1)
         target = config.home / "evaluation" / "evaluation.json"
         target.parent.mkdir(exist_ok=True)

@@ -41,7 +41,7 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Experiment:
     """What is taught and what it is tested on."""
 
     arms: list[Arm]
@@ -49,7 +49,7 @@ class Plan:
     notes: list[str]
 
 
-def plan(config: TeachConfig) -> Plan:
+def experiment(config: TeachConfig) -> Experiment:
     """The arms that are wanted and can be had, in their order.
 
     Raises RuntimeError where there are no problems to teach, or none to test on.
@@ -75,7 +75,7 @@ def plan(config: TeachConfig) -> Plan:
     notes = [f"{arm.name}: {arm.taught.note}" for arm in arms if arm.taught and arm.taught.note]
     if not contamination.embed:
         notes.append("MiniLM is missing: problems that repeat the test's in other words were not looked for")
-    return Plan(arms, test, notes)
+    return Experiment(arms, test, notes)
 
 
 def _written_for(wanted: set[str]) -> set[str]:
@@ -127,13 +127,13 @@ def _clean(found: ProblemSet, contamination: Contamination) -> ProblemSet:
     return replace(found, problems=problems, left_out=found.left_out + dropped)
 
 
-def keep(plan: Plan, home: Path) -> dict[str, Path]:
+def keep(experiment: Experiment, home: Path) -> dict[str, Path]:
     """Write each arm's problems and the test's, and return the arms' files.
 
     Raises RuntimeError where the directory was made of other problems: what was trained would not be comparable.
     """
     folder = home / "problems"
-    of = {arm.name: arm.taught.problems for arm in plan.arms if arm.taught} | {"test": plan.test}
+    of = {arm.name: arm.taught.problems for arm in experiment.arms if arm.taught} | {"test": experiment.test}
     known = {name: data.fingerprint(problems) for name, problems in of.items()}
     before = read_json(folder / "sets.json")
     if changed := [name for name, digest in known.items() if before.get(name, digest) != digest]:

@@ -9,7 +9,7 @@ from qgen.mathematics.problem import Problem
 from qgen.metrics.intervals import Interval
 from qgen.settings.teach import TeachConfig
 from qgen.sweeps.jobs import Job
-from qgen.teach.arms import EXPLAIN, Plan
+from qgen.teach.arms import EXPLAIN, Experiment
 from qgen.teach.jobs import seconds
 
 DRAWS = 4000
@@ -127,9 +127,11 @@ def _metrics(test: list[Problem]) -> list[tuple[str, str, str, str, np.ndarray]]
     return found
 
 
-def told(config: TeachConfig, plan: Plan, jobs: dict[tuple[str, int], Job], result: dict[str, Any]) -> dict[str, Any]:
+def told(
+    config: TeachConfig, experiment: Experiment, jobs: dict[tuple[str, int], Job], result: dict[str, Any]
+) -> dict[str, Any]:
     """The results, with what the arms were made of, and what their trainings took and what a point of gain cost."""
-    taught = {arm.name: arm.taught for arm in plan.arms}
+    taught = {arm.name: arm.taught for arm in experiment.arms}
     gains = {d["after"]: d["values"]["sampled"][0] for d in result["differences"] if d["before"] == "untrained"}
     for row in result["rows"]:
         arm, took = taught.get(row["name"]), [seconds(job) for (name, _), job in jobs.items() if name == row["name"]]
@@ -142,8 +144,8 @@ def told(config: TeachConfig, plan: Plan, jobs: dict[tuple[str, int], Job], resu
         if config.price is not None and points > 0:
             row["dollars_a_point"] = round(config.price * row["seconds"] / 3600 / points, 4)
     about = {"solver": config.solver, "method": config.method.value, "n": config.n, "steps": config.steps,
-             "seeds": config.seeds, "samples": config.samples, "prompts": len(plan.test)}  # fmt: skip
-    return about | result | {"notes": [*plan.notes, *_notes(config, result)]}
+             "seeds": config.seeds, "samples": config.samples, "prompts": len(experiment.test)}  # fmt: skip
+    return about | result | {"notes": [*experiment.notes, *_notes(config, result)]}
 
 
 def _notes(config: TeachConfig, result: dict[str, Any]) -> list[str]:

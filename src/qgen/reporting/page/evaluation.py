@@ -9,7 +9,7 @@ Interval = list[float] | None
 
 
 @dataclass
-class Metric:
+class MetricRow:
     """One metric with the values of every column, and of every difference."""
 
     name: str
@@ -41,7 +41,7 @@ class Table:
     facts: str
     columns: list[tuple[str, str, str]]  # name, kind, how many outputs and problems
     steps: list[tuple[str, str]]  # before, after
-    metrics: list[Metric]
+    metrics: list[MetricRow]
     notes: list[str]
 
 
@@ -79,7 +79,7 @@ def failed(evaluation: dict) -> list[str]:
     return [metric.get("label", metric["name"]) for metric in evaluation["metrics"] if metric.get("passed") is False]
 
 
-def _metric(metric: dict, rows: list[dict], steps: list[dict]) -> Metric:
+def _metric(metric: dict, rows: list[dict], steps: list[dict]) -> MetricRow:
     name, auroc, control = metric["name"], metric.get("auroc"), metric.get("control")
     trial, failed = "", metric.get("passed") is False
     if control:
@@ -87,7 +87,7 @@ def _metric(metric: dict, rows: list[dict], steps: list[dict]) -> Metric:
         if gap := metric.get("gap"):
             by = f"{write(metric, gap[0], sign=True)}{' points' if metric.get('unit') == 'share' else ''}"
         trial = f"against {control}: {by}"
-    return Metric(
+    return MetricRow(
         name,
         metric.get("label", name),
         {"higher": "↑", "lower": "↓", "real": "≈"}.get(metric.get("better", ""), ""),

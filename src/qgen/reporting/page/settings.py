@@ -15,7 +15,7 @@ _NAMES = ("run_name", "output_dir")  # say where a run lies, not what it does
 
 
 @dataclass
-class Setting:
+class ConfigKey:
     """A key with the values that it has, each with the stages that have it."""
 
     key: str
@@ -23,7 +23,7 @@ class Setting:
     differs: bool  # between runs, for the same kind of stage
 
 
-def changes(stages: list[Stage]) -> tuple[list[Setting], list[str]]:
+def changes(stages: list[Stage]) -> tuple[list[ConfigKey], list[str]]:
     """The keys that differ from what `stage=NAME` alone composes to, and why a stage's cannot be told."""
     found: dict[str, dict[str, tuple[str, str]]] = {}
     unknown, defaults = [], {}
@@ -39,7 +39,7 @@ def changes(stages: list[Stage]) -> tuple[list[Setting], list[str]]:
     return [_setting(key, values, stages) for key, values in sorted(found.items())], unknown
 
 
-def environment(stages: list[Stage]) -> list[Setting]:
+def environment(stages: list[Stage]) -> list[ConfigKey]:
     """environment.json of all stages, a row a key. Of the packages those that matter most, and those that differ."""
     found: dict[str, dict[str, tuple[str, str]]] = {}
     for stage in stages:
@@ -52,7 +52,7 @@ def environment(stages: list[Stage]) -> list[Setting]:
     return [row for row in all_rows if not row.key.startswith("packages: ") or row.differs or row.key[10:] in _PACKAGES]
 
 
-def _setting(key: str, values: dict[str, tuple[str, str]], stages: list[Stage]) -> Setting:
+def _setting(key: str, values: dict[str, tuple[str, str]], stages: list[Stage]) -> ConfigKey:
     """Stages with the same value share a line; it names them unless it is all of them."""
     lines: dict[tuple[str, str], list[str]] = {}
     for label, pair in values.items():
@@ -61,7 +61,7 @@ def _setting(key: str, values: dict[str, tuple[str, str]], stages: list[Stage]) 
     kinds: dict[str, set] = {}
     for stage in stages:
         kinds.setdefault(stage.kind, set()).add(values.get(stage.label))
-    return Setting(key, rows, any(len(seen) > 1 for seen in kinds.values()))
+    return ConfigKey(key, rows, any(len(seen) > 1 for seen in kinds.values()))
 
 
 def _who(labels: set[str], stages: list[Stage]) -> str:

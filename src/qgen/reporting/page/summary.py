@@ -9,7 +9,7 @@ from qgen.reporting.page import evaluation
 from qgen.reporting.page.charts import short
 from qgen.reporting.page.gallery import Card, best
 from qgen.reporting.page.runs import Corpora, Run, Stage
-from qgen.reporting.page.settings import Setting
+from qgen.reporting.page.settings import ConfigKey
 from qgen.runs.remarks import remarks
 
 BEST = 12  # problems on the first screen
@@ -58,7 +58,7 @@ class Summary:
     solving: bool  # the runs' models solve problems, and write none
 
 
-def summarise(runs: list[Run], corpora: Corpora, cards: list[Card], changed: list[Setting]) -> Summary:
+def summarise(runs: list[Run], corpora: Corpora, cards: list[Card], changed: list[ConfigKey]) -> Summary:
     """The first screen of a page.
 
     Args:
