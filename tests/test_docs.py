@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from functools import cache
@@ -39,7 +40,7 @@ from qgen.settings.teach import TeachConfig
 from qgen.settings.verify import VerifyConfig
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").rglob("*.md"))]
 MODULES = {
     "train": ("config", Config),
     "pipeline": ("config", Config),
@@ -224,6 +225,20 @@ def test_the_readme_is_short_and_its_links_live():
     local = [link for link in map("".join, links) if "://" not in link]
     assert len(local) > 20
     assert not [link for link in local if not (ROOT / link).exists()]
+
+
+def test_the_chinese_readme_says_the_same():
+    english, chinese = ((ROOT / f"README{name}.md").read_text("utf-8") for name in ("", ".zh-CN"))
+    assert FENCE.findall(chinese) == FENCE.findall(english)
+
+    def counted(pattern: str, text: str) -> Counter:
+        return Counter(re.findall(pattern, FENCE.sub("", text)))
+
+    for pattern in (r"\d+(?:[.,]\d+)*", r"`[^`]+`", r"\]\((?!README)([^)]+)\)"):
+        assert {" ".join(one.split()) for one in counted(pattern, english)} ^ {
+            " ".join(one.split()) for one in counted(pattern, chinese)
+        } <= {"`group=file`", "`group.key=value`", "`组=文件`", "`组.键=值`"}, pattern
+    assert counted(r"\d+(?:[.,]\d+)*", english) == counted(r"\d+(?:[.,]\d+)*", chinese)
 
 
 def test_the_problems_in_the_readme_are_the_first_five_that_were_read():
