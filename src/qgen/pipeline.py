@@ -37,7 +37,7 @@ def run(overrides: list[str]) -> list[Path]:
         raise ValueError("the pipeline runs all three stages: leave stage=... out, or use python -m qgen.train")
     homes = [Path(c.output_dir) / c.run_name / c.stage.name for c in map(composed, _each(overrides))]
     for of_stage in _each(overrides):
-        child([sys.executable, "-m", "qgen.train", *of_stage, "hydra.mode=RUN"], of_stage[-1])
+        child([sys.executable, "-m", "qgen.train", *of_stage, "hydra.mode=RUN"], of_stage[-1], brief=True)
     return homes
 
 

@@ -5,18 +5,23 @@ import os
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from qgen.cli import entry
 from qgen.runs import repeat, rundir
+from qgen.runs.files import read_json
 from qgen.runtime import ranks
 from qgen.runtime.quiet import quiet
 from qgen.runtime.strict import require
 from qgen.settings.choices import Backend
 from qgen.settings.config import Config
 from qgen.stages import oom
+
+if TYPE_CHECKING:
+    from qgen.data import Corpus
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +47,8 @@ def _train(config: Config, out: Path, plain: dict) -> None:
         scripts,  # imports scikit-learn: a mistyped key need not wait for it
     )
     from qgen.reporting.compare import figures
-    from qgen.reporting.tables import corpus_table, samples, show, stage_table
+    from qgen.reporting.tables import corpus_table, samples, show, stage_line, stage_table
+    from qgen.sweeps.process import BRIEF
 
     with ranks.quiet_but_first(), rundir.locked(out) if ranks.first() else nullcontext():
         claimed = rundir.claim(config, out)
@@ -66,7 +72,7 @@ def _train(config: Config, out: Path, plain: dict) -> None:
             unsloth.enter(out)
         rewards.check(config.reward)
         corpus = data.load(config.data, config.prompt)
-        show(corpus_table(corpus))
+        show(f"data: as in {adapter.parent}" if adapter and _known(adapter, corpus) else corpus_table(corpus))
         scripts.check(corpus.train, config.prompt.language)
         apart.check(config, corpus, adapter)
         if rundir.started(out) and not config.overwrite:
@@ -78,9 +84,21 @@ def _train(config: Config, out: Path, plain: dict) -> None:
         summary = run(config, corpus, out, adapter, claimed, plain)
         if not ranks.first():
             return
-        show(stage_table([summary]), samples(summary), f"this run's files lie in {out}", leave([out], out, corpus))
+        report = leave([out], out, corpus)
+        if os.environ.get(BRIEF):
+            show(stage_line(summary))
+        else:
+            show(stage_table([summary]), samples(summary), f"this run's files lie in {out}", report)
         if repeat.home:
             show(f"\nbeside {repeat.home}:", figures(repeat.home, out))
+
+
+def _known(adapter: Path, corpus: "Corpus") -> bool:
+    """Whether the stage that an adapter comes from, which has shown them, had the same problems."""
+    from qgen.data import fingerprint
+
+    was = read_json(adapter.parent / rundir.ENVIRONMENT)
+    return all(was.get(k) == fingerprint(v) for k, v in (("data", corpus.train), ("heldout", corpus.heldout)))
 
 
 main = entry(train)

@@ -143,6 +143,9 @@ def test_the_pipeline_from_python_and_what_it_leaves_behind(pipeline, tmp_path):
     home = tmp_path / "copy"
     shutil.copytree(pipeline[0], home)
     assert "['outputs/t/sft', 'outputs/t/grpo', 'outputs/t/distill']" in pipeline[1].splitlines()
+    for once in ("problems read", "at the step that it kept", "parse first", "grpo: held-out reward", "its report is"):
+        assert pipeline[1].count(once) == 1, once  # of three stages
+    assert pipeline[1].count("data: as in outputs/t/") == 2
 
     for stage in ("sft", "grpo", "distill"):
         out = home / "outputs" / "t" / stage

@@ -86,6 +86,13 @@ def stage_table(summaries: list[dict]) -> Table:
     return table
 
 
+def stage_line(summary: dict) -> str:
+    """What a stage changed, in a line."""
+    pairs = {"held-out reward": _pair(summary["reward"], "{:.3f}"), "format": _pair(summary["format_yield"], "{:.0%}")}
+    told = ", ".join(f"{name} {pair}" for name, pair in pairs.items())
+    return f"{summary['stage']}: {told}, {summary['steps']} steps in {summary['seconds']:.0f} s"
+
+
 def sweep_table(sweep: "Sweep") -> Table:
     """A sweep's settings: means over seeds, and how each differs from the first, seed by seed."""
     shown = [m for m in sweep.metrics if m.name in _OF_A_SWEEP]
