@@ -199,6 +199,5 @@ def test_fault_9_weights_of_another_run_are_found_above_and_not_taken_for_the_st
     assert origin(moved / "grpo") == other
 
 
-def test_fault_9_repeating_a_moved_stage_starts_from_its_weights(moved, monkeypatch):
-    monkeypatch.setattr(repeat, "home", moved / "grpo")
-    assert repeat._origin() == str(moved / "sft/adapter")
+def test_fault_9_repeating_a_moved_stage_starts_from_its_weights(moved):
+    assert repeat._origin(moved / "grpo") == str(moved / "sft/adapter")
