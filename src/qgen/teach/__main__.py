@@ -19,6 +19,7 @@ def teach(config: TeachConfig, _: Path, plain: dict) -> None:
     from qgen.reporting.taught import teach_table
     from qgen.runs import rundir
     from qgen.runs.files import write_json
+    from qgen.runtime.memory import clean
     from qgen.runtime.quiet import quiet
 
     quiet()
@@ -27,6 +28,7 @@ def teach(config: TeachConfig, _: Path, plain: dict) -> None:
     began = time.monotonic()
     with rundir.locked(config.home):
         experiment = arms.experiment(config)
+        clean()  # what wrote and proved the problems has no use for the memory that the trainings need
         files = arms.keep(experiment, config.home)
         trained = jobs.trained(config, files)
         homes = {name: jobs.home_of(job) for name, job in trained.items()}
