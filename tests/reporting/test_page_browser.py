@@ -3,7 +3,9 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
+import axe_playwright_python as axe
 import pytest
 import specimen
 from conftest import CUBES, DIGITS, SPHERES
@@ -61,6 +63,18 @@ def opened(browser, report):
     for page in pages:
         page.context.close()
     assert said == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_screen_reader_finds_nothing_in_its_way(opened, scheme, width):
+    assert found_by_axe(opened(width, color_scheme=scheme, bypass_csp=True)) == []
+
+
+def found_by_axe(page) -> list[str]:
+    """What axe-core finds wrong, of whatever weight."""
+    page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
+    return [f"{found['id']}: {found['nodes'][0]['html']}" for found in page.evaluate("axe.run()")["violations"]]
 
 
 def visible(page) -> int:
