@@ -172,7 +172,8 @@ def test_table(result: dict) -> Table:
     under the ROC curve or by the gap between the two."""
     rows = {row["name"]: row["values"] for row in result["rows"]}
     table = plain_table("can the metrics be believed? each against the control that it tells from real problems worst")
-    for column in ("", "AUROC or gap", "95 %", "", "control", "of real", "of control"):
+    table.padding = (0, 1, 0, 0)
+    for column in ("", "AUROC\nor gap", "95 %", "", "control", "of real", "of control"):
         table.add_column(column, justify="left" if column in ("", "control") else "right", no_wrap=True)
     for metric in result["metrics"]:
         name, control = metric["name"], metric["control"]
