@@ -88,8 +88,7 @@ def stage_table(summaries: list[dict]) -> Table:
 
 def stage_line(summary: dict) -> str:
     """What a stage changed, in a line."""
-    pairs = {"held-out reward": _pair(summary["reward"], "{:.3f}"), "format": _pair(summary["format_yield"], "{:.0%}")}
-    told = ", ".join(f"{name} {pair}" for name, pair in pairs.items())
+    told = f"held-out reward {_pair(summary['reward'], '{:.3f}')}, format {_pair(summary['format_yield'], '{:.0%}')}"
     return f"{summary['stage']}: {told}, {summary['steps']} steps in {summary['seconds']:.0f} s"
 
 
