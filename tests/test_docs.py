@@ -329,7 +329,7 @@ def leaves(schema: type, prefix: str = "") -> Iterator[str]:
 @pytest.mark.slow
 def test_the_documentation_builds_strictly_and_has_every_key(site):
     built = {path.relative_to(site).with_suffix(".md") for path in site.rglob("*.html")}
-    assert {path.relative_to(ROOT / "docs") for path in PAGES[1:]} <= built
+    assert {path.relative_to(ROOT / "docs") for path in PAGES if path.parent != ROOT} <= built
     page = html.unescape((site / "reference" / "configuration.html").read_text("utf-8"))
     for _, schema in MODULES.values():
         for key in leaves(schema):
