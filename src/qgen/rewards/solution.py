@@ -17,8 +17,7 @@ class Right:
     def __call__(self, completions: list[Completion], answer: list[str], **_) -> list[float]:
         said = [final_answer(text(completion)) for completion in completions]
         self.facts = [{} if found is None else {"said": found} for found in said]
-        spelled = self.comparer.same(answer, [[found] for found in said])
-        return [float(found == key) for (found,), key in zip(spelled, answer, strict=True)]
+        return [float(count) for count, _, _ in self.comparer.count(answer, [[found] for found in said])]
 
 
 @term("boxed")

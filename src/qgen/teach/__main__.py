@@ -31,7 +31,7 @@ def teach(config: TeachConfig, _: Path, plain: dict) -> None:
         clean()  # what wrote and proved the problems has no use for the memory that the trainings need
         files = arms.keep(experiment, config.home)
         trained = jobs.trained(config, files)
-        homes = {name: jobs.home_of(job) for name, job in trained.items()}
+        homes = {name: job.out for name, job in trained.items()}
         right = exam.tested(config, homes, experiment.test)
         result = figures.told(config, experiment, trained, figures.results(figures.by_arm(right), experiment.test))
         result["seconds"] = round(time.monotonic() - began, 1)

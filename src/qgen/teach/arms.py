@@ -8,6 +8,7 @@ from pathlib import Path
 from qgen import data
 from qgen.mathematics.problem import Problem
 from qgen.proofs import verification
+from qgen.proofs.proof import COMPUTED, VOTED
 from qgen.runs.files import read_json, write_json
 from qgen.settings.compose import CONF, composed, quoted
 from qgen.settings.teach import ARMS, SETS, TeachConfig
@@ -107,9 +108,9 @@ def _proved(config: TeachConfig, pool: ProblemSet) -> ProblemSet:
     sets.write(pool.problems, file)
     _, verdicts = verification.verify(VerifyConfig(file=str(file), solver=model(config.solver)))
     proofs = {row["id"]: row["proof"] for row in verdicts}
-    known = [p for i, p in enumerate(pool.problems) if proofs.get(f"{i}-0-{p.id}") in ("computed", "voted")]
+    known = [p for i, p in enumerate(pool.problems) if proofs.get(f"{i}-0-{p.id}") in (COMPUTED, VOTED)]
     note = f"{len(known)} of {len(pool.problems)} problems are proved"
-    return replace(pool, problems=sets.chosen(known, config.n), note=note)
+    return replace(pool, problems=known, note=note)
 
 
 def model(solver: str) -> str:

@@ -17,8 +17,6 @@ from qgen.settings.sampling import SamplingConfig
 from qgen.settings.teach import TeachConfig
 
 Right = dict[str, np.ndarray]  # greedy, sampled: the share of right solutions, of shape (problems,)
-
-
 Named = tuple[str, int]  # an arm and a seed
 
 
@@ -53,5 +51,4 @@ def tested(config: TeachConfig, homes: dict[Named, Path], test: list[Problem]) -
 
 def _right(comparer: AnswerComparer, keys: list[str], blocks: list[dict]) -> np.ndarray:
     said = [[final_answer(block["texts"][i]) for block in blocks] for i in range(len(keys))]
-    spelled = comparer.same(keys, said)
-    return np.array([np.mean([answer == key for answer in group]) for key, group in zip(keys, spelled, strict=True)])
+    return np.array([count / len(blocks) for count, _, _ in comparer.count(keys, said)])

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from qgen.proofs.attempts import ROOM
-from qgen.runs import rundir
 from qgen.settings.choices import Method
 from qgen.settings.compose import composed, quoted
 from qgen.settings.teach import TeachConfig
@@ -75,8 +74,3 @@ def seconds(job: Job) -> float:
     """What a training took, without its validations."""
     summary = job.summary()
     return summary["seconds"] - summary["validation_seconds"]
-
-
-def home_of(job: Job) -> Path:
-    """The directory of a finished training. Raises RuntimeError where it is not finished."""
-    return rundir.finished_stages(job.out)[0]
