@@ -5,7 +5,6 @@ import os
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -19,9 +18,6 @@ from qgen.runtime.strict import require
 from qgen.settings.choices import Backend
 from qgen.settings.config import Config
 from qgen.stages import oom
-
-if TYPE_CHECKING:
-    from qgen.data import Corpus
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +68,11 @@ def _train(config: Config, out: Path, plain: dict) -> None:
             unsloth.enter(out)
         rewards.check(config.reward)
         corpus = data.load(config.data, config.prompt)
-        show(f"data: as in {adapter.parent}" if adapter and _known(adapter, corpus) else corpus_table(corpus))
+        show(
+            f"data: as in {adapter.parent}"
+            if adapter and data.same(corpus, read_json(adapter.parent / rundir.ENVIRONMENT))
+            else corpus_table(corpus)
+        )
         scripts.check(corpus.train, config.prompt.language)
         apart.check(config, corpus, adapter)
         if rundir.started(out) and not config.overwrite:
@@ -91,14 +91,6 @@ def _train(config: Config, out: Path, plain: dict) -> None:
             show(stage_table([summary]), samples(summary), f"this run's files lie in {out}", report)
         if repeat.home:
             show(f"\nbeside {repeat.home}:", figures(repeat.home, out))
-
-
-def _known(adapter: Path, corpus: "Corpus") -> bool:
-    """Whether the stage that an adapter comes from, which has shown them, had the same problems."""
-    from qgen.data import fingerprint
-
-    was = read_json(adapter.parent / rundir.ENVIRONMENT)
-    return all(was.get(k) == fingerprint(v) for k, v in (("data", corpus.train), ("heldout", corpus.heldout)))
 
 
 main = entry(train)

@@ -63,6 +63,7 @@ def test_a_run_whose_models_write_no_problems_teaches_nothing(pipeline, tmp_path
         ({"problems": ".", "test": "none.jsonl"}, "test=none.jsonl: there is no such file"),
         ({"problems": ".", "seeds": [1, 1]}, "must be different numbers"),
         ({"problems": ".", "arms": ["fake"]}, "there is no 'fake'; there are untrained, one"),
+        ({"problems": ".", "arms": ["untrained"]}, "trains nobody: name another beside it"),
         ({"problems": ".", "n": 4}, "n=4 must be between 8"),
     ],
 )

@@ -15,7 +15,7 @@ from qgen.settings.choices import Source
 from qgen.settings.data import DataConfig
 from qgen.settings.prompt import PromptConfig
 
-__all__ = ["Corpus", "fingerprint", "load"]
+__all__ = ["Corpus", "fingerprint", "load", "same"]
 
 SOURCES: dict[Source, Callable[[DataConfig], Iterable[Problem | Fault]]] = {
     Source.champ: champ.read,
@@ -43,6 +43,12 @@ def load(config: DataConfig, prompt: PromptConfig | None = None) -> Corpus:
             f"data.limit, or add problems"
         )
     return corpus
+
+
+def same(corpus: Corpus, environment: dict) -> bool:
+    """Whether these are the problems that a stage had, by what its environment.json says of them."""
+    parts = {"data": corpus.train, "heldout": corpus.heldout}
+    return all(environment.get(name) == fingerprint(problems) for name, problems in parts.items())
 
 
 def fingerprint(problems: Iterable[Problem]) -> str:

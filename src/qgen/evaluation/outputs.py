@@ -70,7 +70,7 @@ def environment_of(candidate: Candidate) -> dict:
 
 def same_problems(candidate: Candidate, run: Config, corpus: "Corpus") -> None:
     """Raise RuntimeError where a candidate knows other problems than those that it would be measured with."""
-    from qgen.data import fingerprint
+    from qgen.data import same
 
     for key in ("data", "prompt"):
         if getattr(candidate.config, key) != getattr(run, key):
@@ -78,13 +78,11 @@ def same_problems(candidate: Candidate, run: Config, corpus: "Corpus") -> None:
                 f"{candidate.home} was trained with another {key}=..., so that it cannot be measured beside the "
                 f"others: evaluate it by itself, with run={candidate.home}"
             )
-    was = environment_of(candidate)
-    for part, problems in (("data", corpus.train), ("heldout", corpus.heldout)):
-        if was.get(part) != fingerprint(problems):
-            raise RuntimeError(
-                f"{candidate.home}: the problems that data.source={run.data.source.value} holds now are not those "
-                f"that it was trained with, so that what was held out may have been trained on: restore them"
-            )
+    if not same(corpus, environment_of(candidate)):
+        raise RuntimeError(
+            f"{candidate.home}: the problems that data.source={run.data.source.value} holds now are not those "
+            f"that it was trained with, so that what was held out may have been trained on: restore them"
+        )
 
 
 def outputs(

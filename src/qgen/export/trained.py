@@ -76,10 +76,9 @@ def read(home: Path) -> TrainedModel:
     environment, corpus = read_json(home / rundir.ENVIRONMENT), data.load(run.data, run.prompt)
     if not environment:
         raise RuntimeError(f"{home / rundir.ENVIRONMENT} is not there, or broken: restore it, or train the stage again")
-    for part, problems in (("data", corpus.train), ("heldout", corpus.heldout)):
-        if environment.get(part) != data.fingerprint(problems):
-            raise RuntimeError(
-                f"{home}: the problems that data.source={run.data.source.value} holds now are not those that it was "
-                f"trained with, so that the model card would be wrong: restore them"
-            )
+    if not data.same(corpus, environment):
+        raise RuntimeError(
+            f"{home}: the problems that data.source={run.data.source.value} holds now are not those that it was "
+            f"trained with, so that the model card would be wrong: restore them"
+        )
     return TrainedModel(home, run, rundir.adapter_at(home), environment, corpus)

@@ -48,6 +48,8 @@ class TeachConfig:
             raise ValueError(f"seeds={self.seeds} must be different numbers, at least one")
         if unknown := [arm for arm in self.arms if arm not in ARMS]:
             raise ValueError(f"arms: there is no {unknown[0]!r}; there are {', '.join(ARMS)}")
+        if self.arms == ["untrained"]:
+            raise ValueError("arms=[untrained] trains nobody: name another beside it, such as real or problems")
 
     @property
     def path(self) -> Path:
