@@ -25,7 +25,7 @@ def test_the_page_to_print():
     assert page.count("<script") == page.count("<img") == page.count("href") - page.count("\\href") == 0
     assert "&lt;script&gt;alert(1)" in page
     assert "Contest &lt;1&gt;" in page
-    problems, key = page.split('<section class="key">')
+    problems, key = page.split('<section class="key"')
     assert problems.count("<li>") == key.count("<li>") == 3
     assert "<math>" in problems
     assert "<msqrt>" in key
