@@ -230,6 +230,16 @@ def test_torch_is_not_forked_and_a_fork_has_its_own_servers():
     pool._shared.close()
 
 
+def test_a_package_that_sympy_cannot_use_keeps_no_server_from_starting(tmp_path, monkeypatch):
+    fault = "def initialize():\n    raise RuntimeError('deprecated')\n"  # llvmlite 0.50, on the first GPU machine
+    for package in ("llvmlite", "aesara"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text(fault + "initialize()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with Pool(workers=1) as pool:
+        assert one(pool, "from sympy import *\nprint(factorint(60)[2])").answer == "2"
+
+
 def test_limits_and_programs_that_make_no_sense():
     with pytest.raises(ValueError, match="limits"):
         Limits(seconds=0)

@@ -47,7 +47,8 @@ def warm() -> None:
     for package in packages:
         for _, name, _ in pkgutil.walk_packages(getattr(package, "__path__", []), package.__name__ + "."):
             if not set(name.split(".")[1:]) & _COLD and not name.startswith("sympy.parsing."):
-                with contextlib.suppress(ImportError), warnings.catch_warnings(action="ignore"):
+                # what SymPy does with other packages may fail as they change, and no program needs it
+                with contextlib.suppress(Exception), warnings.catch_warnings(action="ignore"):
                     importlib.import_module(name)
     for name in ("sympy.parsing.sympy_parser", "sympy.printing.lambdarepr", "encodings.ascii", "unicodedata"):
         importlib.import_module(name)
@@ -164,7 +165,10 @@ def _shut(*_: Any, **__: Any) -> None:
     raise PermissionError("a program opens nothing")
 
 
-_ABSENT = ("torch", "numpy", "scipy", "tensorflow", "matplotlib", "pandas", "gmpy2", "flint", "IPython", "jax", "cupy")
+_ABSENT = (
+    "torch", "numpy", "scipy", "tensorflow", "matplotlib", "pandas", "gmpy2", "flint", "IPython", "jax", "cupy",
+    "llvmlite",
+)  # fmt: skip
 _COLD = {
     "tests",
     "benchmarks",
