@@ -69,7 +69,7 @@ def _difference(protocol: Protocol, metric: Metric, a: OutputSet, b: OutputSet, 
         return around(after.value - before.value, float(np.hypot(one, other)))
     if metric.unit == "share":
         return proportion_difference(before, after)
-    return mean_difference(protocol.values(a)[metric.name], protocol.values(b)[metric.name], a.prompts)
+    return mean_difference(protocol.values(a)[metric.name], protocol.values(b)[metric.name], a.prompts, b.prompts)
 
 
 def _enough(values: np.ndarray, prompts: np.ndarray) -> np.ndarray | None:

@@ -80,24 +80,32 @@ def mean(values: np.ndarray, prompts: np.ndarray) -> Interval | None:
 
     None too where there is one prompt, of which no spread can be told. The same holds for `mean_difference`.
     """
-    return _bootstrap([values], prompts)
+    return _bootstrap((values, prompts))
 
 
-def mean_difference(before: np.ndarray, after: np.ndarray, prompts: np.ndarray) -> Interval | None:
-    """mean(after) - mean(before), both answers to the same prompts, by a bootstrap over prompts."""
-    return _bootstrap([after, before], prompts)
+def mean_difference(
+    before: np.ndarray, after: np.ndarray, prompts: np.ndarray, of_after: np.ndarray | None = None
+) -> Interval | None:
+    """mean(after) - mean(before), both answers to the same prompts, by a bootstrap over prompts.
+
+    Args:
+        prompts: the number of the prompt that each value belongs to.
+        of_after: those of `after`, where it has another number of answers to a prompt.
+    """
+    return _bootstrap((after, prompts if of_after is None else of_after), (before, prompts))
 
 
-def _bootstrap(parts: list[np.ndarray], prompts: np.ndarray) -> Interval | None:
-    """The mean of the first part, less that of the second where there is one, with its expanded percentile interval:
-    of few prompts the percentiles themselves lie too near (Hesterberg, The American Statistician 69, 2015).
+def _bootstrap(*parts: tuple[np.ndarray, np.ndarray]) -> Interval | None:
+    """The mean of the first values, less that of the second where there are some, each with their prompts, and its
+    expanded percentile interval: of few prompts the percentiles themselves lie too near (Hesterberg, The American
+    Statistician 69, 2015).
 
     A prompt is drawn with all outputs to it, in both parts. A draw without any value is left out.
     """
-    groups = int(prompts.max()) + 1
-    if groups == 1 or any(np.isnan(part).all() for part in parts):
+    groups = int(parts[0][1].max()) + 1
+    if groups == 1 or any(np.isnan(values).all() for values, _ in parts):
         return None
-    totals = np.array([_by_prompt(part, prompts, groups) for part in parts])
+    totals = np.array([_by_prompt(values, prompts, groups) for values, prompts in parts])
 
     def statistic(drawn: np.ndarray, axis: int = -1) -> np.ndarray:
         sums, counts = totals[:, :, drawn].sum(axis=axis).swapaxes(0, 1)
