@@ -1,6 +1,8 @@
 """The adapter of the best validation is what a stage leaves, and a stage that gets worse can be ended."""
 
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import TINY, composed
@@ -10,6 +12,7 @@ from qgen.rewards import registry, term
 from qgen.runs.files import rows, steps
 from qgen.runs.rundir import Claim
 from qgen.stages import run as stages
+from qgen.stages.best import Best
 
 SIZE = ("stage.per_device_train_batch_size=2", "stage.gradient_accumulation_steps=1", "stage.max_steps=6",
         "stage.save_steps=1", "stage.save_total_limit=9", "validation.every=1")  # fmt: skip
@@ -64,6 +67,20 @@ def test_the_best_validation_is_kept_also_after_a_resume(tmp_path, course):
 
 
 @pytest.mark.slow
+def test_of_validations_that_chance_may_tell_apart_the_last_is_kept(tmp_path):
+    best = Best(tmp_path, SimpleNamespace(save_pretrained=lambda folder, **_: Path(folder).mkdir(parents=True)))
+    course = [(0.045, 0.029), (0.020, 0.012), (0.012, 0.007)]  # of qwen_coder under reward=proved, steps 0, 20 and 40
+    for step, (quality, error) in enumerate(course):
+        best.offer(step, quality, error)
+    assert (best.step, best.quality) == (2, 0.045)
+    best.offer(3, -0.01, 0.001)  # a little worse each time is worse than the best after all
+    assert best.step == 2
+    best.offer(5, 0.3, 0.01)
+    best.offer(6, 0.28, 0.01)
+    best.offer(7, 0.2, 0.01)
+    assert (best.step, best.quality) == (6, 0.3)
+
+
 def test_the_last_step_is_kept_where_that_is_asked_for_or_nothing_tells_them_apart(tmp_path, course):
     course[:] = [0.1, 0.4, 0.3, 0.9, 0.2, 0.2, 0.5]
     last = train(tmp_path / "last", "validation.keep_best=false")

@@ -1,6 +1,7 @@
-"""The adapter of a stage's best validation so far, kept beside the one that is being trained."""
+"""The adapter of a stage's last validation that is not worse than its best, kept beside the one in training."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -11,36 +12,46 @@ from qgen.runs.rundir import ADAPTER, BEST
 from qgen.runtime import ranks
 from qgen.runtime.shards import save_adapter
 
+_TWENTIETH = 1.645  # standard errors below 0 that a normal difference of nothing falls one time in twenty
+
 
 class Best:
-    """Saves the adapter whenever a validation's quality is at least the best before, in out/best/adapter.
+    """Saves the adapter of the last validation that is not worse than the best, in out/best/adapter.
 
-    Of equal qualities the later wins, so that a measure which says nothing keeps the last step. Checkpoints hold a
-    copy (hard links, which take no room), so that a resumed run knows what an uninterrupted one would. The adapter
-    lies one folder down: the Trainer loads any that lies directly in a checkpoint's folders.
+    A validation is a mean over a few requests, so that the best of several is mostly luck. Of those that chance alone
+    may tell apart the last has been trained longest, as in the one-standard-error rule of Breiman et al.
+    (Classification and Regression Trees, 1984); worse is what is below the best by more than chance does one time in
+    twenty.
+
+    Checkpoints hold a copy (hard links, which take no room), so that a resumed run knows what
+    an uninterrupted one would. The adapter lies one folder down: the Trainer loads any that lies directly in a
+    checkpoint's folders.
 
     Attributes:
-        step: the best validation's; None before the first.
-        quality: its mean reward.
+        step: whose adapter is kept; None before the first.
+        quality: the best validation's mean reward.
+        error: that mean's standard error.
     """
 
     def __init__(self, out: Path, model: PeftModel):
         self.folder, self.model = out / BEST, model
         self.step: int | None = None
-        self.quality = float("-inf")
+        self.quality, self.error = float("-inf"), 0.0
 
-    def offer(self, step: int, quality: float) -> None:
-        """Take note of a validation of the adapter as it is now."""
-        if quality < self.quality:
+    def offer(self, step: int, quality: float, error: float) -> None:
+        """Take note of a validation of the adapter as it is now: its mean reward, and that mean's standard error."""
+        if quality < self.quality - _TWENTIETH * math.hypot(self.error, error):
             return
-        self.step, self.quality = step, quality
+        self.step = step
+        if quality >= self.quality:
+            self.quality, self.error = quality, error
         fresh = self.folder.with_name(f".{BEST}.new")
         if ranks.first():
             shutil.rmtree(fresh, ignore_errors=True)
         save_adapter(self.model, fresh / ADAPTER)
         if not ranks.first():
             return
-        write_json(fresh / "best.json", {"step": step, "quality": quality})
+        write_json(fresh / "best.json", {"step": step, "quality": self.quality, "error": self.error})
         shutil.rmtree(self.folder, ignore_errors=True)
         fresh.rename(self.folder)
 
@@ -58,4 +69,4 @@ class Best:
             if best["step"] in known:
                 if ranks.first():
                     link_tree(checkpoint / BEST, self.folder)
-                self.step, self.quality = best["step"], best["quality"]
+                self.step, self.quality, self.error = best["step"], best["quality"], best.get("error", 0.0)

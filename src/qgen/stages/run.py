@@ -200,7 +200,7 @@ def _equip(
 
 
 def _save(config: Config, out: Path, model: PeftModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Leave the adapter of the best validation, or of the last step."""
+    """Leave the adapter of the last validation that is not worse than the best, or of the last step."""
     if not config.validation.keep_best:
         shards.save_adapter(model, out / rundir.ADAPTER)
     elif ranks.first():

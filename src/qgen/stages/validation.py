@@ -3,6 +3,7 @@
 import hashlib
 import math
 import random
+import statistics
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -31,10 +32,10 @@ from qgen.stages.context import Context
 class Validation(TrainerCallback):
     """Validates before the first step, every validation.every steps, and after the last.
 
-    A row of validation.jsonl holds the step, `reward` (the quality: mean of the weighted total), `terms/NAME` (means),
-    `trust/NAME` (rank correlation of an estimate with the truth), `format_yield` (share of completions that parse),
-    `heldout_loss` (nats a token, of problems that fit into model.max_length) and `seconds`. The requests, problems and
-    seed are the same each time; training's random numbers are left as they were.
+    A row of validation.jsonl holds the step, `reward` (the quality: mean of the weighted total), `reward_error` (its
+    standard error), `terms/NAME` (means), `trust/NAME` (rank correlation of an estimate with the truth), `format_yield`
+    (share of completions that parse), `heldout_loss` (nats a token, of problems that fit into model.max_length) and
+    `seconds`. The requests, problems and seed are the same each time; training's random numbers are left as they were.
 
     Args:
         context: the stage.
@@ -43,7 +44,7 @@ class Validation(TrainerCallback):
         checkpoint: what a resumed stage goes on from.
 
     Attributes:
-        best: the adapter of the best validation.
+        best: the adapter of the last validation that is not worse than the best.
         quality: the last validation's.
         stopped: why the stage ends before its last step; None while it does not.
     """
@@ -93,11 +94,11 @@ class Validation(TrainerCallback):
         self.validate(step)
 
     def take(self, step: int, row: Row, began: float) -> None:
-        """Write a row, and keep the adapter if it is the best."""
+        """Write a row, and keep the adapter if it is not worse than the best."""
         config = self.context.config.validation
         self.quality = row["reward"]
         if config.keep_best:
-            self.best.offer(step, self.quality)
+            self.best.offer(step, self.quality, row.get("reward_error", 0.0))
         row = {**row, "step": step, "seconds": round(time.perf_counter() - began, 2)}
         self.context.tracker.validation(step, row)
         self.history = [*(past for past in self.history if past["step"] != step), row]
@@ -132,6 +133,7 @@ class Validation(TrainerCallback):
         context.keep("validation", step, columns, texts, scores)
         return {
             "reward": sum(scores.total) / len(scores.total),
+            "reward_error": _error(scores.total),
             **{f"terms/{name}": mean for name, mean in scores.means().items()},
             **{f"trust/{name}": round(value, 4) for name, value in self.rewards.trust().items()},
             "format_yield": self._formed(texts) / len(texts),
@@ -170,6 +172,11 @@ class Validation(TrainerCallback):
     def on_train_end(self, args, state, control, **_):
         if not self.history or self.history[-1]["step"] != state.global_step:
             self.validate(state.global_step)
+
+
+def _error(values: list[float]) -> float:
+    """The standard error of their mean; 0 of a single one, which shows no spread."""
+    return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
 
 
 def loss_batch(sampling: SamplingConfig) -> int:
