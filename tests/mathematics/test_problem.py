@@ -79,6 +79,14 @@ TEXT = render(DIGITS)
         ("Problem: How many ways are there to seat five people around a\nAnswer: 24", "cut off"),
         ("Problem: The sum of two integers is $12$ and their product is $35$.\nAnswer: 5", "no question"),
         ("Problem: What is $2+2$? And how many primes are below $10$?\nAnswer: 4", "two questions"),
+        (
+            "Problem: Write a Python program that computes the sum of the integers from 1 to 9.\nAnswer: 45",
+            "programming",
+        ),
+        (
+            "Problem: Let $a_1 = 1$. Write a function that returns the $n$-th term, and find it.\nAnswer: 1",
+            "programming",
+        ),
         ("Problem: Find $x$ if $x+1=3$. The answer is $2$.\nAnswer: $2$", "leak"),
         ("Problem: Compute the sum $1+2+\\ldots+20=210$.\nAnswer: 210", "leak"),
         ("Problem: " + "Find the sum of all the positive divisors of it. " * 4 + "\nAnswer: 6", "repeats"),

@@ -8,7 +8,7 @@ from conftest import DIGITS
 from qgen.data import recompute
 from qgen.mathematics.equivalence import AnswerComparer
 from qgen.mathematics.problem import Fault, Problem, fault
-from qgen.mathematics.programmed import compute, recomputed
+from qgen.mathematics.programmed import compute, invented, recomputed
 from qgen.programs import Limits
 
 MODULO = Problem("What is the remainder when $10^{2020}$ is divided by $13$?", "4", program="print(pow(10, 2020, 13))")
@@ -59,6 +59,29 @@ def test_a_program_without_an_answer_is_a_fault(agreement, program, kind, says):
     assert isinstance(found.problem, Fault)
     assert found.problem.kind == kind
     assert says in found.problem.detail
+
+
+@pytest.mark.parametrize(
+    ("statement", "program", "made_up"),
+    [  # what qwen_coder wrote: the first four have no answer, or none of that
+        ("For a given integer $n$, find the least power of $2$ greater than $n$.", "n = 10\nprint(16)", "n = 10"),
+        ("Given a sequence of integers, find the sum of those above the mean.", "sequence = [1, 2, 5]\nprint(5)",
+         "sequence = [1, 2, 5]"),
+        ("Find the $n$th term of the sequence that doubles from $1$.", "def f(n): return 2**n\nprint(f(5))", "f(5)"),
+        ("Compute $(2n + 1)(2m + 1)$ for integers $n$ and $m$.", "n = 3  # an example\nm = 4\nprint(63)", "n = 3"),
+        ("What is the largest four-digit number divisible by $4$?", "n = 9999\nprint(n - n % 4)", None),
+        ("Find the least even $n$ that is a multiple of $9$.", "n = 2\nwhile n % 9:\n    n += 2\nprint(n)", None),
+        ("Find the sum of the numbers $1$ through $5$.", "numbers = [1, 2, 3, 4, 5]\nprint(sum(numbers))", None),
+        ("Find the sum of the first ten terms of $a_n = n^2$.", "n = 10\nprint(sum(i**2 for i in range(n + 1)))", None),
+        ("Evaluate $f(3)$ where $f(x) = x^2$.", "def f(x): return x**2\nprint(f(3))", None),
+    ],
+)  # fmt: skip
+def test_a_program_computes_from_the_numbers_of_its_statement(agreement, statement, program, made_up):
+    problem = Problem(statement, "1", program=program)
+    assert invented(problem) == made_up
+    if made_up:
+        (found,) = compute([problem], agreement)
+        assert found.problem == Fault("program", f"invented: {made_up} is not in the statement")
 
 
 def test_an_answer_that_the_statement_gives_is_a_leak(agreement):

@@ -151,6 +151,8 @@ def fault(problem: Problem, answer: bool = True) -> Fault | None:
     asked = statement.questions(problem.statement)
     if asked == 0 or not re.search(r"[^\W\d_]{2}|[一-鿿]", latex.prose(problem.statement)):
         return Fault("no question", "nothing is asked")
+    if statement.programming(problem.statement):
+        return Fault("programming", "a program is asked for, and no mathematics")
     if asked > 1:
         return Fault("two questions", "more than one thing is asked")
     if answer and leaks.echoed(problem.statement, problem.answer):

@@ -64,6 +64,11 @@ def tokens(text: str) -> list[str]:
     return [token for token in _TOKEN.findall(text.lower()) if token not in _SET]
 
 
+def programming(text: str) -> bool:
+    """Whether a statement asks for a program instead of mathematics."""
+    return bool(_CODE.search(text))
+
+
 def repeats(text: str) -> bool:
     """Whether a text loops.
 
@@ -94,6 +99,12 @@ def _asks(plain: str) -> int:
     return asked + bool(asked and _BOTH.search(plain))
 
 
+_CODE = re.compile(  # in none of the 8,000 problems of MATH
+    r"\bpython\b|\b(?:write|create|design|implement|develop|give)\b[^.?!]{0,40}\b(?:program|algorithm|code|script)\b"
+    r"|\b(?:write|create|implement|define) a function (?:that|which|to|called|named)\b"
+    r"|编写[^。？！]{0,20}(?:程序|代码|函数)",
+    re.I,
+)
 _LETTER = r"(?:\\(?:text|math)[a-z]{0,2}\{ ?)?[(（]?[A-H]\s?[).．）、:]"  # (A) 12, \textbf{(B)}, C. 7
 CHOICE, CHOICES = re.compile(rf"[^\w\\（]*{_LETTER}"), re.compile(rf"(?<![\w$]){_LETTER}")
 _TOKEN = re.compile(r"\\[a-zA-Z]+|[一-鿿]|[^\W\d_一-鿿]+|\d+(?:\.\d+)?|[=<>+*/^-]|[^\s\w]")
