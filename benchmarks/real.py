@@ -23,6 +23,9 @@ from qgen.runs import rundir
 from qgen.runs.files import read_json, rows, write_json, write_rows
 from qgen.settings.evaluate import EvaluateConfig, SolverOptions
 
+COURSE = {"reward": "reward", "frac_reward_zero_std": "groups alike", "step_time": "seconds"}
+QUARTERS = 4
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -46,9 +49,12 @@ def main() -> None:
         before = read_json(given.out / "training.json").get("stages", [])
         told = [row for row in before if (row["name"], row["seed"]) not in again] + told
         write_json(given.out / "training.json", {"stages": told})
+        write_json(given.out / "course.json", course(given.runs))
         write_json(given.out / "evaluation.json", measured(given))
     if given.show or given.runs:
         show(training_table(read_json(given.out / "training.json")["stages"]))
+        if found := read_json(given.out / "course.json"):
+            show(course_table(found))
         if read := sorted((given.out / "read").glob("*.jsonl")):
             show(reading_table(read))
         if result := read_json(given.out / "evaluation.json"):
@@ -85,6 +91,36 @@ def training(runs: Path) -> list[dict]:
                          "attention": environment.get("attention"),
                          "seconds_a_step": float(np.median(step)) if step else None})  # fmt: skip
     return told
+
+
+def course(runs: Path) -> dict[str, list[dict]]:
+    """What each GRPO run logged, unfinished ones too, in means over quarters of its steps."""
+    found = {}
+    for file in sorted(runs.glob("*/grpo/metrics.jsonl")):
+        steps = [row for row in rows(file) if "reward" in row]
+        names = [name for name in steps[0] if name in COURSE or name.startswith("terms/")] if steps else []
+        found[file.parent.parent.name] = [
+            {"to step": part[-1]["step"], **{name: float(np.mean([row[name] for row in part])) for name in names}}
+            for part in (list(part) for part in np.array_split(np.array(steps, dtype=object), QUARTERS))
+            if part
+        ]
+    return found
+
+
+def course_table(found: dict[str, list[dict]]):
+    """What completions earned while GRPO went on, by quarters of its steps."""
+    table = plain_table("GRPO's completions while it trained, by quarters of its steps")
+    table.add_column("to step", no_wrap=True)
+    parts = [part for quarters in found.values() for part in quarters]
+    for run, quarters in found.items():
+        for number, part in enumerate(quarters):
+            name = "" if number else run.rpartition("-")[0]
+            table.add_column(f"{name} {part['to step']}", justify="right", no_wrap=True)
+    table.padding = (0, 1, 0, 0)
+    for name in dict.fromkeys(name for part in parts for name in part if name != "to step"):
+        label = COURSE.get(name, name.removeprefix("terms/"))
+        table.add_row(label, *(f"{part[name]:.{1 if name == 'step_time' else 2}f}" for part in parts))
+    return table
 
 
 def training_table(told: list[dict]):

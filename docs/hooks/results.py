@@ -43,16 +43,25 @@ Table = tuple[str, str, str, list[Path]]  # title, what made it, what is printed
 
 def runs() -> Iterator[Table]:
     """Sessions on a GPU, by the commands that print them."""
-    for folder in sorted(RESULTS.glob("h[12]00*/")):
-        files = sorted(folder.glob("*.json"))
-        script = "real.py" if (folder / "training.json") in files else "gpu.py"
-        command = f"benchmarks/{script} --out benchmarks/results/{folder.name} --show"
-        env = os.environ | {"COLUMNS": "120"}
-        text = subprocess.run([sys.executable, *command.split()], cwd=ROOT, env=env, capture_output=True, text=True,
-                              check=True).stdout  # fmt: skip
-        seen = [folder / "training.json"] if script == "real.py" else files
-        yield (f"{folder.name}: {'a real model' if script == 'real.py' else 'steps on one GPU'}",
-               f"`python {command}`:", "\n".join(line.rstrip() for line in text.splitlines()), seen)  # fmt: skip
+    for folder in sorted({*RESULTS.glob("h[12]00*/"), *RESULTS.glob("h200-real/*/")}):
+        if files := sorted(folder.glob("*.json")):
+            script, what = KINDS.get(files[-1].name, ("gpu.py", "steps on one GPU"))
+            name = folder.relative_to(RESULTS).as_posix()
+            seen = [file for file in files if file.name in ALSO or script != "real.py"]
+            yield f"{name}: {what}", *commanded(f"benchmarks/{script} --out benchmarks/results/{name} --show"), seen
+    yield "h200-real/answers", *commanded("benchmarks/answers.py benchmarks/results/h200-real/answers.jsonl"), []
+
+
+KINDS = {"training.json": ("real.py", "a real model"), "verify.json": ("verify.py", "true problems and false ones")}
+ALSO = ("training.json", "evaluation.json", "course.json")
+
+
+def commanded(command: str) -> tuple[str, str]:
+    """A command of the repository, and what it prints."""
+    env = os.environ | {"COLUMNS": "120"}
+    text = subprocess.run([sys.executable, *command.split()], cwd=ROOT, env=env, capture_output=True, text=True,
+                          check=True).stdout  # fmt: skip
+    return f"`python {command}`:", "\n".join(line.rstrip() for line in text.splitlines())
 
 
 def tables() -> Iterator[Table]:

@@ -1,0 +1,57 @@
+"""Are proved answers right? python benchmarks/answers.py FILE.jsonl
+
+FILE holds problems that a model wrote, a line each: statement, answer, program, the proof that qgen.verify found, and
+under "read" what somebody found who worked the problem out without seeing program or proof. Printed is how many of each
+proof were read, are well posed, and are right, with Wilson's intervals; below, the same of those that the gate passes
+as it is today, which may refuse more than it did when they were written.
+"""
+
+import argparse
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from qgen.mathematics.problem import Problem, fault
+from qgen.mathematics.programmed import invented
+from qgen.metrics.intervals import proportion
+from qgen.reporting.tables import plain_table, show
+from qgen.runs.files import rows
+
+PROOFS = ("computed", "voted", "stated", "refuted")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", type=Path)
+    found = rows(parser.parse_args().file)
+    show(table("answers that were worked out by hand", found))
+    show(table("of those that the gate passes today", [row for row in found if passes(row)]))
+
+
+def passes(row: dict) -> bool:
+    """Whether the gate finds nothing wrong with statement and program."""
+    problem = Problem(row["statement"], row["answer"], program=row["program"])
+    return fault(problem, answer=False) is None and invented(problem) is None
+
+
+def table(title: str, found: list[dict]):
+    """A row for each proof."""
+    by_proof = defaultdict(list)
+    for row in found:
+        by_proof[row["proof"]].append(row)
+    made = plain_table(title)
+    for column in ("proof", "problems", "read", "well posed", "right", "of those read", "95 %"):
+        made.add_column(column, justify="left" if column == "proof" else "right", no_wrap=True)
+    for proof in PROOFS:
+        read = [row["read"] for row in by_proof[proof] if "read" in row]
+        right = np.array([float(one["right"]) for one in read])
+        share = proportion(right, np.arange(len(read))) if read else None
+        told = (f"{share.value:.0%}", f"{share.low:.0%}–{share.high:.0%}") if share else ("–", "–")
+        posed = sum(one["well_posed"] for one in read)
+        made.add_row(proof, *map(str, (len(by_proof[proof]), len(read), posed, int(right.sum()))), *told)
+    return made
+
+
+if __name__ == "__main__":
+    main()
