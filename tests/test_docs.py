@@ -56,6 +56,7 @@ MODULES = {
     "dashboard": ("dashboard", DashboardConfig),
 }
 FLAGS = {"--cfg": 1, "--from": 1, "--help": 0, "-m": 0, "--multirun": 0, "--dry-run": 0}  # and the words after each
+ANSWERS = ROOT / "benchmarks" / "results" / "h200-real" / "answers.jsonl"
 READ = ROOT / "benchmarks" / "results" / "h200-real" / "read"
 SPEED = {
     "13.82": "h100/grpo-135m_stock",
@@ -241,14 +242,23 @@ def test_the_chinese_readme_says_the_same():
     assert counted(r"\d+(?:[.,]\d+)*", english) == counted(r"\d+(?:[.,]\d+)*", chinese)
 
 
-def test_the_problems_in_the_readme_are_the_first_five_that_were_read():
+def test_the_problems_in_the_readme_are_the_first_five_that_are_proved():
     text = " ".join((ROOT / "README.md").read_text("utf-8").split())
-    rows = map(json.loads, (READ / "shipped-grpo.jsonl").read_text("utf-8").splitlines()[:5])
-    for row in rows:
-        assert f"{row['n']}. {row['topic']}, level {row['level']}. {' '.join(row['text'].split())} -> " in text
-        said = text.partition(f"{row['n']}. {row['topic']}, level")[2].partition(" -> ")[2]
-        told = "not well posed" if not row["well_posed"] else f"wrong, the answer is {row['true_answer']}"
-        assert said.startswith(told)
+    rows = map(json.loads, ANSWERS.read_text("utf-8").splitlines())
+    for number, row in enumerate([row for row in rows if row["proof"] == "computed"][:5], start=1):
+        statement, judged = " ".join(row["statement"].split()), "right" if row["read"]["right"] else "wrong"
+        told = f"{number}. {row['topic']}, level {row['level']}. {statement} Answer: {row['answer']} -> {judged} "
+        assert told in text
+
+
+@pytest.mark.parametrize(("page", "tables"), [("README.md", 1), ("docs/explanation/real-model.md", 2)])
+def test_the_table_of_answers_is_printed(page, tables):
+    command = [sys.executable, "benchmarks/answers.py", str(ANSWERS)]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    lines = [" ".join(line.split()) for line in printed.splitlines() if line.startswith((" computed", " stated"))]
+    text = " ".join((ROOT / page).read_text("utf-8").split())
+    assert len(lines) == 4
+    assert all(line in text for line in lines[-2 * tables :])
 
 
 def test_the_figures_of_the_speed_table_are_the_results():
