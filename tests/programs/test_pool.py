@@ -64,7 +64,8 @@ def test_programs_that_compute(warm):
         ("print.room = 10**9", "error", "AttributeError"),
         ("print(type(int)('A', (), {}))", "error", "TypeError: type() of a class"),
         ("from sympy import FunctionClass", "error", "ImportError"),
-        ("x = 7", "empty", ""),
+        ("def f(n): return n", "empty", ""),
+        ("x = None", "empty", ""),
         ("print('\\n  ')", "empty", ""),
         ("#" * 60_000, "refused", "longer than"),
         ("print('\ud800')", "refused", "surrogates"),
@@ -85,6 +86,22 @@ def test_reasons(warm, program, reason, detail):
         assert detail in outcome.detail
     else:
         assert not outcome.ran
+
+
+def test_a_program_that_prints_nothing_shows_its_last_value(warm):
+    programs = {
+        "total = sum(range(5))": "10",
+        "total = 1\ntotal += 6  # what a notebook would not show": "7",
+        "total: int = 4": "4",
+        "from math import comb\ncomb(5, 2)": "10",
+        "def f(n):\n    return n * 2\nf(21)": "42",
+        "def solution():\n    return 12": "12",
+        "x = 5\nprint(3)": "3",
+        "x = 5\ny = [1]\ny.append(x)": "",
+        "def f():\n    print(2)\nx = 5": "",
+    }
+    for (program, answer), found in zip(programs.items(), warm.run(list(programs), SHORT), strict=True):
+        assert (found.answer, found.reason) == (answer, "" if answer else "empty"), program
 
 
 HOLES = {  # with the fence off, each of these is Python that would do it

@@ -33,7 +33,7 @@ CASES = [
     (PROGRAM, wrote(code("import os\nprint(5)")), None, "refused"),
     (PROGRAM, wrote(code("print(1 // 0)")), None, "error"),
     (PROGRAM, wrote(code("while True: pass")), None, "timeout"),
-    (PROGRAM, wrote(code("x = 5")), None, "empty"),
+    (PROGRAM, wrote(code("def f(x): return x")), None, "empty"),
 ]
 
 

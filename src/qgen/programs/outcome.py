@@ -11,7 +11,7 @@ REASONS = {
     "memory": "it took more than its memory",
     "output": "it printed more than its output",
     "killed": "its process died of something else",
-    "empty": "it ran, and printed nothing, or last None, nan, [] or an object without a text",
+    "empty": "it ran, and printed nothing, or last None, nan, [] or an object without a text, and has no last value",
 }
 
 PLACES = 10  # digits of a float that are told: the last of its sixteen are rounding's
@@ -46,7 +46,8 @@ class Outcome:
     """What became of a program.
 
     Args:
-        answer: the last line that is not empty, in a spelling that answers are compared in; '' where `reason` says why.
+        answer: the last line that is not empty (of a program that prints nothing, its last statement's value:
+            notebook.py), in a spelling that answers are compared in; '' where `reason` says why.
         exact: whether the answer was printed from integers, fractions and symbols alone. A float, or a decimal that
             was rounded, is not exact; an integer that was made of floats cannot be told from others.
         printed: all that it printed, at most its limit.

@@ -9,6 +9,7 @@ from typing import Any
 
 from qgen.programs.fence import RefusedError, check
 from qgen.programs.guard import closed, namespace
+from qgen.programs.notebook import printing
 from qgen.programs.printed import Printer, TooMuch
 from qgen.programs.sandbox import confine
 
@@ -61,7 +62,7 @@ def _run(source: str, printer: Printer, fence: bool) -> tuple[str, str]:
     sys.setrecursionlimit(_DEPTH)
     space: dict[str, Any] = {}
     try:
-        code = compile(check(source) if fence else source, "<program>", "exec", dont_inherit=True)
+        code = compile(printing(check(source)) if fence else source, "<program>", "exec", dont_inherit=True)
         space = namespace(printer.show, fence)
         run = exec
         if fence:

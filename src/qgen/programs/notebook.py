@@ -1,0 +1,24 @@
+"""What a notebook would show: a program that prints nothing has its last statement's value printed."""
+
+import ast
+
+
+def printing(tree: ast.Module) -> ast.Module:
+    """The program, which prints the value of its last statement where it calls no print: an expression's value, the
+    name that is set, what a function without arguments returns (the form of PAL's programs, arXiv:2211.10435)."""
+    last = tree.body[-1] if tree.body else None
+    if last is None or any(isinstance(node, ast.Name) and node.id == "print" for node in ast.walk(tree)):
+        return tree
+    match last:
+        case ast.Expr(value):
+            body, shown = tree.body[:-1], value
+        case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+            body, shown = tree.body, ast.Name(name, ast.Load())
+        case ast.AugAssign(target=ast.Name(id=name)):
+            body, shown = tree.body, ast.Name(name, ast.Load())
+        case ast.FunctionDef(name=name, args=ast.arguments(posonlyargs=[], args=[], kwonlyargs=[])):
+            body, shown = tree.body, ast.Call(ast.Name(name, ast.Load()), [], [])
+        case _:
+            return tree
+    show = ast.Expr(ast.Call(ast.Name("print", ast.Load()), [shown], []))
+    return ast.fix_missing_locations(ast.Module([*body, ast.copy_location(show, last)], tree.type_ignores))
