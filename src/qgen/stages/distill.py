@@ -13,7 +13,7 @@ from qgen.proofs import reading
 from qgen.runs.rundir import WINNERS, once
 from qgen.runtime import ranks
 from qgen.runtime.shards import whole
-from qgen.settings.choices import Task, Teacher
+from qgen.settings.choices import Combine, Task, Teacher
 from qgen.stages import distill_api, on_policy, sft
 from qgen.stages.context import Context
 
@@ -32,7 +32,8 @@ def build(context: Context) -> Trainer:
 
 
 def best_of_n(context: Context) -> list[dict]:
-    """For each of stage.num_prompts requests the best of stage.num_generations completions that pass the gate.
+    """For each of stage.num_prompts requests the best of stage.num_generations completions that pass the gate and that,
+    where the reward is a product, are worth anything.
 
     With several ranks each writes its share. Raises RuntimeError where fewer win than a batch on one device takes: a
     model that writes no problems cannot teach itself to.
@@ -58,6 +59,8 @@ def best_of_n(context: Context) -> list[dict]:
         group = list(range(start, start + stage.num_generations))
         if config.reward.gate:
             group = [i for i in group if scores.terms[config.reward.gate][i] and written[i].finished]
+        if config.reward.combine is Combine.product:  # what is worth nothing (no answer that is proved) is no lesson
+            group = [i for i in group if scores.total[i] > 0]
         if group:
             best = max(group, key=lambda i: scores.total[i])
             content = texts[best]
@@ -68,7 +71,7 @@ def best_of_n(context: Context) -> list[dict]:
     print(f"distill: {len(won)} of {stage.num_prompts} requests have a winner")
     if len(won) < stage.per_device_train_batch_size:
         raise RuntimeError(
-            f"{len(won)} of {stage.num_prompts} requests have a completion that passes the gate, fewer than a batch of "
+            f"{len(won)} of {stage.num_prompts} requests have a completion to learn from, fewer than a batch of "
             f"{stage.per_device_train_batch_size}: raise stage.num_prompts, or train the stages before for longer; "
             f"then overwrite=true"
         )
