@@ -44,7 +44,10 @@ def main() -> None:
         classes = made(given.file, given.n, given.each, problems)
         words = dict(pair.split("=", 1) for pair in given.keys)
         typed = {key: json.loads(value) if value[:1] in "0123456789n" else value for key, value in words.items()}
-        _, verdicts = verification.verify(VerifyConfig(file=str(problems), **typed))
+        try:
+            _, verdicts = verification.verify(VerifyConfig(file=str(problems), **typed))
+        except RuntimeError as error:  # a solver that answers nothing, a machine that cannot hold programs
+            raise SystemExit(f"benchmarks/verify.py: {error}") from error
         write_json(given.out / RESULT, {"file": given.file, "keys": words, "classes": figures(classes, verdicts)})
     if given.show or given.file:
         show(table(read_json(given.out / RESULT)))

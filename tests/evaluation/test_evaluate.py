@@ -77,7 +77,10 @@ def test_the_command_measures_what_a_run_writes_once(home):
     assert reread["base", 0][0] == "kept as it was"  # a whole block is not written twice
     assert reread["sft", 1] == whole["sft", 1]  # one that was cut short is
 
+    summary = home / "outputs/a/sft/summary.json"
+    summary.write_text(json.dumps(json.loads(summary.read_text()) | {"learned": False}))
     said = evaluate(home, "run=outputs/a", "n=12", "seeds=[0,1]", "max_new_tokens=6", "model.rollout=compiled")
+    assert "sft LEARNED NOTHING" in said
     assert said.count("rollout: compiled (a copy in torch.float32 fits)") == 1  # one for base and adapter
     by = [(row["writer"], row["seed"], row["rollout"], len(row["texts"])) for row in rows(path)]
     assert by[-4:] == [("base", 0, "compiled", 12), ("base", 1, "compiled", 12), ("sft", 0, "compiled", 12),

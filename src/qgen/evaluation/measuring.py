@@ -13,7 +13,8 @@ import numpy as np
 
 from qgen.evaluation import outputs
 from qgen.runs import rundir
-from qgen.runs.files import write_json
+from qgen.runs.files import read_json, write_json
+from qgen.runs.remarks import learned_nothing
 from qgen.runtime.quiet import quiet
 from qgen.settings.choices import Task
 from qgen.settings.compose import composed
@@ -84,10 +85,17 @@ def evaluated(config: EvaluateConfig) -> tuple[dict, Path]:
     }  # fmt: skip
     if config.evaluate.solver:
         result["seconds"]["a sound problem"] = each(result["rows"], seconds)
+    result["notes"] = [*_nothing_learned(candidates), *result["notes"]]
     result["seconds"]["all"] = round(time.monotonic() - began, 1)
     target = home / (f"against-{pairs[0][0].replace('/', '-')}.json" if config.compare else RESULT)
     write_json(target, result)
     return result, target
+
+
+def _nothing_learned(candidates: list[outputs.Candidate]) -> list[str]:
+    """Of each stage whose model is the one that it began with, that it is: its row is no result of training."""
+    summaries = [read_json(one.home / rundir.SUMMARY) for one in candidates if one.adapter]
+    return [learned_nothing(summary) for summary in summaries if not summary.get("learned", True)]
 
 
 def each(rows: list[dict], seconds: dict[str, float]) -> dict[str, float | None]:
