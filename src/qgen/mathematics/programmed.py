@@ -11,7 +11,7 @@ from itertools import accumulate, chain
 from typing import Any
 
 from qgen.mathematics import latex
-from qgen.mathematics.equivalence import AnswerComparer
+from qgen.mathematics.equivalence import AnswerComparer, final_answer
 from qgen.mathematics.numerals import FIXED, FRACTIONAL, accounted, changes, numbers, parameters, with_numbers
 from qgen.mathematics.problem import Fault, Problem, fault, parse
 from qgen.programs import Limits, Outcome, run
@@ -25,6 +25,7 @@ _GIVEN = re.compile(
 )  # fmt: skip
 _CALL = re.compile(r"^print\([ \t]*(?P<name>[a-zA-Z]\w*)\((?P<value>-?\d+(?:,[ ]?-?\d+)*)\)[ \t]*\)", re.M)
 _EXAMPLES = {"sequence", "numbers", "integers", "nums", "list", "lst", "arr", "array", "data", "values"}
+_SENTENCE = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,},?\s+[a-zA-Z]{2,}")
 _ROUNDS = re.compile(r"//|\b(?:int|round|floor|ceil|trunc|divmod|isqrt)\b")  # 61 // 3 does not say that it left one
 
 
@@ -63,7 +64,7 @@ def compute(problems: list[Problem], agreement: AnswerComparer, limits: Limits =
 
     A Fault of the kind "program" says why a program gives none: it was refused, failed, took too long, printed a float
     too large to mean a number, or made up what the statement leaves open (`invented`). Where the stated answer means
-    the same, its spelling is kept.
+    the same and is no sentence, its spelling is kept.
     What is wrong with the problem under its new answer (it may stand in the statement) is a Fault as anywhere.
 
     Raises NoWallError where this machine cannot hold programs.
@@ -71,7 +72,8 @@ def compute(problems: list[Problem], agreement: AnswerComparer, limits: Limits =
     outcomes = run([problem.program or "" for problem in problems], limits)
     results = [outcome.value for outcome in outcomes]
     ran = [i for i, result in enumerate(results) if result is not None]
-    counted = agreement.count([problems[i].answer for i in ran], [[results[i]] for i in ran])
+    stated = [(final_answer(problem.answer) or problem.answer).rstrip(".") for problem in problems]
+    counted = agreement.count([stated[i] for i in ran], [[results[i]] for i in ran])
     same = {i: count[0] > 0 for i, count in zip(ran, counted, strict=True)}
     found = []
     for i, (problem, outcome, result) in enumerate(zip(problems, outcomes, results, strict=True)):
@@ -81,9 +83,14 @@ def compute(problems: list[Problem], agreement: AnswerComparer, limits: Limits =
             told = f"invented: {made_up} is not in the statement" if result is not None else told
             found.append(Computed(Fault("program", told), outcome, problem.answer, None))
             continue
-        answered = problem if same[i] else replace(problem, answer=result)
+        answered = replace(problem, answer=stated[i] if same[i] and not _worded(stated[i]) else result)
         found.append(Computed(fault(answered) or answered, outcome, problem.answer, same[i]))
     return found
+
+
+def _worded(answer: str) -> bool:
+    """Whether an answer is a sentence, or more than a line."""
+    return bool(_SENTENCE.search(answer)) or "\n" in answer
 
 
 def compute_where(problems: Sequence[Problem], agreement: AnswerComparer) -> list[Computed | None]:
