@@ -24,8 +24,8 @@ class PaperConfig:
 class AttemptsConfig:
     """Attempts at each problem, whose votes prove its answer. null: as the run's reward.solver has it."""
 
-    samples: int | None = None  # at most; without a run 4
-    programs: float | None = None  # share of them that are programs; without a run .75: they are shorter
+    samples: int | None = None  # at most; without a run 6
+    programs: float | None = None  # share of them that are programs; without a run 1: a CPU has no time for words
     max_new_tokens: int | None = None  # of an attempt; without a run 320
     temperature: float | None = None
 
@@ -83,7 +83,7 @@ class GenerateConfig:
     def attempts(self, of_run: SolverConfig | None) -> SolverConfig:
         """How a solver goes about it, where a run has one, or for a model without a run."""
         own = {name: value for name, value in vars(self.solver).items() if value is not None}
-        usual = {} if self.run else {"samples": 4, "programs": 0.75, "max_new_tokens": 320}
+        usual = {} if self.run else {"samples": 6, "programs": 1.0, "max_new_tokens": 320}
         return SolverConfig(**vars(of_run or SolverConfig()) | usual | own | {"calibrate": 0})
 
     @property
