@@ -19,7 +19,7 @@ from qgen.data.prompts import lesson
 from qgen.export import gguf as handover
 from qgen.export.agreement import compare, logits
 from qgen.mathematics.problem import render
-from qgen.models import model, packaged
+from qgen.models import conversion, model, packaged
 from qgen.runs.files import read_json
 from qgen.settings.choices import Precision
 
@@ -201,11 +201,11 @@ def test_an_architecture_that_is_not_known_is_refused_with_those_that_are(cache,
     assert not {"general", "tokenizer"} & set(re.findall(r"\w+", str(refused.value)))
     assert folders(cache) == []
     for name in ("qwen2moe", "gpt-oss"):  # transformers' own names for which are qwen2_moe and gpt_oss
-        assert packaged._header(Path(nothing_but(name, tmp_path / f"{name}.gguf"))).parameters == 0
+        assert conversion.header(Path(nothing_but(name, tmp_path / f"{name}.gguf"))).parameters == 0
 
 
 def test_too_little_room_is_said_before_anything_is_written(file, cut, cache, monkeypatch):
-    monkeypatch.setattr(packaged.shutil, "disk_usage", lambda path: SimpleNamespace(free=2**10))
+    monkeypatch.setattr(conversion.shutil, "disk_usage", lambda path: SimpleNamespace(free=2**10))
     for name, what in ((str(file), r"^tiny-\w+-\d+ in bfloat16"), ("cut", "^the file that its pieces make")):
         with pytest.raises(RuntimeError, match=rf"{what} takes 0\.0 GiB, and .* has 0\.0 left: .*QGEN_CACHE"):
             packaged.directory(name)

@@ -7,26 +7,20 @@ be cut into pieces, a package each; they are joined and the whole is checked aga
 import functools
 import hashlib
 import importlib.util
-import os
-import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 
 import torch
 from filelock import FileLock
-from gguf import GGUFReader
-from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.integrations.ggml import GGUF_CONFIG_MAPPING
 
+from qgen.models.conversion import convert, room
 from qgen.runtime import cache
 
 CONVERSION = 3  # its version: another makes the cache's directories anew
 SUFFIX = ".gguf"
-READABLE = sorted(set(GGUF_CONFIG_MAPPING) - {"general", "tokenizer"})  # architectures; these two are other sections
 
 
 @dataclass(frozen=True)
@@ -100,7 +94,7 @@ def directory(name: str) -> Path:
     target = cache.directory() / f"{file.stem}-{digest[:12]}-{CONVERSION}"
     with _once(target) as wanted:
         if wanted:
-            _convert(file, target, torch.bfloat16)
+            convert(file, target, torch.bfloat16)
     return target
 
 
@@ -153,7 +147,7 @@ def _packaged(model: Packaged) -> Path:
         if wanted:
             _refuse_missing(model)
             with _joined(model) as file:
-                _convert(file, target, model.dtype, model.end, model.pad)
+                convert(file, target, model.dtype, model.end, model.pad)
     return target
 
 
@@ -188,7 +182,7 @@ def _joined(model: Packaged) -> Iterator[Path]:
     digest, whole = hashlib.sha256(), files[0]
     with tempfile.TemporaryDirectory(dir=cache.directory(), prefix=".joined-") as folder:
         if len(files) > 1:
-            _room(sum(file.stat().st_size for file in files), "the file that its pieces make")
+            room(sum(file.stat().st_size for file in files), "the file that its pieces make")
             whole = Path(folder) / f"{model.folder}{SUFFIX}"
             with whole.open("wb") as out:
                 for file in files:
@@ -204,87 +198,3 @@ def _joined(model: Packaged) -> Iterator[Path]:
                 f"{model.install.replace('install', 'install --force-reinstall', 1)}"
             )
         yield whole
-
-
-def _convert(file: Path, target: Path, dtype: torch.dtype, end: str | None = None, pad: str | None = None) -> None:
-    """Write a GGUF file's model and tokenizer as transformers has them. The weights are no longer quantized."""
-    header = _header(file)
-    _room(header.parameters * dtype.itemsize, f"{target.name} in {str(dtype).removeprefix('torch.')}")
-    print(f"converting {file.name}, once, into {target}")
-    fresh = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
-    try:
-        try:
-            with redirect_stderr(StringIO()):  # a progress bar that no setting turns off
-                model, told = AutoModelForCausalLM.from_pretrained(
-                    file.parent, gguf_file=file.name, trust_remote_code=False, dtype=dtype, output_loading_info=True
-                )
-            tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, trust_remote_code=False)
-        except Exception as error:  # a field that is missing or wrong is noticed wherever it is first used
-            raise RuntimeError(f"{file}: transformers cannot read it ({_said(error)})") from error
-        if lacking := sorted(told["missing_keys"]):  # which transformers makes up at random
-            raise RuntimeError(
-                f"{file} holds a part of a model: {lacking[0]} is the first of {len(lacking)} tensors that it lacks. A "
-                f"file that was split (-00001-of-…) must be merged before, with llama.cpp's llama-gguf-split --merge"
-            )
-        del model.config.quantization_config  # save_pretrained refuses what is marked so
-        model.hf_quantizer = None
-        model.save_pretrained(fresh)
-        tokenizer.eos_token = end or header.end or tokenizer.eos_token  # transformers' own is, of a llama, bos
-        tokenizer.pad_token = pad or header.pad or tokenizer.pad_token
-        tokenizer.clean_up_tokenization_spaces = False  # it would eat the space before a comma in LaTeX
-        tokenizer.save_pretrained(fresh)
-        fresh.chmod(0o755)  # a cache may serve several users
-        os.replace(fresh, target)  # a reader sees all of it or nothing
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-
-
-@dataclass(frozen=True)
-class _Header:
-    """Of a GGUF file: how many numbers it holds, and the tokens that it says end a turn and pad."""
-
-    parameters: int
-    end: str | None
-    pad: str | None
-
-
-def _header(file: Path) -> _Header:
-    """Raises RuntimeError where the file is not whole, or of an unknown architecture."""
-    try:
-        reader = GGUFReader(file)
-        architecture = reader.fields["general.architecture"].contents()
-        count = sum(int(tensor.n_elements) for tensor in reader.tensors)
-        end, pad = (_token(reader, kind) for kind in ("eos", "padding"))
-    except Exception as error:  # the reader checks nothing: what a file that is cut short raises depends on where
-        raise RuntimeError(f"{file} is not a whole GGUF file ({_said(error)})") from error
-    if _letters(architecture) not in map(_letters, READABLE):
-        raise RuntimeError(
-            f"{file} is of the architecture {architecture}, which transformers cannot read from GGUF (it reads "
-            f"{', '.join(READABLE)})"
-        )
-    return _Header(count, end, pad)
-
-
-def _token(reader: GGUFReader, kind: str) -> str | None:
-    number = reader.fields.get(f"tokenizer.ggml.{kind}_token_id")
-    return None if number is None else reader.fields["tokenizer.ggml.tokens"].contents(number.contents())
-
-
-def _letters(architecture: str) -> str:
-    """What transformers' qwen2_moe and gpt_oss have in common with the files' qwen2moe and gpt-oss."""
-    return "".join(filter(str.isalnum, architecture))
-
-
-def _said(error: Exception) -> str:
-    """An error's first line; what it is, where it has none."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _room(needed: int, what: str) -> None:
-    """Raise RuntimeError where the cache's disk has too little room."""
-    free = shutil.disk_usage(cache.directory()).free
-    if free < needed:
-        raise RuntimeError(
-            f"{what} takes {needed / 2**30:.1f} GiB, and {cache.directory()} has {free / 2**30:.1f} left: free some, "
-            f"or set QGEN_CACHE to a directory on another disk"
-        )
