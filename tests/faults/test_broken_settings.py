@@ -40,7 +40,7 @@ def test_fault_f3_what_is_read_passes():
         ("prompt.ask='%s'", r"prompt\.ask must say \{topic\} somewhere"),
         ("prompt.ask='{topic:99999999}'", r"prompt\.ask takes its fields as they are"),
         ("prompt.ask='{topic!r} {level}'", r"prompt\.ask takes its fields as they are"),
-        ("prompt.ask='{topic} }'", r"prompt\.ask: .*a brace that is meant is doubled"),
+        ("prompt.ask='{topic} }'", r"prompt\.ask: .*write a literal brace twice"),
         ("prompt.about=x", r"prompt\.about must say \{points\}"),
         ("prompt.vary=x", r"prompt\.vary must say \{original\}"),
         ("prompt.improve=x", r"prompt\.improve must say \{original\}"),

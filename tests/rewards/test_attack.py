@@ -217,7 +217,7 @@ def test_a_run_of_other_rewards_is_refused(tmp_path):
         (["attack.classes=[nonsens]"], "expected one of [nonsense, climb, merged, cut,"),
         (["attack.buget=3"], "did you mean attack.budget?"),
         (["attack.n=12"], "attack.n=12 must be a multiple of stage.num_generations=8"),
-        (["stage=sft"], "what is attacked is what GRPO pays"),
+        (["stage=sft"], "the attack is on the rewards of GRPO"),
         (["stage.task=both", "reward=variation"], "leave stage.task out"),
         (["prompt=zh"], "are English: with prompt.language=zh, attack.classes=[wrong,repeat,constant,offtopic]"),
         (["attack.run=nowhere"], "attack.run=nowhere: there is no such directory"),

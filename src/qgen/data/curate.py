@@ -46,7 +46,7 @@ def curate(
     Args:
         problems: what a source read, and a Fault in the place of each row that it could not read.
         prompt: how the problems will be written; None: in English, without solutions.
-        apart: what is held out, as it is, where that is another file; None: a share of the problems.
+        apart: the problems to hold out, unchanged, where they are another file's; None: hold out a share of `problems`.
     """
     corpus = _good(problems, config, prompt) if config.curate else _readable(problems)
     if apart is None:

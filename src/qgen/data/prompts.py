@@ -44,10 +44,10 @@ def request(prompt: PromptConfig, problem: Problem) -> dict[str, Any]:
 
 
 def variation(prompt: PromptConfig, problem: Problem, kind: Kind) -> dict[str, Any]:
-    """A row that asks for a variation: `request`'s columns, and what is varied how, the first as `render` writes it,
-    with its program where programs are asked for.
+    """A row that asks for a variation: `request`'s columns, the `original` as `render` writes it (with its program
+    where programs are asked for), and the `kind` of variation.
 
-    What is to be harder or easier is asked for one level up or down, as far as there is one.
+    A harder or easier variation is asked for one level up or down, if there is such a level.
     """
     rated = problem.rated
     level = {Kind.harder: min(5, rated + 1), Kind.easier: max(1, rated - 1)}.get(kind, rated)

@@ -1,5 +1,6 @@
-"""Parameter changes of problems: other numbers, and the answers that follow from them, as training data and to check
-others' by. A problem with a program has them of it, any other of its formula, where SymPy can read it.
+"""Parameter changes of problems: other numbers, and the answers that follow from them. They are training data, and
+other variations are checked by them. The new answer comes from the problem's program; a problem without one has its
+formula computed, if SymPy can read that.
 
 Computer algebra runs in processes of its own that are killed when they hang, as in mathematics/equivalence.py.
 """
@@ -59,8 +60,8 @@ def lines(problems: list[Problem], seed: int) -> list[tuple[int, dict[str, Any]]
 
 
 def pairs(problems: list[Problem], seed: int) -> list[list[Pair]]:
-    """For each problem its parameter changes: each with what it is one of. That is the problem, or, where the
-    parameters are letters, the problem with other numbers for them. Empty where it has none."""
+    """For each problem its parameter changes, each paired with its original. The original is the problem itself or,
+    where the parameters are letters, the problem with other numbers for them. An empty list where there are none."""
     seeds = {i: f"{seed}/{p.id}/{p.statement}" for i, p in enumerate(problems)}
     of_programs = _programmed([(problems[i], seeds[i]) for i in seeds if problems[i].program is not None])
     others = [(problems[i], seeds[i]) for i in seeds if problems[i].program is None]

@@ -48,7 +48,7 @@ def check(problems: list[Problem], language: Language) -> None:
         return
     told = f"prompt={language.value} asks for {NAMES[language]}, and {share:.0%} of the training problems are in it"
     if share >= LEAST:
-        print(f"{told}: what it is measured by is learned from those")
+        print(f"{told}: novelty and difficulty are learned from all of them")
         return
     usual, most = max(found.items(), key=lambda item: item[1], default=(language, 0.0))
     instead = f"prompt={usual.value}, or " if most >= LEAST else ""

@@ -36,8 +36,8 @@ class LlamaCpp:
         at_once: requests that it answers together.
 
     Attributes:
-        over: whether a text that is being written needs no more; what it ends counts as finished.
-        identity: which weights these are; whoever opened the file says so.
+        over: called with a text that is being written; true ends the text, which then counts as finished.
+        identity: which weights these are, set by whoever opened the file.
         written: tokens so far, of all requests.
     """
 

@@ -204,7 +204,7 @@ def choose(
 
 
 def rollout_of(writer: CompiledWriter | None) -> Rollout:
-    """Whom `generate` has the completions from: of the same seed, another writes others."""
+    """Which rollout `generate` uses: from the same seed, another rollout writes other completions."""
     if writer is None:
         return Rollout.generate
     return Rollout.compiled_int8 if writer.decoder.int8 else Rollout.compiled

@@ -93,13 +93,13 @@ def evaluated(config: EvaluateConfig) -> tuple[dict, Path]:
 
 
 def _nothing_learned(candidates: list[outputs.Candidate]) -> list[str]:
-    """Of each stage whose model is the one that it began with, that it is: its row is no result of training."""
+    """A sentence for each stage that ended with the model that it began with: its row is no result of training."""
     summaries = [read_json(one.home / rundir.SUMMARY) for one in candidates if one.adapter]
     return [learned_nothing(summary) for summary in summaries if not summary.get("learned", True)]
 
 
 def each(rows: list[dict], seconds: dict[str, float]) -> dict[str, float | None]:
-    """The seconds of writing that one sound problem took, of each model; None where it wrote none."""
+    """How many seconds of writing each model took for one sound problem; None where it wrote none."""
     sound = {row["name"]: row["values"]["sound"][0] * row["outputs"] for row in rows if row["values"]["sound"]}
     return {name: round(took / sound[name], 3) if sound.get(name) else None for name, took in seconds.items()}
 
@@ -133,8 +133,8 @@ def figures(
 
 
 def _solver(config: EvaluateConfig, name: str, run: Config, corpus: "Corpus") -> "Solver":
-    """Who judges: not with the eyes that a reward was trained by, but with attempts of its own, twice as many and twice
-    as long by default, asked for in other words."""
+    """The solver that judges. It makes attempts of its own, not those that a reward was trained by: by default twice as
+    many and twice as long, asked for in other words."""
     from qgen.engine.rollout import choose
     from qgen.models.model import load_plain
     from qgen.proofs.solver import Solver

@@ -65,7 +65,7 @@ def environment_of(candidate: Candidate) -> dict:
     """What environment.json of a stage says. Raises RuntimeError where it cannot be read."""
     if found := read_json(candidate.home / rundir.ENVIRONMENT):
         return found
-    raise RuntimeError(f"{candidate.home} has no {rundir.ENVIRONMENT}: it cannot be told what was trained")
+    raise RuntimeError(f"{candidate.home} has no {rundir.ENVIRONMENT}: nothing says what was trained there")
 
 
 def same_problems(candidate: Candidate, run: Config, corpus: "Corpus") -> None:
@@ -95,8 +95,9 @@ def outputs(
 ) -> dict[str, list[dict]]:
     """For each candidate its outputs, a block a seed, with the seconds that writing them took.
 
-    Blocks are known by the weights, the requests, the sampling, the seed and, if it was said, who writes, and kept in
-    a file that only grows. One copy of a base writes for all of its adapters: making it costs more than writing does.
+    A block is written once and kept in a file that only grows. It is found again by its weights, requests, sampling and
+    seed, and by model.rollout unless that is auto. All adapters of a base share one copy of it to write from, because
+    making a copy costs more than writing does.
     """
     from qgen.engine.rollout import choose, generate, rollout_of
     from qgen.models.model import adapted, load_plain

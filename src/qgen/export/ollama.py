@@ -48,6 +48,6 @@ def _chatml(source: TrainedModel, asked: list[dict[str, str]]) -> tuple[str, str
     if not found or before not in ("", start + plain + end) or STOP in plain:
         raise RuntimeError(
             f"format=ollama: the chat template of {source.run.model.name} is not ChatML, the only one that "
-            f"qgen writes in Ollama's form; format=gguf keeps it, and Ollama reads some of them from there"
+            f"qgen writes in Ollama's form; format=gguf keeps it, and Ollama reads some templates from there"
         )
     return plain, opening

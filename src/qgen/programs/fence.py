@@ -1,6 +1,6 @@
 """Whether a program says only what programs may say: an allowlist over its syntax tree, before anything of it runs.
 
-Of others' interpreters, the escapes that are known were read first. asteval read attributes through format strings,
+First the known escapes from other people's interpreters were studied. asteval read attributes through format strings,
 `__reduce__` and the `obj` of an AttributeError; RestrictedPython through generators' frames, `except*`, match patterns
 and string.Formatter (CVE-2026-76825); smolagents' executor through getattr, dunders in classes and augmented
 assignments (CVE-2025-5120, -9959, CVE-2026-4963), and its authors say that it is no boundary. An interpreter in Python

@@ -70,8 +70,9 @@ class Outcome:
 
     @property
     def value(self) -> str | None:
-        """The answer as a key would have it: a float that is an integer but for rounding as that, another in PLACES
-        digits. None where there is no answer, or a float that cannot tell an integer from the next."""
+        """The answer as an answer key would write it: a float that is an integer up to rounding becomes that integer,
+        any other float gets PLACES digits. None without an answer, or where a float is too large to hold every
+        integer."""
         if not self.ran:
             return None
         try:

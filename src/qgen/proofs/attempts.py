@@ -49,7 +49,7 @@ def read(kinds: Sequence[str], completions: Sequence[Completion]) -> list[Attemp
     try:
         outcomes = dict(zip(programs, run(list(programs.values()), LIMITS), strict=True))
     except NoWallError as error:
-        raise NoWallError(f"{error}\nreward.solver.programs=0 leaves attempts as programs out") from error
+        raise NoWallError(f"{error}\nset reward.solver.programs=0: then no attempt is a program") from error
     found = []
     for i, (kind, completion) in enumerate(zip(kinds, completions, strict=True)):
         if kind == PROGRAM:

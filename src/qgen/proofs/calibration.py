@@ -107,8 +107,8 @@ class Calibration:
 
     @cached_property
     def reach(self) -> float:
-        """How far from their level's middle three quarters of those problems lie, at most; one vote in eight at
-        least."""
+        """The distance from their level's middle within which three quarters of those problems lie, but never less than
+        one vote in eight."""
         off = [abs(one.agree - self.middles[one.level]) for one in self._clear if one.level in self.middles]
         return max(LEAST, float(np.quantile(off, 0.75))) if off else LEAST
 
@@ -159,8 +159,8 @@ def kept(
     config: SolverConfig,
     find: Callable[[], Calibration],
 ) -> Calibration:
-    """The calibration that the cache holds for these weights, problems and settings; else what `find` finds, which it
-    holds from then on. Several ranks read the first one's.
+    """The calibration for these weights, problems and settings. It is read from the cache; where the cache has none,
+    `find` makes one, and the cache keeps it. With several ranks, all read the first one's.
 
     Args:
         identity: of the weights; None: nothing is kept.

@@ -5,8 +5,8 @@
     stated    neither: somebody says so, or a program that no votes bear out
     refuted   the votes are clear for another answer, or the program gives another
 
-A program that prints a constant, or that is of another problem, proves nothing by itself: what was voted on is the
-statement alone. A certificate holds all that this was concluded from.
+A program that prints a constant, or that belongs to another problem, proves nothing by itself. The votes do not depend
+on it: attempts are shown the statement alone. A certificate holds everything that the verdict was concluded from.
 """
 
 import hashlib

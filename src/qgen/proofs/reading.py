@@ -18,7 +18,7 @@ _known: dict[Problem, Computed] = {}
 
 
 def read(texts: Sequence[str]) -> list[Problem | Fault]:
-    """What each text is. Of several ranks all call it with the same texts, and each runs its share of the programs.
+    """What each text is. With several ranks, all call this with the same texts, and each runs a share of the programs.
 
     Raises NoWallError where this machine cannot hold programs.
     """
@@ -31,8 +31,8 @@ def computed(texts: Sequence[str]) -> list[Computed | None]:
 
 
 def computed_text(text: str, language: str) -> str:
-    """A text as its writer should have written it: where another answer was stated, with that which its program
-    computes, as far as it would be read back so."""
+    """A text as its writer should have written it: an answer other than the one that its program computes is replaced
+    by that one. The text stays as it is where the new one would be read back as something else."""
     (ran,) = computed([text])
     if (
         ran is None
@@ -59,7 +59,7 @@ def _run(problems: list[Problem]) -> list[Computed]:
     try:
         return compute(problems, _comparer())
     except NoWallError as error:
-        raise NoWallError(f"{error}\nwithout prompt.solution=program nobody is asked for programs") from error
+        raise NoWallError(f"{error}\nleave prompt.solution=program out: then no model is asked for programs") from error
 
 
 @cache

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class Engine(Protocol):
     """Whoever writes: the frozen base (rewards/base.py), or another model (engines.py).
 
-    One that has `identity`, a text that is another for other weights, has its calibration kept on disk.
+    If an engine has `identity`, a text that differs where the weights do, its calibration is kept on disk.
     """
 
     def write(self, prompts: list[list[Message]], sampling: SamplingConfig, seed: int) -> list[Completion]:

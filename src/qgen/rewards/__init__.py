@@ -57,7 +57,7 @@ def check(config: RewardConfig) -> None:
 
 
 def knows_truth(config: RewardConfig) -> bool:
-    """Whether a term that counts asks somebody what to think of a problem, a solver or a teacher, or knows itself."""
+    """Whether some term with a weight can know if a problem is true: by a solver, by a teacher, or by itself."""
     found = (find(name, enabled.params) for name, enabled in config.terms.items() if enabled.weight)
     return any(getattr(term, "truth", False) or {"solver", "teacher"} & needs(term) for term in found)
 
@@ -181,7 +181,7 @@ class Rewards:
         return "normalize_then_sum" if self.config.normalize is Normalize.group else "sum_then_normalize"
 
     def value(self, name: str, prompts: list, completions: list[Completion], **columns: Any) -> list[float | None]:
-        """What TRL gets of one term. It passes each the same list, so all are scored when the first is asked for."""
+        """One term's values for TRL, which asks term by term with the same list: the first call scores all terms."""
         if self._batch[0] is not completions:
             self._batch = (completions, self._train(prompts, completions, columns))
         return self._batch[1][name]
@@ -189,8 +189,8 @@ class Rewards:
     def _train(self, prompts: list, completions: list[Completion], columns: dict[str, Any]) -> dict[str, list]:
         """Score, normalise and remember a batch.
 
-        With several processes each of them sees the completions of all, so that groups are whole, and memories
-        and windows are the same everywhere; it returns the values of its own.
+        With several processes, each scores the completions of all. So groups are whole, and memories and windows are
+        the same in every process. Each returns the values of its own completions.
         """
         count = len(completions)
         asked, written = ranks.gather(prompts), ranks.gather(completions)

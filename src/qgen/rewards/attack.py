@@ -122,7 +122,7 @@ def earned(
 def _climbed(
     pay: Payer, material: Material, budget: int, rng: random.Random, course: dict[str, list[float]]
 ) -> list[Junk]:
-    """What the search finds, which starts anew for each level, for the requests of the other classes."""
+    """What the search finds for the requests of the other classes. It starts anew for each level."""
 
     def score(made: list[Junk]) -> list[float]:
         return [row["reward"] for row in pay([junk.problem for junk in made])]
@@ -163,8 +163,8 @@ def train(config: Attacked, out: Path) -> Path:
 
 
 def grpo_home(config: Attacked, path: Path) -> Path:
-    """The directory of a run's GRPO stage. Raises ValueError where it has none, or was paid by other rewards, or was
-    asked by other data."""
+    """The directory of a run's GRPO stage. Raises ValueError where the run has none, or its GRPO stage had other
+    rewards or other data."""
     home = next((place for place in (path, path / "grpo") if (place / rundir.SAMPLES).is_file()), None)
     before = rundir.config_at(home) if home else None
     if home is None or before is None or before.stage.name != "grpo":

@@ -46,8 +46,8 @@ class Payer:
         ]  # fmt: skip
 
     def again(self, problems: list[Problem], which: list[int]) -> list[float]:
-        """What some of a class's texts earn a second time, in the company of before but in the opposite order, so that
-        a solver makes other attempts: the best of many draws is lucky, and is so once."""
+        """What some of a class's texts earn when they are scored again. The best of many draws was lucky, and is not
+        lucky twice. The batches are those of before in the opposite order, so that a solver makes other attempts."""
         batches = sorted({i // self.batch for i in which})
         found: dict[int, float] = {}
         for number in batches:
@@ -68,7 +68,7 @@ class Standard:
         self._levels = np.array([row["level"] for row in rows])
 
     def of(self, level: int, share: float = 0.5) -> float:
-        """The reward that `share` of the real problems of a level stay below; of all, where the level has few."""
+        """The reward that `share` of a level's real problems stay below; where the level has few, of all levels'."""
         own = self.rewards[self._levels == level]
         return float(np.quantile(own if len(own) >= FEW else self.rewards, share))
 

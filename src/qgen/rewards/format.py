@@ -23,9 +23,9 @@ class Format:
     - It reads like one where no half of it is idle talk (substance, in rigor.py), its words stand in an order and are
       not heaped up (metrics/prose.py, which knows other authors than the corpus's, in English and in Chinese), and its
       letters are those that real statements, or others in the language that was asked for, are written in.
-    - Its answer is its own unless different problems of the batch, and of those remembered, have that answer so much
-      more often than real problems that chance would do it once in 10,000 times (binomial test): who answers 0
-      whatever is asked answers nothing.
+    - It has an answer of its own unless too many different problems, of the batch and of those remembered, have the
+      same one: so many more than of real problems that chance would do it once in 10,000 times (binomial test). A
+      model that always answers 0 answers nothing.
 
     Args:
         corpus: the training problems.

@@ -4,8 +4,8 @@
     def short(completions, **columns):
         return [1.0 if len(text(c)) < 500 else 0.0 for c in completions]
 
-A class is built once a run, with the term's `params` and with those of these that its constructor names, and its
-instances are called the same way:
+A class is built once a run, and its instance is called as a function is. Its constructor gets the term's `params`, and
+whichever of these it names:
 
     corpus    the training problems
     base      the frozen base model (rewards/base.py)
@@ -13,8 +13,8 @@ instances are called the same way:
     teacher   the settings of the teacher behind an API; None under another teacher than teacher=api
     language  that problems are asked for in (prompt.language)
 
-Besides `prompts`, `completions` and the columns of the dataset, a call gets `batch_size`: how many completions there
-are, those included that the gate refused and the term never sees.
+Besides `prompts`, `completions` and the columns of the dataset, a call gets `batch_size`: the number of completions,
+including those that the gate refused, which the term never sees.
 
 An instance may also have `observe(completions)`, called with what was trained on; `state_dict()` and
 `load_state_dict()`, for checkpoints; `facts`, a dictionary a completion of the last call, for samples.jsonl; `note`, a
@@ -116,8 +116,8 @@ def needs(factory: Callable) -> set[str]:
 
 
 def own(name: str, done: str, function: Callable, *arguments: Any, **named: Any) -> Any:
-    """What a function of the term NAME gives. Whatever it raises, sys.exit's SystemExit among it, is a JudgeError that
-    names the term; Ctrl-C passes.
+    """The result of calling a function of the term NAME. Whatever the function raises, even SystemExit, becomes a
+    JudgeError that names the term; only Ctrl-C passes.
 
     Args:
         done: what is done with the term, as a participle; empty where it is called.

@@ -11,9 +11,9 @@ SHARE = 0.25  # of the real problems that are less certainly of their own topic 
 
 @term("topic")
 class Topic:
-    """min(1, p / p25): p is the probability that a classifier gives to the topic that was asked for, p25 what it gives
-    to the true topic of real problems that it has not seen, at least, in three cases of four. In [0, 1]; None where the
-    topic has too few problems to be known.
+    """min(1, p / p25), where p is the probability that a classifier gives to the topic that was asked for. For three of
+    four real problems that it has not seen, the classifier gives at least p25 to the true topic. In [0, 1]; None where
+    the topic has too few problems to be known.
 
     Being more typical of its topic than a real problem earns nothing.
 

@@ -24,9 +24,10 @@ def _problem(text: str) -> Problem:
 class Variation:
     """1 where metrics/variations.py finds nothing wrong, else 0; None where no variation was asked for.
 
-    Nearness in meaning is of TF-IDF here, numbers and letters masked: what is trained on is not what evaluation
-    measures by. An answer is compared with the original's, and, where that has a program, with what the program makes
-    of other numbers (mathematics/programmed.py). `facts` says what was wrong.
+    Nearness in meaning is measured by TF-IDF here, with numbers and letters masked: training must not use the measure
+    that evaluation uses. A variation's answer is compared with the original's. If the original has a program, it is
+    also compared with what the program gives for the new numbers (mathematics/programmed.py). `facts` says what was
+    wrong.
 
     Args:
         corpus: the training problems.

@@ -44,7 +44,7 @@ def packages() -> dict[str, str]:
 
 
 def code_hash() -> str:
-    """A hash of qgen's own files, which a commit does not tell of an installed or an edited copy."""
+    """A hash of qgen's own files: for an installed or an edited copy, a commit does not say which code ran."""
     here = Path(__file__).resolve().parents[1]
     found = hashlib.sha256()
     for path in sorted(here.rglob("*")):

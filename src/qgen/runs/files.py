@@ -70,7 +70,7 @@ def _object(path: Path) -> Row | None:
 
 
 def steps(path: Path) -> list[Row]:
-    """Rows of a file with a row a step; of rows with the same step, which a resume leaves, the last."""
+    """Rows of a file with one row for each step. A resume may leave several rows of one step: the last one counts."""
     found: dict[int, Row] = {}
     for row in rows(path):
         if not isinstance(row, dict) or not isinstance(row.get("step"), int):

@@ -16,8 +16,9 @@ def started_from(home: Path) -> str:
 def origin(home: Path) -> Path | None:
     """The adapter that a stage started from; None for the base model, or where those weights are not found any more.
 
-    The path that was kept may be relative to a directory that nobody knows. The hash of the weights beside it settles
-    whether what lies there, or at the end of that path beside the stage or above it, is what was meant.
+    The path that was kept may be relative to an unknown directory. So several places are looked at: the end of that
+    path beside the stage, the path itself, and the path below each directory above the stage. The hash of the weights,
+    which was kept beside the path, tells which of them holds the adapter.
     """
     if started_from(home) == "base":
         return None

@@ -57,7 +57,7 @@ def _origin(home: Path) -> str:
     """What the stage of a directory started from, as stage.init_from names it."""
     environment = read_json(home / rundir.ENVIRONMENT)
     if "started_from" not in environment:
-        raise RuntimeError(f"{home} has no whole {rundir.ENVIRONMENT}: it cannot be told what it was started from")
+        raise RuntimeError(f"{home} has no whole {rundir.ENVIRONMENT}: nothing says what the stage was started from")
     started = environment["started_from"]
     if started == "base":
         return started

@@ -102,14 +102,14 @@ def reported(out: Path, homes: list[Path]) -> bool:
 
 
 def begin(config: Config, out: Path, claim: Claim) -> None:
-    """Make the directory this run's: write config.yaml, and clear what is not gone on from.
+    """Make the directory this run's: write config.yaml, and delete what the run does not go on from.
 
-    That is everything where overwrite says so; where a resumed run had no checkpoint yet, what it wrote, but for a
-    teacher's work under the same config; else what it wrote after its checkpoint and writes anew. Called once
-    everything that the stage needs has been loaded, so that a mistake costs nothing that was written.
+    With overwrite that is everything. A resumed run without a checkpoint loses all that it wrote, except a teacher's
+    work under the same config. A resumed run with a checkpoint loses what it wrote after that and will write anew.
+    To be called once everything that the stage needs has been loaded, so that a mistake deletes nothing.
 
-    A kill may come in between. The summary goes first, so that what is left does not pass for complete, and the
-    checkpoints before the rows, so that nobody goes on from one without them.
+    A kill may come in between. So the summary is deleted first, or the rest would pass for complete; and checkpoints
+    are deleted before the rows, or somebody would go on from a checkpoint without its rows.
     """
     (out / SUMMARY).unlink(missing_ok=True)
     if (out / CONFIG).exists():
@@ -133,7 +133,7 @@ def begin(config: Config, out: Path, claim: Claim) -> None:
 
 
 def _stays(row: Row, step: int, out: Path) -> bool:
-    """Whether completions are not written anew by a run that goes on after a step; -1: from its start."""
+    """Whether a run that goes on after a step keeps these completions, not writing them anew; -1: from its start."""
     if row["mode"] in ("draft", "teacher"):  # written with these files, and not again while they are there
         return (out / (DRAFTS if row["mode"] == "draft" else WINNERS)).exists()
     return row["step"] < step + (row["mode"] != "train")  # training counts the steps before, validation those done
@@ -249,7 +249,7 @@ def same_base(adapter: Path | None, model: str) -> None:
 
     Args:
         model: what identifies the base that is loaded (model.fingerprint): a name, @, and a hub's commit or a hash of
-            a directory's weights. Commits say nothing of the weights' sameness: what they tell apart is printed.
+            a directory's weights. Two commits may hold the same weights, so other commits are printed, not refused.
     """
     if adapter is None:
         return
@@ -260,7 +260,7 @@ def same_base(adapter: Path | None, model: str) -> None:
         return
     said = f"{adapter} was trained on {was}, and model.name gives {model}"
     if len(hash_was) != len(hash_now) or len(hash_now) == _COMMIT:
-        print(f"{said}: if their weights differ, it is worth nothing here")
+        print(f"{said}: if the weights of the two differ, the adapter is worth nothing here")
         return
     raise RuntimeError(f"{said}: choose model.name={name or was}, or stage.init_from=base")
 
@@ -280,8 +280,8 @@ def same_origin(out: Path, adapter: Path | None, data: str | None = None) -> Non
 
 
 def differences(before: str, after: str) -> dict[str, tuple[str, str]]:
-    """The keys in which two configs (YAML) differ, with both values, without passwords; 'absent' where one has no such
-    key."""
+    """The keys in which two configs (YAML) differ, with both values, passwords crossed out. 'absent' stands for the
+    value where a config lacks the key."""
     old, new = (flat(OmegaConf.to_container(OmegaConf.create(text))) for text in (before, after))
     was, now = ({key: redact.value(key, value) for key, value in side.items()} for side in (old, new))
     return {

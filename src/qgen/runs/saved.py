@@ -23,8 +23,9 @@ def inventory(checkpoint: Path) -> dict[str, dict[str, int]]:
 def last_checkpoint(out: Path) -> tuple[Path | None, str]:
     """The newest whole checkpoint of a stage and a note about it; (None, note) where no whole one was written yet.
 
-    A checkpoint without its record was never finished, which is no reason not to begin again where it is the first.
-    Raises RuntimeError where none is whole and one that was finished has been damaged since: work is lost by that.
+    A checkpoint without its record was never finished; if there is no other, the stage simply begins from the start.
+    Raises RuntimeError where none is whole and a finished one was damaged later, because beginning again loses its
+    work.
     """
     broken, damaged = [], False
     for checkpoint in checkpoints(out):

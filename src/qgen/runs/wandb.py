@@ -38,9 +38,9 @@ class WandbTracker(Tracker):
     table `samples`; the thousands that GRPO trains on stay in samples.jsonl. At the end the problems of the last
     validation with the highest reward become the table `best_problems`.
 
-    What the config leaves open is as W&B's own environment variables say, and only then as qgen would have it.
-    A run's id is made once and kept in its directory, so that a resumed stage goes on in its run. What W&B refuses
-    after it has started is logged, the first time, and costs nothing else.
+    Where the config says nothing, W&B's own environment variables decide, and where they say nothing, qgen's defaults.
+    A run's id is made once and kept in its directory, so that a resumed stage goes on in the same run. If W&B refuses
+    something after it has started, the first refusal is logged and the training goes on.
     """
 
     def __init__(self, config: Config, out: Path, values: dict[str, Any]):

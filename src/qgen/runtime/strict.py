@@ -20,7 +20,7 @@ def require(module: str, install: str) -> ModuleType:
 
 @contextmanager
 def hub(what: str) -> Iterator[None]:
-    """Around a load from the hub: what fails for want of a network says which setting names a mirror.
+    """Wrap a load from the hub, so that a failure for want of a network says which setting names a mirror.
 
     Raises RuntimeError naming HF_ENDPOINT where the hub could not be reached, or does not have `what`; and where
     `what` needs code that comes with it.

@@ -35,9 +35,9 @@ class Attacked(Config):
                             "attack.steps": (0, 10**6), "attack.winners": (1, 1000)})  # fmt: skip
         super().check()
         if self.stage.name != "grpo":
-            raise ValueError(f"stage={self.stage.name}: what is attacked is what GRPO pays: leave it out")
+            raise ValueError(f"stage={self.stage.name}: the attack is on the rewards of GRPO: leave stage out")
         if self.stage.task is not Task.problem:
-            raise ValueError(f"stage.task={self.stage.task.value}: what is attacked are problems: leave stage.task out")
+            raise ValueError(f"stage.task={self.stage.task.value}: attacks are problems: leave stage.task out")
         english = [kind.value for kind in self.attack.classes if kind not in ANY_LANGUAGE]
         if self.prompt.language is not Language.en and english:
             others = ",".join(kind.value for kind in ANY_LANGUAGE)

@@ -53,7 +53,10 @@ class DataConfig:
                 f"data={self.source.value} does not read data.heldout_path: set data=jsonl, or leave it out"
             )
         if not self.curate and not self.heldout_path:
-            raise ValueError("data.curate=false needs data.heldout_path: nothing keeps what is held out apart")
+            raise ValueError(
+                "data.curate=false needs data.heldout_path: without curation a held-out share may repeat "
+                "training problems"
+            )
         if self.source is not Source.jsonl and self.fields:
             raise ValueError(
                 f"data={self.source.value} has no columns to name: set data=jsonl, or leave data.fields out"

@@ -44,15 +44,15 @@ class PromptConfig:
             try:
                 parts = [(field, *form) for _, field, *form in Formatter().parse(template) if field is not None]
             except ValueError as error:
-                raise ValueError(f"prompt.{name}: {error}; a brace that is meant is doubled") from None
+                raise ValueError(f"prompt.{name}: {error}; write a literal brace twice") from None
             used = {field for field, *_ in parts}
             if used - known:
                 raise ValueError(f"prompt.{name} takes {sorted(known)}, not {sorted(used - known)}")
             if any(spec or conversion for _, spec, conversion in parts):
                 raise ValueError(f"prompt.{name} takes its fields as they are, without : or ! and a format")
             if template and needs[name] not in used:
-                raise ValueError(f"prompt.{name} must say {{{needs[name]}}} somewhere, or it loses what it is about")
+                raise ValueError(f"prompt.{name} must say {{{needs[name]}}} somewhere: it is what the prompt is about")
         if "{statement}" not in self.solve:
-            raise ValueError("prompt.solve must say {statement} somewhere, or it loses what it is about")
+            raise ValueError("prompt.solve must say {statement} somewhere: it is what the prompt is about")
         if self.kinds and (wrong := set(self.kinds) ^ {kind.value for kind in Kind}):
-            raise ValueError(f"prompt.kinds: {', '.join(sorted(wrong))} must be told or does not exist")
+            raise ValueError(f"prompt.kinds must describe each kind of variation, no other: {', '.join(sorted(wrong))}")

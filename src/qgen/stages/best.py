@@ -18,10 +18,10 @@ _TWENTIETH = 1.645  # standard errors below 0 that a normal difference of nothin
 class Best:
     """Saves the adapter of the last validation that is not worse than the best, in out/best/adapter.
 
-    A validation is a mean over a few requests, so that the best of several is mostly luck. Of those that chance alone
-    may tell apart the last has been trained longest, as in the one-standard-error rule of Breiman et al.
-    (Classification and Regression Trees, 1984); worse is what is below the best by more than chance does one time in
-    twenty.
+    A validation is a mean over a few requests, so that the best of several is mostly luck. Among validations that
+    differ by no more than chance the last is kept, because it was trained longest, as in the one-standard-error rule of
+    Breiman et al. (Classification and Regression Trees, 1984). A validation is worse than the best if it lies so far
+    below that chance would do it only one time in twenty.
 
     Checkpoints hold a copy (hard links, which take no room), so that a resumed run knows what
     an uninterrupted one would. The adapter lies one folder down: the Trainer loads any that lies directly in a

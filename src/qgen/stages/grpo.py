@@ -82,7 +82,7 @@ def build(context: Context) -> GRPOTrainer:
         arguments.save_steps += lasts - over  # a resume from in between would write other completions
         print(
             f"grpo: a checkpoint every {arguments.save_steps} steps instead of stage.save_steps={stage.save_steps}: "
-            f"what is written at once is trained on for {lasts} steps"
+            f"the completions of one rollout are trained on for {lasts} steps"
         )
 
     mine: list[float] = []  # the rewards of what this rank has just scored

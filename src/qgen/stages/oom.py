@@ -34,8 +34,8 @@ class Again(Exception):  # noqa: N818, as it is no error
 
 
 def adjusted(config: Config, out: Path, claim: Claim) -> Config:
-    """The config under which a stage goes on: its own, with what earlier errors have set. A run that starts again, or
-    whose user has changed its config, starts without them."""
+    """The config under which a stage goes on: its own, with the values that earlier out-of-memory errors have set. They
+    are dropped where the run starts again, or its user has changed the config."""
     if config.overwrite or claim.changed:
         return config
     node = OmegaConf.structured(config)

@@ -48,10 +48,10 @@ class Redraw:
             self.by_level[row["level"]].append(row)
 
     def __call__(self, inputs: list[Row], step: int) -> dict[str, Any]:
-        """A batch for `inputs`, as many requests as there are groups, each `group` times; those whose rewards are all
-        alike are others by then, as far as `times` goes.
+        """A scored batch for `inputs`, which holds each request `group` times. Requests whose rewards are all alike
+        have been replaced by others in it, in at most `times` rounds.
 
-        Several ranks draw as many as the one that lacks most, as TRL's scoring gathers from all.
+        Each rank draws as many requests as the rank that needs most, because TRL's scoring gathers from all ranks.
         """
         batch, rewards, requests = self.score(inputs), self.rewards(), inputs[:: self.group]
         first = alike = self._alike(batch["advantages"])
