@@ -7,8 +7,9 @@ import pytest
 from conftest import CUBES, DIGITS, SPHERES, composed
 
 from qgen.data import champ
-from qgen.papers import sheet, tex
+from qgen.papers import sheet
 from qgen.settings.generate import PaperConfig
+from qgen.text import tex
 
 HOSTILE = (
     r"$x$ \input{/etc/passwd}",
