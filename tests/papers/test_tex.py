@@ -40,6 +40,12 @@ def test_text_and_mathematics_are_kept():
     assert [tex.marked(a) for a in ("-3", r"\frac12", "$x$", "yes")] == ["$-3$", r"$\frac12$", "$x$", "yes"]
 
 
+def test_a_problem_is_an_item_whose_answer_no_paper_prints():
+    assert tex.problem(" [A] is 5%?\n", "[$2$,\n\n$3$]\n") == "\\item {}[A] is 5\\%?\n% Answer: [$2$, $3$]"
+    assert tex.item(" \n[A]") == "\\item {}[A]"  # which TeX would take for the item's label
+    assert tex.problem(CUBES.statement, CUBES.answer) == f"\\item {CUBES.statement}\n% Answer: $335$"
+
+
 def test_real_problems_can_be_printed():
     problems = list(champ.read(composed().data))
     strange = [p.id for p in problems if tex.unknown(p.statement) or tex.unknown(p.answer)]

@@ -98,7 +98,7 @@ for (const button of document.querySelectorAll(".copy")) {
   button.hidden = false;
   button.addEventListener("click", async () => {
     const done = await copy(button.dataset.tex, button);
-    said.textContent = button.textContent = done ? "Copied" : "Not copied: the browser refused";
+    said.textContent = button.textContent = done ? "Copied" : "Could not copy";
     clearTimeout(timer);
     timer = setTimeout(() => { button.textContent = label; said.textContent = ""; }, done ? 2000 : 6000);
   });
