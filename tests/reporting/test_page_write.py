@@ -284,7 +284,7 @@ def test_hostile_text_stays_text_wherever_it_stands(tmp_path):
         assert name not in ("src", "action", "formaction", "srcset", "style")
         if name == "href":
             assert re.fullmatch("#[a-z]+", value), (tag, value)
-        if name == "data-name":  # of the file that is downloaded
+        if name == "data-file":  # of the file that is downloaded
             assert re.fullmatch(r"b-onload-x[\w.-]*-problems\.jsonl", value)
     text = (home.parent / "report.html").read_text(encoding="utf-8")
     assert "<script>alert" not in text

@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 from markupsafe import Markup
 
@@ -17,7 +18,7 @@ def clean(text: str) -> str:
     return _UNPRINTABLE.sub(lambda found: f"⟨{ord(found.group()):04X}⟩", text.replace("\r\n", "\n"))
 
 
-def json_line(row: dict) -> str:
+def json_line(row: dict[str, Any]) -> str:
     """Plain data as a line of JSON in which all that `clean` would change is escaped: it reads back as it was."""
     return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found.group()):04x}", json.dumps(row, ensure_ascii=False))
 

@@ -61,7 +61,7 @@
   download.addEventListener("click", () => {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob(lines.map((line) => `${line}\n`), { type: "application/jsonl" }));
-    link.download = download.dataset.name;
+    link.download = download.dataset.file;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000); // by then the browser has read it
   });
