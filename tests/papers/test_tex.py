@@ -7,8 +7,9 @@ import pytest
 from conftest import CUBES, DIGITS, SPHERES, composed
 
 from qgen.data import champ
-from qgen.papers import sheet, tex
+from qgen.papers import sheet
 from qgen.settings.generate import PaperConfig
+from qgen.text import tex
 
 HOSTILE = (
     r"$x$ \input{/etc/passwd}",
@@ -37,6 +38,12 @@ def test_text_and_mathematics_are_kept():
     assert tex.escaped(r"\begin{pmatrix} 1 & 2 \end{pmatrix}") == r"\[\begin{pmatrix} 1 & 2 \end{pmatrix}\]"
     assert tex.escaped(CUBES.statement) == CUBES.statement
     assert [tex.marked(a) for a in ("-3", r"\frac12", "$x$", "yes")] == ["$-3$", r"$\frac12$", "$x$", "yes"]
+
+
+def test_a_problem_is_an_item_whose_answer_no_paper_prints():
+    assert tex.problem(" [A] is 5%?\n", "[$2$,\n\n$3$]\n") == "\\item {}[A] is 5\\%?\n% Answer: [$2$, $3$]"
+    assert tex.item(" \n[A]") == "\\item {}[A]"  # which TeX would take for the item's label
+    assert tex.problem(CUBES.statement, CUBES.answer) == f"\\item {CUBES.statement}\n% Answer: $335$"
 
 
 def test_real_problems_can_be_printed():

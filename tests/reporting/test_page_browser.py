@@ -8,12 +8,27 @@ from pathlib import Path
 import axe_playwright_python as axe
 import pytest
 import specimen
-from conftest import CUBES, DIGITS, SPHERES
+from conftest import CUBES, DIGITS, SPHERES, composed
 
-from qgen.data import Corpus
+from qgen.data import Corpus, jsonl
+from qgen.mathematics.problem import Problem
 from qgen.reporting.page import write
 from qgen.runs.files import append, write_json
 
+# a problem that was given, which nothing has parsed; and one with a program and votes
+GIVEN = (
+    '["50%" of </script>] Café\'s \u2028\x1b C:\\new & \\input{/etc/passwd}, π_1 ≤ $\\frac{22}{7}$:\n\n\\$5 # {ü}?',
+    "50\\% of\n$\\frac12$",
+)
+GIVEN_TEX = (
+    '\\item {}["50\\%" of \\textless{}/script\\textgreater{}] Café\'s ⟨2028⟩⟨001B⟩ C:\\textbackslash{}new \\& '
+    "\\textbackslash{}input{/etc/passwd}, \\ensuremath{\\pi}\\_1 \\ensuremath{\\le} $\\frac{22}{7}$:\n\\$5 \\# {ü}?\n"
+    "% Answer: 50\\% of $\\frac12$"
+)
+PROGRAM = "print(3 % 2, '\\\\')"
+COMPUTED = "What is the Übermaß of $3$ modulo $2$, in \\% of 100?"
+VOTES = {"agree": 1.0, "runner_up": 0.0, "unanswered": 0.0, "other": "", "samples": 4, "kinds": {}, "confidence": 0.97}
+RAN = {"answer": "1 \\", "fault": None, "printed": "1 \\", "exact": True, "stated": "1", "same": False}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -26,6 +41,11 @@ def report(tmp_path_factory):
     hostile = [
         specimen.sample(0, "teacher", 1, text, topic="<script>alert(0)</script>", reward=0.01)
         for text in specimen.HOSTILE
+    ]
+    text = f"Problem: {COMPUTED}\nProgram:\n```python\n{PROGRAM}\n```\nAnswer: 1"
+    hostile += [
+        specimen.sample(0, "teacher", 1, text, reward=0.02, program=RAN, votes=VOTES),
+        specimen.sample(0, "teacher", 1, "Answer: 1", statement=GIVEN[0], answer=GIVEN[1], reward=0.02),
     ]
     append(home / "distill" / "samples.jsonl", hostile)
     return write([home], home / "report.html", Corpus([SPHERES, DIGITS], [CUBES], 3))
@@ -48,8 +68,9 @@ def opened(browser, report):
     """The page, opened; afterwards it must have said nothing, asked nothing and loaded nothing but itself."""
     said, pages = [], []
 
-    def at(width: int = 1280, **more):
+    def at(width: int = 1280, script: str = "", **more):
         page = browser.new_context(viewport={"width": width, "height": 900}, **more).new_page()
+        page.add_init_script(script)
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("dialog", lambda dialog: (said.append(f"dialog: {dialog.message}"), dialog.dismiss()))
@@ -94,7 +115,7 @@ def test_mathematics_is_laid_out(opened):
 def test_filters(opened):
     page = opened()
     total = page.locator("#cards > .card").count()
-    assert total == 36 + 40 + 48
+    assert total == 36 + 40 + 50
     assert visible(page) == 30
     while page.locator("#more").is_visible():
         page.click("#more")
@@ -105,7 +126,7 @@ def test_filters(opened):
     page.select_option("[name=parses]", "no")
     assert visible(page) == 3
     page.click("[type=reset]")
-    page.wait_for_function("document.getElementById('count').textContent.startsWith('124')")
+    page.wait_for_function("document.getElementById('count').textContent.startsWith('126')")
     page.select_option("[name=mode]", "teacher")
     page.fill("[name=text]", "ALERT")
     assert visible(page) == 5
@@ -126,6 +147,86 @@ def test_filters(opened):
     page.select_option("[name=order]", "worst")
     first = page.locator("#cards > .card:visible .score").first.text_content()
     assert first.strip().endswith("0.00")
+
+
+CLIPBOARDS = {
+    "there": "",
+    "missing": "Object.defineProperty(navigator, 'clipboard', {value: undefined});",
+    "refusing": "navigator.clipboard.writeText = () => Promise.reject(new Error('not allowed'));",
+}
+
+
+@pytest.mark.parametrize("clipboard", CLIPBOARDS)
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_problem_is_copied_as_latex(opened, clipboard, width):
+    script = f"window.kept = navigator.clipboard; {CLIPBOARDS[clipboard]}"
+    page = opened(width, script, permissions=["clipboard-read", "clipboard-write"])
+    page.fill("[name=text]", "answer: 1")
+    page.select_option("[name=order]", "given")
+    for card, expected in [("#cards > .card", GIVEN_TEX), ("#summary .card", None)]:
+        button = page.locator(f"{card}:visible").first.get_by_role("button", name="Copy as LaTeX")
+        own = button.element_handle()
+        button.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_function("b => b.textContent === 'Copied'", arg=own)
+        assert page.locator("[role=status]#said").text_content() == "Copied"
+        assert own.evaluate("b => document.activeElement === b")
+        copied = page.evaluate("window.kept.readText()")
+        assert copied == (expected or own.get_attribute("data-tex"))
+        assert re.fullmatch(r"\\item [^%].*\n% Answer: .+", copied, re.S)
+    page.wait_for_function("b => b.textContent === 'Copy as LaTeX'", arg=own, timeout=4000)
+    assert page.locator("textarea").count() == 0
+
+
+def test_a_copy_that_is_refused_is_told(opened):
+    page = opened(script=f"{CLIPBOARDS['missing']} document.execCommand = () => false;")
+    page.locator("#cards .copy:visible").first.click()
+    assert page.locator("#said").text_content() == "Could not copy"
+    assert page.locator("#cards .copy", has_text="Could not copy").count() == 1
+
+
+def test_what_the_filters_let_through_is_downloaded(opened, tmp_path):
+    page = opened()
+    button = page.get_by_role("button", name="Download")
+    parsed = page.locator("#cards > .card[data-parses=yes]").count()
+    assert button.text_content() == f"Download {parsed} problems"  # also those that are not shown yet
+    assert visible(page) < parsed
+    page.select_option("[name=mode]", "teacher")
+    page.fill("[name=text]", "answer: 1")
+    page.fill("[name=score]", "0.02")
+    page.select_option("[name=order]", "given")
+    lines = downloaded(page, tmp_path / "problems.jsonl")
+    assert button.text_content() == f"Download {len(lines)} problems"
+    asked = {"topic": "Number Theory", "level": 1, "reward": 0.02}
+    given, computed = [line for line in lines if line["reward"] == 0.02]
+    assert given == {"statement": GIVEN[0], "answer": GIVEN[1], "solution": "Answer: 1", **asked}
+    assert computed == {"statement": COMPUTED, "answer": "1 \\", "program": PROGRAM, **asked, "proof": "computed"}
+    config = composed("data=jsonl", f"data.path={tmp_path / 'problems.jsonl'}", "data.fields.statement=statement").data
+    read = [found for found in jsonl.read(config) if isinstance(found, Problem)]
+    assert (COMPUTED, "1 \\", 1) in [(problem.statement, problem.answer, problem.level) for problem in read]
+    page.fill("[name=text]", "Café's no such text")
+    assert button.text_content() == "Download 0 problems"
+    assert button.is_disabled()
+    page.fill("[name=text]", PROGRAM)
+    assert button.text_content() == "Download 1 problem"
+
+
+def downloaded(page, path: Path) -> list[dict]:
+    """The rows of the file that the page's button leaves."""
+    with page.expect_download() as found:
+        page.click("#download")
+    assert found.value.suggested_filename == "run-problems.jsonl"
+    found.value.save_as(path)
+    text = path.read_text(encoding="utf-8")
+    assert "Übermaß" in text
+    return [json.loads(line) for line in text.removesuffix("\n").split("\n")]
+
+
+def test_a_print_has_no_buttons(opened):
+    page = opened()
+    assert page.locator("button:visible").count() > 30
+    page.emulate_media(media="print")
+    assert page.locator("button:visible").count() == 0
 
 
 def test_hover_tells_step_and_value(opened):
@@ -207,7 +308,8 @@ def test_light_and_dark(opened):
 
 def test_it_reads_without_script(opened):
     page = opened(java_script_enabled=False)
-    assert visible(page) == 36 + 40 + 48
+    assert page.locator("button:visible").count() == 0
+    assert visible(page) == 36 + 40 + 50
     assert not page.locator("#filters").is_visible()
 
 

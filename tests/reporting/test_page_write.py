@@ -12,6 +12,10 @@ import specimen
 from conftest import CUBES, DIGITS, SPHERES, composed
 
 from qgen.data import Corpus
+from qgen.mathematics.problem import parse
+from qgen.mathematics.programmed import Computed
+from qgen.programs import Outcome
+from qgen.proofs.votes import Votes
 from qgen.reporting.page import write
 from qgen.reporting.page.runs import read
 from qgen.runs.files import append, write_json
@@ -109,6 +113,29 @@ def test_the_configs_problems_are_read_where_none_are_given(tmp_path):
     found = page(specimen.stage(tmp_path / "r" / "sft"), corpus=None)
     assert "205 problems of CHAMP (36 more are held out)" in found.says("summary")
     assert re.search(r"CHAMP P_\S+, licence MIT, (trained on|held out)", found.says("problems"))
+
+
+@pytest.mark.parametrize(
+    ("ran", "agree", "proof"),
+    [
+        (None, None, None),
+        (True, 1.0, "computed"),
+        (True, 0.0, "refuted"),
+        (True, None, "stated"),
+        (False, 1.0, "voted"),
+        (None, 1.0, "voted"),
+        (None, 0.5, "stated"),
+    ],
+)
+def test_a_downloaded_problem_tells_what_proves_it(tmp_path, ran, agree, proof):
+    program = Outcome("42", exact=bool(ran))
+    computed = Computed(parse(specimen.completion(0)), program, "31", True)
+    votes = agree is not None and Votes(agree, 1 - agree, 0.0, "" if agree == 1 else "7", 4)
+    facts = ({} if ran is None else {"program": computed.plain()}) | ({"votes": votes.plain()} if votes else {})
+    home = specimen.stage(tmp_path / "r" / "sft", samples=[specimen.sample(0, "validation", 20, **facts)])
+    (line,) = [value for _, name, value in page(home).attributes if name == "data-line"]
+    assert json.loads(line).get("proof") == proof
+    assert json.loads(line)["statement"] == computed.problem.statement
 
 
 def test_a_killed_stage_is_marked(tmp_path):
@@ -257,6 +284,8 @@ def test_hostile_text_stays_text_wherever_it_stands(tmp_path):
         assert name not in ("src", "action", "formaction", "srcset", "style")
         if name == "href":
             assert re.fullmatch("#[a-z]+", value), (tag, value)
+        if name == "data-file":  # of the file that is downloaded
+            assert re.fullmatch(r"b-onload-x[\w.-]*-problems\.jsonl", value)
     text = (home.parent / "report.html").read_text(encoding="utf-8")
     assert "<script>alert" not in text
     assert not re.search("[\x00-\x08\x0b-\x1f\u2028-\u202e\ud800-\udfff]", text)

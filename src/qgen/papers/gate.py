@@ -15,10 +15,10 @@ from qgen.metrics.meaning import embedding
 from qgen.metrics.similarity import SimilarityIndex, mask
 from qgen.metrics.topics import TopicModel
 from qgen.metrics.variations import Judge
-from qgen.papers import tex
 from qgen.proofs import reading
 from qgen.rewards.format import Format
 from qgen.settings.choices import Kind, Language
+from qgen.text import tex
 
 
 @dataclass(frozen=True)

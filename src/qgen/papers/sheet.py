@@ -4,8 +4,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from qgen.papers import tex
 from qgen.reporting.page.mathematics import render
+from qgen.text import tex
 from qgen.text.markdown import block, line
 from qgen.text.visible import shown
 
@@ -67,8 +67,8 @@ def html(paper: Any, rows: list[Row], language: str, topics: dict[str, str]) -> 
 
 def latex(paper: Any, rows: list[Row], language: str) -> str:
     """The paper as LaTeX: for xelatex and lualatex; an English one also for pdflatex."""
-    problems = "\n\n".join(f"\\item {_item(tex.escaped(row['statement']))}" for row in rows)
-    answers = "\n".join(f"\\item {_item(tex.escaped(tex.marked(row['answer'])))}{_proof(row)}" for row in rows)
+    problems = "\n\n".join(tex.item(row["statement"]) for row in rows)
+    answers = "\n".join(f"{tex.item(tex.marked(row['answer']))}{_proof(row)}" for row in rows)
     return _TEX.format(
         head=_HEADS[language], title=tex.escaped(paper.title), instructions=tex.escaped(paper.instructions),
         problems=problems, answers=answers, key=_WORDS[language]["answers"],
@@ -78,10 +78,6 @@ def latex(paper: Any, rows: list[Row], language: str) -> str:
 def _proof(row: Row) -> str:
     """What stands behind an answer of the LaTeX key."""
     return f" {{\\footnotesize ({tex.escaped(row['proved'])})}}" if row.get("proved") else ""
-
-
-def _item(text: str) -> str:
-    return f"{{}}{text}" if text.startswith("[") else text  # or \item would take it for its label
 
 
 _WORDS = {

@@ -8,6 +8,7 @@ than the two files beside this one.
 import base64
 import hashlib
 import logging
+import re
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -46,12 +47,13 @@ def write(homes: list[Path], out: Path, corpus: Corpus | None = None) -> Path:
     corpora = Corpora(corpus)
     problems, sweeps = gallery(stages, corpora), compare(homes, runs)
     changed, unknown = settings.changes(stages)
-    css, js = _file("page.css"), _file("page.js")
+    title, css, js = _title(homes, runs), _file("page.css"), _file("page.js")
     html = (
         _templates()
         .get_template("page.html")
         .render(
-            title=_title(homes, runs),
+            title=title,
+            file=f"{_plain(title)}-problems.jsonl",
             policy=f"default-src 'none'; style-src '{_hash(css)}'; script-src '{_hash(js)}'; base-uri 'none'; "
             f"form-action 'none'",
             css=Markup(css),
@@ -80,6 +82,11 @@ def _title(homes: list[Path], runs: list[Run]) -> str:
     if len(homes) == 1 and len(runs) > 1:  # a sweep's directory, or qgen.teach's
         return Path(homes[0]).resolve().name
     return ", ".join(run.name for run in runs[:3]) + (f" and {len(runs) - 3} more" if len(runs) > 3 else "")
+
+
+def _plain(title: str) -> str:
+    """A title as any system takes it for a part of a file's name."""
+    return re.sub(r"[^\w.]+", "-", title).strip("-.")[:80] or "qgen"
 
 
 def leave(homes: list[Path], out: Path, corpus: Corpus | None = None) -> str:

@@ -9,13 +9,18 @@ from qgen.data import Corpus
 from qgen.mathematics.problem import Fault, Problem
 from qgen.mathematics.programmed import recalled
 from qgen.metrics.similarity import SimilarityIndex
+from qgen.proofs.proof import decide
+from qgen.proofs.votes import Votes
 from qgen.reporting.page.mathematics import render
 from qgen.reporting.page.runs import Corpora, Stage
 from qgen.runs.files import Row
+from qgen.text import tex
+from qgen.text.visible import json_line
 
 MODES = ("validation", "train", "teacher")
 EACH = 100  # of a stage and mode
 TOTAL = 400  # of a page: some 8 kB each
+VOTES = ("agree", "runner_up", "unanswered", "other", "samples")  # as Votes.plain names them
 RAW = 4000  # characters of a completion; a problem has at most 1,700
 
 
@@ -70,6 +75,40 @@ class Card:
     def answer(self) -> Markup:
         """The answer as HTML."""
         return mathematical(self.problem.answer if self.problem else "")
+
+    @property
+    def latex(self) -> str:
+        """The problem as an item of a LaTeX list."""
+        return tex.problem(self.problem.statement, self.problem.answer) if self.problem else ""
+
+    @property
+    def line(self) -> str:
+        """The problem as a line of problems.jsonl, without what is not known; '' where there is none."""
+        if not self.problem:
+            return ""
+        found = {
+            "statement": self.problem.statement,
+            "answer": self.problem.answer,
+            "solution": self.raw if self.solves else self.problem.solution,
+            "program": self.problem.program,
+            "topic": self.row.get("topic"),
+            "level": self.row.get("level"),
+            "reward": self.row.get("reward"),
+            "proof": self.proof,
+        }
+        return json_line({name: value for name, value in found.items() if value not in (None, "")})
+
+    @property
+    def proof(self) -> str | None:
+        """What the program and the votes that the reward asked for prove; None where it asked for neither."""
+        ran, votes = self.row.get("program"), self.row.get("votes")
+        if self.solves or not (ran or votes):
+            return None
+        try:
+            agrees = True if ran and ran["exact"] else None  # what it printed is the answer that stands here
+            return decide(agrees, Votes(*(votes[name] for name in VOTES)) if votes else None)
+        except (KeyError, TypeError):  # another term's fact of that name
+            return None
 
     @property
     def terms(self) -> list[tuple[str, float | None]]:

@@ -1,11 +1,12 @@
 "use strict";
-// The page reads without this; it adds the gallery's filters and the charts' hover.
+// The page reads without this; it adds the gallery's filters, copies of its problems, and the charts' hover.
 
 (() => {
   const form = document.getElementById("filters");
   if (!form) return;
   const grid = document.getElementById("cards");
   const more = document.getElementById("more");
+  const download = document.getElementById("download");
   const PAGE = 30;
   const cards = [...grid.children].map((node, place) => ({
     node, place,
@@ -20,6 +21,7 @@
     given: (a, b) => a.place - b.place,
   };
   let limit = PAGE;
+  let lines = []; // of the problems that match; what does not parse is none
 
   function matches(card) {
     const { text, score } = form.elements;
@@ -36,6 +38,9 @@
     const visible = new Set(found.slice(0, limit));
     for (const card of cards) card.node.hidden = !visible.has(card);
     grid.append(...found.map((card) => card.node));
+    lines = found.map((card) => card.node.dataset.line).filter(Boolean);
+    download.textContent = `Download ${lines.length} problem${lines.length === 1 ? "" : "s"}`;
+    download.disabled = !lines.length;
     const rest = found.length - visible.size;
     document.getElementById("count").textContent =
       `${found.length} of ${cards.length} match` + (rest ? `, ${visible.size} shown` : "");
@@ -53,9 +58,51 @@
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(restart));
   more.addEventListener("click", () => { limit += PAGE; show(); });
+  download.addEventListener("click", () => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob(lines.map((line) => `${line}\n`), { type: "application/jsonl" }));
+    link.download = download.dataset.file;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000); // by then the browser has read it
+  });
   addEventListener("beforeprint", () => { limit = Infinity; show(); });
   show();
 })();
+
+// Problems as LaTeX, which stands in the page
+async function copy(text, button) {
+  try {
+    await navigator.clipboard.writeText(text); // not there on every page from disk, and may be refused
+    return true;
+  } catch {
+    const area = document.createElement("textarea");
+    area.className = "unseen";
+    area.value = text;
+    button.after(area);
+    area.select();
+    try {
+      return document.execCommand("copy");
+    } catch {
+      return false;
+    } finally {
+      area.remove();
+      button.focus({ preventScroll: true });
+    }
+  }
+}
+
+for (const button of document.querySelectorAll(".copy")) {
+  const label = button.textContent;
+  const said = document.getElementById("said");
+  let timer;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const done = await copy(button.dataset.tex, button);
+    said.textContent = button.textContent = done ? "Copied" : "Could not copy";
+    clearTimeout(timer);
+    timer = setTimeout(() => { button.textContent = label; said.textContent = ""; }, done ? 2000 : 6000);
+  });
+}
 
 // Charts: the values of the step nearest to the pointer
 for (const svg of document.querySelectorAll("svg.chart")) {

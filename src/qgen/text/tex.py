@@ -8,7 +8,7 @@ amssymb set, and nothing that defines, reads, writes, or takes a length.
 import re
 
 from qgen.mathematics.latex import MATH
-from qgen.reporting.page.mathematics import clean
+from qgen.text.visible import clean
 
 
 def unknown(text: str) -> str | None:
@@ -39,6 +39,17 @@ def marked(answer: str) -> str:
     if "$" in answer or "\\(" in answer or "\\[" in answer:
         return answer
     return f"${answer}$" if re.search(r"[\\^_]", answer) or re.fullmatch(r"[-+\d.,/() ]+", answer) else answer
+
+
+def item(text: str) -> str:
+    """Text with mathematics as an item of a list."""
+    written = escaped(text).lstrip()
+    return f"\\item {{}}{written}" if written.startswith("[") else f"\\item {written}"  # [ would begin its label
+
+
+def problem(statement: str, answer: str) -> str:
+    """A problem as an item of a list, its answer in a comment below."""
+    return f"{item(statement.strip())}\n% Answer: {' '.join(escaped(marked(answer)).split())}"
 
 
 def _mathematics(span: str, environment: str | None) -> str:
