@@ -83,12 +83,12 @@ def header(file: Path) -> Header:
 def _read_once() -> Iterator[None]:
     """Meanwhile each file is parsed once: transformers does it four times for a model and its tokenizer, and a
     vocabulary of 152,000 words takes a third of a minute."""
-    reader = gguf.GGUFReader
-    gguf.GGUFReader = functools.cache(reader)
+    module, reader = vars(gguf), gguf.GGUFReader
+    module["GGUFReader"] = functools.cache(reader)
     try:
         yield
     finally:
-        gguf.GGUFReader = reader
+        module["GGUFReader"] = reader
 
 
 def _token(reader: gguf.GGUFReader, kind: str) -> str | None:

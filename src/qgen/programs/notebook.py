@@ -3,12 +3,14 @@
 import ast
 
 
-def printing(tree: ast.Module) -> ast.Module:
+def printing(tree: ast.Module | ast.Expression) -> ast.Module | ast.Expression:
     """The program, which prints the value of its last statement where it calls no print: an expression's value, the
     name that is set, what a function without arguments returns (the form of PAL's programs, arXiv:2211.10435)."""
-    last = tree.body[-1] if tree.body else None
-    if last is None or any(isinstance(node, ast.Name) and node.id == "print" for node in ast.walk(tree)):
+    if not isinstance(tree, ast.Module) or not tree.body:
         return tree
+    if any(isinstance(node, ast.Name) and node.id == "print" for node in ast.walk(tree)):
+        return tree
+    last = tree.body[-1]
     match last:
         case ast.Expr(value):
             body, shown = tree.body[:-1], value
