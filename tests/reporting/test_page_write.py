@@ -116,18 +116,18 @@ def test_the_configs_problems_are_read_where_none_are_given(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("ran", "agree", "proof"),
+    ("ran", "agree", "proof", "says"),
     [
-        (None, None, None),
-        (True, 1.0, "computed"),
-        (True, 0.0, "refuted"),
-        (True, None, "stated"),
-        (False, 1.0, "voted"),
-        (None, 1.0, "voted"),
-        (None, 0.5, "stated"),
+        (None, None, None, ""),
+        (True, 1.0, "computed", "4 of 4 attempts arrive at this answer; its program gives it"),
+        (True, 0.0, "refuted", "0 of 4 attempts arrive at this answer; 4 at 7; its program gives it"),
+        (True, None, "stated", "its program gives it"),
+        (False, 1.0, "voted", "4 of 4 attempts arrive at this answer; its program gives it, in floats"),
+        (None, 1.0, "voted", "4 of 4 attempts arrive at this answer"),
+        (None, 0.5, "stated", "2 of 4 attempts arrive at this answer; 2 at 7"),
     ],
 )
-def test_a_downloaded_problem_tells_what_proves_it(tmp_path, ran, agree, proof):
+def test_a_problem_tells_what_proves_it(tmp_path, ran, agree, proof, says):
     program = Outcome("42", exact=bool(ran))
     computed = Computed(parse(specimen.completion(0)), program, "31", True)
     votes = agree is not None and Votes(agree, 1 - agree, 0.0, "" if agree == 1 else "7", 4)
@@ -136,6 +136,10 @@ def test_a_downloaded_problem_tells_what_proves_it(tmp_path, ran, agree, proof):
     (line,) = [value for _, name, value in page(home).attributes if name == "data-line"]
     assert json.loads(line).get("proof") == proof
     assert json.loads(line)["statement"] == computed.problem.statement
+    told = page(home).says("problems")
+    assert says in told
+    assert (f"{proof} reward" in told) == bool(proof)  # its badge
+    assert "runner_up" not in told
 
 
 def test_a_killed_stage_is_marked(tmp_path):

@@ -111,6 +111,19 @@ class Card:
             return None
 
     @property
+    def evidence(self) -> str:
+        """What that was concluded from, in words."""
+        votes, ran = self.row.get("votes"), self.row.get("program")
+        told = []
+        if votes:
+            agree, others = (round(votes[name] * votes["samples"]) for name in ("agree", "runner_up"))
+            told.append(f"{agree} of {votes['samples']} attempts arrive at this answer")
+            told += [f"{others} at {votes['other']}"] if others else []
+        if ran:
+            told.append("its program gives it" + ("" if ran["exact"] else ", in floats"))
+        return "; ".join(told)
+
+    @property
     def terms(self) -> list[tuple[str, float | None]]:
         """The reward's terms by name; None where a term gave no value."""
         terms = self.row.get("terms")
@@ -121,6 +134,7 @@ class Card:
     def facts(self) -> list[tuple[str, object]]:
         """What terms found out on the way, such as a solver's votes."""
         known = {"mode", "step", "topic", "level", "completion", "terms", "reward", "statement", "answer"}
+        known |= {"program", "votes"} if self.problem and self.proof else set()
         return [(name, value) for name, value in self.row.items() if name not in known and value is not None]
 
 
@@ -135,7 +149,7 @@ class Gallery:
     def values(self, what: str) -> list:
         """The distinct values that a filter chooses from."""
         found = {"stage": lambda c: c.stage.label, "mode": lambda c: c.mode, "topic": lambda c: c.row.get("topic"),
-                 "level": lambda c: c.row.get("level")}[what]  # fmt: skip
+                 "level": lambda c: c.row.get("level"), "proof": lambda c: c.proof}[what]  # fmt: skip
         values = dict.fromkeys(str(value) for card in self.cards if (value := found(card)) is not None)
         return list(values) if what in ("stage", "mode") else sorted(values)
 

@@ -27,7 +27,7 @@
     const { text, score } = form.elements;
     if (score.value !== "" && card.score < Number(score.value)) return false;
     if (!card.text.includes(text.value.trim().toLowerCase())) return false;
-    return ["stage", "mode", "topic", "level", "parses"].every((name) => {
+    return ["stage", "mode", "topic", "level", "proof", "parses"].every((name) => {
       const wanted = form.elements[name]?.value;
       return !wanted || card.node.dataset[name] === wanted;
     });
