@@ -28,7 +28,7 @@ from yaml.reader import ReaderError
 
 from qgen.runs import repeat
 from qgen.runtime import orphans
-from qgen.settings.compose import CONF, keys, naming, nearest, register, resolve
+from qgen.settings.compose import CONF, instead, keys, naming, nearest, register, resolve
 from qgen.settings.config import Config
 from qgen.text import redact
 from qgen.text.visible import clean
@@ -168,7 +168,7 @@ def _explain_config(error: BaseException, schema: type) -> str:
             return f"{name}: has no files to choose from here; its keys: {', '.join(dict.fromkeys(within))}"
         if name in set(keys(schema)):
             return f"{name}: not there in the groups that are chosen: +{name}=VALUE adds it, or choose a group with it"
-        return f"{name}: there is no such key{nearest(name, keys(schema))}"
+        return f"{name}: there is no such key{instead(name, keys(schema))}"
     if "Incompatible key type" in message:
         return "a YAML file of the config has a key that is no word: null, true, false and numbers cannot be keys"
     return message.splitlines()[0]
@@ -177,7 +177,7 @@ def _explain_config(error: BaseException, schema: type) -> str:
 def _explain_file(name: str, kind: str, told: str, full: re.Match | None, schema: type) -> str:
     """What is wrong in a YAML file, by the file's name without .yaml."""
     if full and kind in ("ConfigKeyError", "ConfigAttributeError"):
-        return f"{name}.yaml: {full[1]}: there is no such key{nearest(full[1], keys(schema))}"
+        return f"{name}.yaml: {full[1]}: there is no such key{instead(full[1], keys(schema))}"
     return f"{name}.yaml: {full[1]}: {told}" if full else f"{name}.yaml: {told}"
 
 

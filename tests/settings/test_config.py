@@ -5,7 +5,7 @@ from omegaconf import OmegaConf
 
 from qgen.settings import trl_fields
 from qgen.settings.choices import Backend, Schedule, Task
-from qgen.settings.compose import CONF, by_stage, keys, nearest
+from qgen.settings.compose import CONF, by_stage, instead, keys, nearest
 from qgen.settings.config import from_yaml, to_yaml
 from qgen.settings.stage import STAGES
 
@@ -169,3 +169,9 @@ def test_by_stage_takes_a_value_for_each_stage():
     assert by_stage(1, 2, 3, _root_=root) == 3
     with pytest.raises(ValueError, match="a value for each of sft, grpo, distill, not 2"):
         by_stage(1, 2, _root_=root)
+
+
+def test_a_key_that_is_near_to_none_is_answered_by_those_that_there_are():
+    assert instead("run", ["paths", "out"]) == "; there are out, paths"
+    assert instead("path", ["paths", "out"]) == "; did you mean paths?"
+    assert instead("zzz", [f"key{i}" for i in range(20)]) == ""

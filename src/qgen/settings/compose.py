@@ -90,7 +90,7 @@ def resolve(cfg: DictConfig) -> Any:
     Raises omegaconf's MissingMandatoryValue or ValidationError, or ValueError; each names the key.
     """
     for key in _unknown(cfg):
-        raise ValueError(f"{key}: there is no such key{nearest(key, keys(OmegaConf.get_type(cfg) or Config))}")
+        raise ValueError(f"{key}: there is no such key{instead(key, keys(OmegaConf.get_type(cfg) or Config))}")
     config: Any = OmegaConf.to_object(cfg)
     redact.refuse(redact.leaves(OmegaConf.to_container(cfg, resolve=True)))
     if isinstance(config, Config):
@@ -142,10 +142,20 @@ def keys(schema: type = Config, prefix: str = "") -> Iterator[str]:
                 yield from (f"{file.parent.name}.{key}" for key in _dotted(OmegaConf.load(file)))
 
 
+FEW = 12  # keys that a message can list
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """'; did you mean ...?' for a name that does not exist, or nothing where no known one is near."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean {near[0]}?" if near else ""
+
+
+def instead(name: str, known: Iterable[str]) -> str:
+    """What may have been meant by a key that does not exist: the nearest, else all of them where those are few."""
+    there = list(known)
+    few = sorted(one for one in there if "." not in one)
+    return nearest(name, there) or (f"; there are {', '.join(few)}" if len(few) <= FEW else "")
 
 
 def _unknown(node: Any, prefix: str = "") -> Iterator[str]:
