@@ -69,6 +69,7 @@ def manifest(home: Path) -> list[dict]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # three sweeps, a minute or two each where two tests run beside each other
 def test_a_job_takes_no_other_with_it(home):
     ways = "+reward.terms.doom.params.how=segfault,none,memory,once"
     out, err = sweep(home, "-m", ways, code=1)
