@@ -68,7 +68,8 @@ def solved(answers: list[str]):
         ("print(211)", ["210"], "refuted"),
         ("while True: pass", ["210"], "voted"),
         ("print(210)", ["1", "2", "3", "4"], "stated"),
-        ("print(420 / 2)", ["210"], "voted"),  # computed is exact
+        ("print(0.1 * 3 * 700)", ["210"], "voted"),  # computed is exact
+        ("print(420 / 2)", ["210"], "computed"),
         ("print(422 / 2)", ["210"], "refuted"),
         ("print(1e300)", ["210"], "voted"),
     ],

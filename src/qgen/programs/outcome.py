@@ -48,8 +48,9 @@ class Outcome:
     Args:
         answer: the last line that is not empty (of a program that prints nothing, its last statement's value:
             notebook.py), in a spelling that answers are compared in; '' where `reason` says why.
-        exact: whether the answer was printed from integers, fractions and symbols alone. A float, or a decimal that
-            was rounded, is not exact; an integer that was made of floats cannot be told from others.
+        exact: whether the answer was printed from integers, fractions and symbols alone. A float that is no
+            whole number below 10^9 is not exact, nor is a decimal that was rounded; an integer that was made of floats
+            cannot be told from others.
         printed: all that it printed, at most its limit.
         reason: '' where it ran, else a key of REASONS.
         detail: what was refused and in which line, the exception and its message, the signal.

@@ -11,6 +11,7 @@ sqrt(8)/2                     \\sqrt{2}
 [{x: 2}, {x: 3}]              x=2; x=3
 "The area is:", 12            12
 "The area is 12."             12
+420 / 2                       210
 0.5                           0.5           (not exact)
 """
 
@@ -21,6 +22,7 @@ from numbers import Number
 from typing import Any
 
 _SAID = re.compile(r"[^\d\n]*[a-zA-Z][^\n]*?(?::|=| is| are)\s+(?P<answer>[^\s:=][^:=]{0,80}?)\.?")
+WHOLE = 1e9  # a whole float below is an integer
 _NOTHING = {"", "None", "nan", "[]", "{}", "set()"}
 _OBJECT = re.compile(r"<[a-zA-Z].* at 0x[0-9a-f]+>")  # a generator, a function: another text every time
 _POWER = re.compile(r"\*\*\s*(-?\w+|\([^()]*\))")
@@ -87,6 +89,8 @@ def spelled(value: Any, inside: bool = False) -> str:
     """A value in the spelling that answers are compared in."""
     if isinstance(value, str):
         return _spelled(value.strip())
+    if isinstance(value, float) and whole(value):
+        return str(int(value))
     if isinstance(value, type):
         return str(value)
     if isinstance(value, bool | Number) and not hasattr(value, "free_symbols"):
@@ -132,8 +136,14 @@ def _spelled(text: str) -> str:
     return found["answer"] if found else text
 
 
+def whole(value: float) -> bool:
+    """Whether a float is an integer and not by rounding: 420 / 2, but no result of a size at which neighbouring floats
+    are more than 10^-7 apart."""
+    return value.is_integer() and abs(value) < WHOLE
+
+
 def _exact(values: Any) -> bool:
-    """Whether no value of them, or within them, is a float or was rounded."""
+    """Whether no value of them, or within them, is a float that is not whole, or was rounded."""
     for value in values:
         if isinstance(value, str):
             fine = not _FLOAT.search(value)
@@ -143,7 +153,7 @@ def _exact(values: Any) -> bool:
             fine = _exact(value.keys()) and _exact(value.values())
         elif isinstance(value, list | tuple | set | frozenset):
             fine = _exact(value)
-        elif isinstance(value, int | Fraction) or value is None:
+        elif isinstance(value, int | Fraction) or value is None or (isinstance(value, float) and whole(value)):
             fine = True
         elif not isinstance(value, type) and hasattr(value, "has") and hasattr(value, "free_symbols"):
             from sympy import Float

@@ -1,7 +1,7 @@
 """What is known of a problem's answer, by two routes that know nothing of each other: its program, and votes.
 
     computed  the program gives the answer exactly, and the votes of attempts at the statement alone are clear for it
-    voted     the votes are clear for the answer; there is no program, or it gave nothing, or floats
+    voted     the votes are clear for the answer; there is no program, or it gave nothing, or floats that are not whole
     stated    neither: somebody says so, or a program that no votes bear out
     refuted   the votes are clear for another answer, or the program gives another
 
