@@ -12,16 +12,13 @@ from qgen.runs.rundir import ADAPTER, BEST
 from qgen.runtime import ranks
 from qgen.runtime.shards import save_adapter
 
-_TWENTIETH = 1.645  # standard errors below 0 that a normal difference of nothing falls one time in twenty
-
 
 class Best:
     """Saves the adapter of the last validation that is not worse than the best, in out/best/adapter.
 
     A validation is a mean over a few requests, so that the best of several is mostly luck. Among validations that
-    differ by no more than chance the last is kept, because it was trained longest, as in the one-standard-error rule of
-    Breiman et al. (Classification and Regression Trees, 1984). A validation is worse than the best if it lies so far
-    below that chance would do it only one time in twenty.
+    differ from the best by no more than one standard error of the difference the last is kept, because it was trained
+    longest: the one-standard-error rule of Breiman et al. (Classification and Regression Trees, 1984).
 
     Checkpoints hold a copy (hard links, which take no room), so that a resumed run knows what
     an uninterrupted one would. The adapter lies one folder down: the Trainer loads any that lies directly in a
@@ -40,7 +37,7 @@ class Best:
 
     def offer(self, step: int, quality: float, error: float) -> None:
         """Take note of a validation of the adapter as it is now: its mean reward, and that mean's standard error."""
-        if quality < self.quality - _TWENTIETH * math.hypot(self.error, error):
+        if quality < self.quality - math.hypot(self.error, error):
             return
         self.step = step
         if quality >= self.quality:
