@@ -15,10 +15,9 @@ import numpy as np
 from qgen.mathematics.problem import Problem, fault
 from qgen.mathematics.programmed import invented
 from qgen.metrics.intervals import proportion
+from qgen.proofs.proof import KINDS
 from qgen.reporting.tables import plain_table, show
 from qgen.runs.files import rows
-
-PROOFS = ("computed", "voted", "stated", "refuted")
 
 
 def main() -> None:
@@ -43,7 +42,7 @@ def table(title: str, found: list[dict]):
     made = plain_table(title)
     for column in ("proof", "problems", "read", "well posed", "right", "of those read", "95 %"):
         made.add_column(column, justify="left" if column == "proof" else "right", no_wrap=True)
-    for proof in PROOFS:
+    for proof in KINDS:
         read = [row["read"] for row in by_proof[proof] if "read" in row]
         right = np.array([float(one["right"]) for one in read])
         share = proportion(right, np.arange(len(read))) if read else None

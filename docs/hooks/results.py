@@ -45,7 +45,7 @@ def runs() -> Iterator[Table]:
     """Sessions on a GPU, by the commands that print them."""
     for folder in sorted({*RESULTS.glob("h[12]00*/"), *RESULTS.glob("h200-real/*/")}):
         if files := sorted(folder.glob("*.json")):
-            script, what = KINDS.get(files[-1].name, ("gpu.py", "steps on one GPU"))
+            script, what = next((KINDS[f.name] for f in files if f.name in KINDS), ("gpu.py", "steps on one GPU"))
             name = folder.relative_to(RESULTS).as_posix()
             seen = [file for file in files if file.name in ALSO or script != "real.py"]
             yield f"{name}: {what}", *commanded(f"benchmarks/{script} --out benchmarks/results/{name} --show"), seen

@@ -18,7 +18,7 @@ from qgen.programs import Limits, Outcome, run
 
 LIMITS = Limits(seconds=5.0)
 DIGITS = 9  # of an integer in a program that may change
-CONSTANTS = (0, 1)  # where a program may begin, whatever the statement says
+STARTS = (0, 1)  # where a program may begin, whatever the statement says
 _GIVEN = re.compile(
     r"^(?P<name>[a-zA-Z]\w*)[ \t]*=[ \t]*"
     r"(?P<value>[\[(]?-?(?P<first>\d{1,18})(?:,(?:[\d\s,-]*[\s,-])?(?P<last>\d{1,18}))?[\])]?)[ \t]*(?:#.*)?$", re.M
@@ -77,10 +77,12 @@ def compute(problems: list[Problem], agreement: AnswerComparer, limits: Limits =
     same = {i: count[0] > 0 for i, count in zip(ran, counted, strict=True)}
     found = []
     for i, (problem, outcome, result) in enumerate(zip(problems, outcomes, results, strict=True)):
-        told = ": ".join(part for part in (outcome.reason or "inexact", outcome.detail or outcome.answer) if part)
-        made_up = invented(problem)
-        if result is None or made_up:
-            told = f"invented: {made_up} is not in the statement" if result is not None else told
+        told = None
+        if result is None:
+            told = ": ".join(part for part in (outcome.reason or "inexact", outcome.detail or outcome.answer) if part)
+        elif made_up := invented(problem):
+            told = f"invented: {made_up} is not in the statement"
+        if told is not None:
             found.append(Computed(Fault("program", told), outcome, problem.answer, None))
             continue
         answered = replace(problem, answer=stated[i] if same[i] and not _worded(stated[i]) else result)
@@ -104,10 +106,10 @@ def invented(problem: Problem) -> str | None:
     has no such number: an example in the place of what is asked for. None where it does no such thing.
 
     Of 86 problems of a real model whose program and votes agreed, ten had another answer or none when they were worked
-    out by hand (benchmarks/results/h200-real/generated), and four of these were so.
+    out by hand (benchmarks/results/h200-real/answers.jsonl), and four of these were so.
     """
     text, source = problem.statement, problem.program or ""
-    said = {value for _, _, value in numbers(text)} | set(CONSTANTS)
+    said = {value for _, _, value in numbers(text)} | set(STARTS)
     unknowns = set(re.findall(r"[a-zA-Z]", "".join(found.group() for found in latex.MATH.finditer(text))))
     for line in _GIVEN.finditer(source):
         name, ends = line["name"], {int(number) for number in (line["first"], line["last"]) if number}

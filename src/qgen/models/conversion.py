@@ -20,6 +20,19 @@ from qgen.runtime import cache
 READABLE = sorted(set(GGUF_CONFIG_MAPPING) - {"general", "tokenizer"})  # architectures; these two are other sections
 
 
+@contextmanager
+def _read_once() -> Iterator[None]:
+    """Meanwhile each file is parsed once: transformers parses it four times for a model and its tokenizer, and a
+    vocabulary of 152,000 words takes a third of a minute each time."""
+    module, reader = vars(gguf), gguf.GGUFReader
+    module["GGUFReader"] = functools.cache(reader)
+    try:
+        yield
+    finally:
+        module["GGUFReader"] = reader
+
+
+@_read_once()
 def convert(file: Path, target: Path, dtype: torch.dtype, end: str | None = None, pad: str | None = None) -> None:
     """Write a GGUF file's model and tokenizer as transformers has them. The weights are no longer quantized."""
     head = header(file)
@@ -28,7 +41,7 @@ def convert(file: Path, target: Path, dtype: torch.dtype, end: str | None = None
     fresh = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
     try:
         try:
-            with _read_once(), redirect_stderr(StringIO()):  # a progress bar that no setting turns off
+            with redirect_stderr(StringIO()):  # a progress bar that no setting turns off
                 model, told = AutoModelForCausalLM.from_pretrained(
                     file.parent, gguf_file=file.name, trust_remote_code=False, dtype=dtype, output_loading_info=True
                 )
@@ -65,7 +78,7 @@ class Header:
 def header(file: Path) -> Header:
     """Raises RuntimeError where the file is not whole, or of an unknown architecture."""
     try:
-        reader = gguf.GGUFReader(file)
+        reader = gguf.GGUFReader(str(file))  # as transformers names it
         architecture = reader.fields["general.architecture"].contents()
         count = sum(int(tensor.n_elements) for tensor in reader.tensors)
         end, pad = (_token(reader, kind) for kind in ("eos", "padding"))
@@ -77,18 +90,6 @@ def header(file: Path) -> Header:
             f"{', '.join(READABLE)})"
         )
     return Header(count, end, pad)
-
-
-@contextmanager
-def _read_once() -> Iterator[None]:
-    """Meanwhile each file is parsed once: transformers does it four times for a model and its tokenizer, and a
-    vocabulary of 152,000 words takes a third of a minute."""
-    module, reader = vars(gguf), gguf.GGUFReader
-    module["GGUFReader"] = functools.cache(reader)
-    try:
-        yield
-    finally:
-        module["GGUFReader"] = reader
 
 
 def _token(reader: gguf.GGUFReader, kind: str) -> str | None:

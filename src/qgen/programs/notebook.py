@@ -14,9 +14,11 @@ def printing(tree: ast.Module | ast.Expression) -> ast.Module | ast.Expression:
     match last:
         case ast.Expr(value):
             body, shown = tree.body[:-1], value
-        case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
-            body, shown = tree.body, ast.Name(name, ast.Load())
-        case ast.AugAssign(target=ast.Name(id=name)):
+        case (
+            ast.Assign(targets=[ast.Name(id=name)])
+            | ast.AnnAssign(target=ast.Name(id=name))
+            | ast.AugAssign(target=ast.Name(id=name))
+        ):
             body, shown = tree.body, ast.Name(name, ast.Load())
         case ast.FunctionDef(name=name, args=ast.arguments(posonlyargs=[], args=[], kwonlyargs=[])):
             body, shown = tree.body, ast.Call(ast.Name(name, ast.Load()), [], [])
