@@ -77,12 +77,11 @@ def compute(problems: list[Problem], agreement: AnswerComparer, limits: Limits =
     same = {i: count[0] > 0 for i, count in zip(ran, counted, strict=True)}
     found = []
     for i, (problem, outcome, result) in enumerate(zip(problems, outcomes, results, strict=True)):
-        told = None
-        if result is None:
-            told = ": ".join(part for part in (outcome.reason or "inexact", outcome.detail or outcome.answer) if part)
-        elif made_up := invented(problem):
-            told = f"invented: {made_up} is not in the statement"
-        if told is not None:
+        if result is None or (made_up := invented(problem)):
+            if result is None:
+                told = ": ".join(filter(None, (outcome.reason or "inexact", outcome.detail or outcome.answer)))
+            else:
+                told = f"invented: {made_up} is not in the statement"
             found.append(Computed(Fault("program", told), outcome, problem.answer, None))
             continue
         answered = replace(problem, answer=stated[i] if same[i] and not _worded(stated[i]) else result)
