@@ -108,18 +108,19 @@ def course(runs: Path) -> dict[str, list[dict]]:
 
 
 def course_table(found: dict[str, list[dict]]):
-    """What completions earned while GRPO went on, by quarters of its steps."""
-    table = plain_table("GRPO's completions while it trained, by quarters of its steps")
-    table.add_column("to step", no_wrap=True)
-    parts = [part for quarters in found.values() for part in quarters]
-    for run, quarters in found.items():
-        for number, part in enumerate(quarters):
-            name = "" if number else run.rpartition("-")[0]
-            table.add_column(f"{name} {part['to step']}", justify="right", no_wrap=True)
+    """What completions earned while GRPO went on: over the first quarter of its steps, and over the last."""
+    table = plain_table("GRPO's completions while it trained, in the first quarter of its steps and in the last")
+    table.add_column("", no_wrap=True)
+    ends = {f"{run} ({quarters[-1]['to step']} steps)": (quarters[0], quarters[-1]) for run, quarters in found.items()}
+    for run in ends:
+        table.add_column(run, justify="right", no_wrap=True)
     table.padding = (0, 1, 0, 0)
-    for name in dict.fromkeys(name for part in parts for name in part if name != "to step"):
-        label = COURSE.get(name, name.removeprefix("terms/"))
-        table.add_row(label, *(f"{part[name]:.{1 if name == 'step_time' else 2}f}" for part in parts))
+    for name in dict.fromkeys(name for first, _ in ends.values() for name in first if name != "to step"):
+        label, digits = COURSE.get(name, name.removeprefix("terms/")), 1 if name == "step_time" else 2
+        cells = [
+            "→".join(f"{part[name]:.{digits}f}" for part in pair) if name in pair[0] else "–" for pair in ends.values()
+        ]
+        table.add_row(label, *cells)
     return table
 
 

@@ -49,7 +49,8 @@ def runs() -> Iterator[Table]:
             name = folder.relative_to(RESULTS).as_posix()
             seen = [file for file in files if file.name in ALSO or script != "real.py"]
             yield f"{name}: {what}", *commanded(f"benchmarks/{script} --out benchmarks/results/{name} --show"), seen
-    yield "h200-real/answers", *commanded("benchmarks/answers.py benchmarks/results/h200-real/answers.jsonl"), []
+    for folder in ("h200-real", "h200-real/taught"):
+        yield f"{folder}/answers", *commanded(f"benchmarks/answers.py benchmarks/results/{folder}/answers.jsonl"), []
 
 
 KINDS = {"training.json": ("real.py", "a real model"), "verify.json": ("verify.py", "true problems and false ones")}
@@ -108,11 +109,11 @@ def read() -> str:
     """The real model's problems that were read and worked out one by one, with what was found."""
     parts = [
         "# Problems that were read\n\nForty problems of each model ([the runs](../explanation/real-model.md)), as it "
-        "wrote them, unselected, each worked out by language-model assistants. They lie in "
-        "`benchmarks/results/h200-real/read`."
+        "wrote them, unselected, each worked out by language-model assistants. They lie in the folders `read` of "
+        "`benchmarks/results/h200-real`; those of `taught` were asked for with a program."
     ]
-    for file in sorted((RESULTS / "h200-real" / "read").glob("*.jsonl")):
-        parts.append(f"## {file.stem}")
+    for file in sorted((RESULTS / "h200-real").glob("**/read/*.jsonl")):
+        parts.append(f"## {file.relative_to(RESULTS / 'h200-real').with_suffix('').as_posix().replace('read/', '')}")
         for row in map(json.loads, file.read_text(encoding="utf-8").splitlines()):
             fence = "`" * 8  # longer than any in a problem
             parts.append(

@@ -14,6 +14,7 @@ def leaked(statement: str, answer: str) -> bool:
     more, where what the question names 'is' or 'equals' it outside of a condition, or where little else is
     said after the question. What a choice shows, and how the answer is to be written, gives nothing away.
     """
+    statement, answer = _dollars(statement), _dollars(answer)
     parts = [part for part in sentences(statement) if not writing(latex.prose(part)) and not CHOICE.match(part)]
     if any(_SAID.search(latex.prose(part)) for part in parts):
         return True
@@ -40,12 +41,17 @@ def leaked(statement: str, answer: str) -> bool:
 
 def echoed(statement: str, answer: str) -> bool:
     """Whether the answer is the question again, or the expression that is to be worked out."""
-    given = tokens(answer.rstrip(_STOPS))
+    statement, given = _dollars(statement), tokens(_dollars(answer.rstrip(_STOPS)))
     worked = _WORKED.search(question(statement))
     if len(given) > 1 and worked and given == tokens(worked["what"]):
         return True
     words = [token for token in given if (token.isalpha() and len(token) > 1) or "一" <= token[0] <= "鿿"]
     return len(words) >= 4 and bool(_places(tokens(question(statement)), given))
+
+
+def _dollars(text: str) -> str:
+    r"""A text with dollars around all of its mathematics, in the place of \( and \[."""
+    return re.sub(r"(?<!\\)\\[()\[\]]", "$", text)
 
 
 def _core(answer: str) -> list[str]:
@@ -106,8 +112,9 @@ _GIVEN = re.compile(
     r"\b(?:if|where|such that|given|suppose|when|with|let|assume|satisfies|for|has|have|\\in)\b[^?!;]*$", re.I
 )
 _WORKED = re.compile(
-    r"(?:\b(?:compute|evaluate|calculate|simplify|what is|find)(?: the (?:value|sum|product) of)?|计算|求)\s?:? ?"
-    r"\$(?P<what>[^$]{1,60})\$",
+    r"(?:\b(?:compute|evaluate|calculate|simplify|factor|factorize|expand|what is|find)"
+    r"(?: the (?:value|sum|product) of)?(?: the)?(?: (?:following )?(?:expression|polynomial|quadratic))?"
+    r"|计算|求|化简|因式分解)\s?:? ?\$(?P<what>[^$]{1,60})\$",
     re.I,
 )
 _ABOUT = re.compile(

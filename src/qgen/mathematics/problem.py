@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from qgen.mathematics import escapes, latex, leaks, statement
+from qgen.mathematics import asked, escapes, latex, leaks, statement
 from qgen.mathematics.answers import declined, nothing, several
 
 LABELS = {
@@ -148,17 +148,19 @@ def fault(problem: Problem, answer: bool = True) -> Fault | None:
         return Fault("cut off", "the statement does not end in a mark of punctuation or in mathematics")
     if statement.repeats(problem.statement):
         return Fault("repeats", "the statement repeats itself")
-    asked = statement.questions(problem.statement)
-    if asked == 0 or not re.search(r"[^\W\d_]{2}|[一-鿿]", latex.prose(problem.statement)):
+    count = statement.questions(problem.statement)
+    if count == 0 or not re.search(r"[^\W\d_]{2}|[一-鿿]", latex.prose(problem.statement)):
         return Fault("no question", "nothing is asked")
     if statement.programming(problem.statement):
         return Fault("programming", "a program is asked for, and no mathematics")
-    if asked > 1:
+    if count > 1:
         return Fault("two questions", "more than one thing is asked")
     if answer and leaks.echoed(problem.statement, problem.answer):
         return Fault("no answer", "the answer repeats the question")
     if answer and leaks.leaked(problem.statement, problem.answer):
         return Fault("leak", "the statement gives its answer")
+    if answer and (kind := asked.unlike(problem.statement, problem.answer)):
+        return Fault("another kind", f"the answer is not {kind}, which is asked for")
     return None
 
 
