@@ -41,7 +41,7 @@ def test_requests_are_the_same_each_time_and_some_name_a_point():
     first = [ask_like(prompt, p) for p in made]
     assert first == [ask_like(prompt, p) for p in made]
     named = sum("induction" in messages[-1]["content"] for messages in first)
-    assert 10 <= named <= 30
+    assert 20 <= named < 40
 
 
 def test_vary_shows_the_original():

@@ -59,7 +59,12 @@ ROW = {"problem": "Find the sum of the digits of $2^{10}$.", "answer": 7, "level
 def test_jsonl_reads_what_is_there_and_works_out_the_rest(tmp_path):
     config = composed("data=jsonl", f"data.path={write(tmp_path / 'p.jsonl', ROW)}").data
     (problem,) = jsonl.read(config)
-    assert (problem.answer, problem.level, problem.topic, problem.points) == ("7", 2, "Number Theory", ("digit",))
+    assert (problem.answer, problem.level, problem.topic, problem.points) == (
+        "7",
+        2,
+        "Number Theory",
+        ("sum of the digits",),
+    )
     assert problem.id.endswith("p.jsonl:1")
 
 

@@ -13,6 +13,7 @@ from qgen.settings.data import DataConfig
 from qgen.settings.prompt import PromptConfig
 
 NAMED = 3  # rows of a reason, at most
+UNSURE = 3  # problems more that a knowledge point is taken to have, of other topics
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def _good(problems: Iterable[Problem | Fault], config: DataConfig, prompt: Promp
     for view in (str, mask):  # a problem with other numbers is the same problem
         repeats = near_duplicates([view(p.statement) for p in kept], config.near_duplicate)
         kept = [p for p, first in zip(kept, repeats, strict=True) if first is None]
-    kept = levelled(kept)
+    kept = pointed(levelled(kept))
     dropped["near-duplicate"] += len(good) - len(kept)
     return Corpus(kept, [], total, +dropped, {reason: names[:NAMED] for reason, names in rows.items()})
 
@@ -121,6 +122,18 @@ def levelled(problems: list[Problem]) -> list[Problem]:
         p if p.level is not None else replace(p, level=1 + min(4, 5 * lengths.index(len(p.solution)) // len(lengths)))
         for p in problems
     ]
+
+
+def pointed(problems: list[Problem]) -> list[Problem]:
+    """Put each problem's knowledge points in the order of how much they tell of its topic: the share of the problems
+    with a point that are of this topic, as if UNSURE more were of others, for what is rare tells little."""
+    counts = Counter(point for p in problems for point in p.points)
+    own = Counter((p.topic, point) for p in problems for point in p.points)
+
+    def told(problem: Problem, point: str) -> float:
+        return own[problem.topic, point] / (counts[point] + UNSURE)
+
+    return [replace(p, points=tuple(sorted(p.points, key=lambda point: -told(p, point)))) for p in problems]
 
 
 def split(problems: list[Problem], share: float, seed: int) -> tuple[list[Problem], list[Problem]]:

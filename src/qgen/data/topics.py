@@ -4,60 +4,48 @@ A problem's topic is the one whose terms it uses most; the terms found are its k
 """
 
 import re
+from collections import Counter
 
-TERMS: dict[str, tuple[str, ...]] = {
-    "Geometry": (
-        "triangle", "circle", "angle", "polygon", "quadrilateral", "tangent line", "circumcircle", "incircle", "area",
-        "perimeter", "sphere", "tetrahedron", "midpoint", "perpendicular", "parallel", "chord", "radius", "hexagon",
-        "rectangle", "circumradius", "inradius",
-        "三角形", "圆", "面积",
-    ),
-    "Number Theory": (
-        "divisible", "divisor", "prime", "remainder", "modulo", "greatest common divisor", "least common multiple",
-        "digit", "integer solution", "perfect square", "congruence", "coprime", "base representation",
-        "整除", "质数", "余数",
-    ),
-    "Combinatorics": (
-        "how many ways", "arrangement", "permutation", "combination", "subset", "choose", "coloring", "tournament",
-        "pigeonhole", "graph", "string of length", "distinct ways", "排列", "组合", "多少种",
-    ),
-    "Probability": ("probability", "random", "randomly", "expected value", "dice", "coin", "概率", "期望"),
-    "Calculus": (
-        "derivative", "integral", "differentiable", "limit", "continuous", "\\int", "differential equation",
-        "积分", "极限",
-    ),
-    "Sequence": (
-        "sequence", "series", "recurrence", "arithmetic progression", "geometric progression", "fibonacci", "数列",
-    ),
-    "Inequality": (
-        "inequality", "maximum value", "minimum value", "largest value", "smallest value", "at most",
-        "不等式", "最大值",
-    ),
-    "Algebra": (
-        "polynomial", "equation", "root", "function", "logarithm", "matrix", "complex number", "system of equations",
-        "coefficient", "quadratic", "factor", "real numbers", "方程", "函数", "多项式",
-    ),
-}  # fmt: skip
+from qgen.data.terms import TERMS
+
+_TOKEN = re.compile(r"\\[a-z]+|[a-z]+|\d+|[^\s\w]|[一-鿿]")
+_NAMES = {
+    tuple(_TOKEN.findall(way.lower())): (term.partition("|")[0], name)
+    for name, terms in TERMS.items()
+    for term in terms
+    for way in term.split("|")
+}
+_SIZES: dict[str, list[int]] = {}  # of the ways that begin with a word, the longest first
+for _way in sorted(_NAMES, key=len, reverse=True):
+    if len(_way) not in _SIZES.setdefault(_way[0], []):
+        _SIZES[_way[0]].append(len(_way))
 
 
-def _pattern(terms: tuple[str, ...]) -> re.Pattern:
-    """Any of the terms as a word of its own, plural or not; Chinese has no marks between words."""
-    latin, chinese = ("|".join(re.escape(t) for t in terms if t.isascii() is wanted) for wanted in (True, False))
-    alone = rf"(?<![A-Za-z])(?:{latin})(?=(?:e?s)?(?![A-Za-z]))"
-    return re.compile(f"{alone}|{chinese}" if chinese else alone, re.I)
+def _found(text: str) -> list[tuple[str, str]]:
+    """The terms that stand in a text in their order, each with its topic: of those that overlap the first and longest,
+    so that a right triangle is no triangle besides."""
+    said, found, at = _TOKEN.findall(text.lower()), [], 0
+    while at < len(said):
+        sizes = _SIZES.get(said[at]) or [1]  # a plural, if any
+        ways = (part for size in sizes for part in _singular(tuple(said[at : at + size])))
+        way = next((part for part in ways if part in _NAMES), None)
+        found += [_NAMES[way]] if way else []
+        at += len(way) if way else 1
+    return found
 
 
-_PATTERNS = {topic: _pattern(terms) for topic, terms in TERMS.items()}
+def _singular(words: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The words, and with their last in the singular."""
+    ends = (words[-1].removesuffix(end) for end in ("", "s", "es"))
+    return [(*words[:-1], end) for end in dict.fromkeys(ends)]
 
 
 def knowledge_points(text: str) -> tuple[str, ...]:
-    """The terms of TERMS that stand in a text, each once, in the order of their first appearance."""
-    found = [(m.start(), m[0].lower()) for pattern in _PATTERNS.values() for m in pattern.finditer(text)]
-    return tuple(dict.fromkeys(term for _, term in sorted(found)))
+    """The names of the terms that stand in a text, each once, in the order of their first appearance."""
+    return tuple(dict.fromkeys(term for term, _ in _found(text)))
 
 
 def topic(text: str) -> str:
     """The topic with most terms in a text; Algebra where none has any."""
-    counts = {name: len(pattern.findall(text)) for name, pattern in _PATTERNS.items()}
-    best = max(counts, key=counts.__getitem__)
-    return best if counts[best] else "Algebra"
+    counts = Counter(name for _, name in _found(text))
+    return max(TERMS, key=lambda name: (counts[name], name == "Algebra"))

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import cycle, islice
 
-from qgen.data.prompts import Message, ask, variation, vary
+from qgen.data.prompts import Message, ask, named, variation, vary
 from qgen.mathematics.problem import LABELS, Problem, fault, parse
 from qgen.settings.choices import Kind
 from qgen.settings.compose import nearest
@@ -20,7 +20,7 @@ LEVELS = (1, 2, 3, 4, 5)
 
 @dataclass(frozen=True)
 class Request:
-    """One problem that is asked for; `points` are knowledge points, at most one."""
+    """One problem that is asked for; `points` are knowledge points, at most two."""
 
     topic: str
     level: int
@@ -56,17 +56,17 @@ def quotas(count: int, asked: dict[str, int], topics: list[str]) -> Counter[str]
 def requests(missing: Counter[str], level: int | None, corpus: list[Problem], count: int, seed: int) -> list[Request]:
     """`count` requests, as many of each topic as its share of what is missing.
 
-    Half of them name a knowledge point of a real problem of the topic, as the requests that the model was trained on
-    do. Without a level it is any of the five.
+    Three of four name a knowledge point or two of a real problem of the topic, as the requests that the model was
+    trained on do. Without a level it is any of the five.
     """
     rng = random.Random(seed)
     topics = sorted(missing.elements())
     rng.shuffle(topics)
-    points = {t: sorted({point for p in corpus if p.topic == t for point in p.points[:1]}) for t in missing}
+    points = {t: sorted({p.points[:2] for p in corpus if p.topic == t and p.points}) for t in missing}
     found = []
     for topic in islice(cycle(topics), count):
-        named = (rng.choice(points[topic]),) if points[topic] and rng.random() < 0.5 else ()
-        found.append(Request(topic, level or rng.choice(LEVELS), named))
+        known = rng.choice(points[topic]) if points[topic] else ()
+        found.append(Request(topic, level or rng.choice(LEVELS), named(known, rng)))
     return found
 
 
