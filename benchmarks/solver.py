@@ -1,8 +1,9 @@
-"""What a solver's attempts are worth, offline: python benchmarks/solver.py ATTEMPTS_DIR --out JSON
+"""What a solver's attempts are worth, offline: python benchmarks/solver.py ATTEMPTS_DIR --corpus JSONL --out JSON
 
 ATTEMPTS_DIR holds words.jsonl and programs.jsonl, eight attempts a problem in a row at the same real problems (id,
 statement, answer, level, topic, text, finished), as a model wrote them. They are read and counted as qgen's solver does
-(qgen.proofs); of the texts nothing is kept. Programs run in the sandbox: two minutes on two cores.
+(qgen.proofs); of the texts nothing is kept. Programs run in the sandbox: two minutes on two cores. The regressor that
+tells levels by texts is fitted to the corpus without the problems that were attempted.
 """
 
 import argparse
@@ -15,9 +16,14 @@ from pathlib import Path
 
 import numpy as np
 from rich.table import Table
+from scipy.stats import spearmanr
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import KFold, cross_val_predict
 
+from qgen import data
 from qgen.engine.completion import Completion
 from qgen.mathematics.equivalence import AnswerComparer, most_frequent
+from qgen.metrics.difficulty import DifficultyModel
 from qgen.metrics.intervals import auroc, proportion
 from qgen.models.model import load_tokenizer
 from qgen.programs import program_in
@@ -25,6 +31,7 @@ from qgen.proofs.attempts import PROGRAM, WORDS, Attempt, read
 from qgen.proofs.votes import Votes, confidence, counted, settled
 from qgen.reporting.tables import plain_table, show
 from qgen.runs.files import rows, write_json
+from qgen.settings.compose import composed
 from qgen.settings.model import ModelConfig
 
 TIMES = 8  # attempts of a kind at a problem
@@ -38,6 +45,7 @@ WRONG = 3  # wrong answers a problem
 class Tried:
     """The attempts at one problem, words first, and what they said."""
 
+    statement: str
     answer: str
     level: int
     topic: str
@@ -56,6 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("attempts", type=Path)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--corpus", type=Path, required=True, help="real problems with levels")
     parser.add_argument("--tokenizer", default="qwen_coder", help="a model whose tokens are counted")
     given = parser.parse_args()
     tried, counted_by = attempts(given.attempts, given.tokenizer)
@@ -63,6 +72,7 @@ def main() -> None:
         "device": "one H200 141GB", "model": "qwen_coder", "problems": len(tried), "tokens": counted_by,
         "rates": rates(tried), "endings": endings(tried), "lengths": lengths(tried), "majority": majority(tried),
         "stopping": stopping(tried), "believed": believed(tried), "thresholds": thresholds(tried),
+        "levels": levels(tried, given.corpus),
     }  # fmt: skip
     write_json(given.out, found)
     for name, table in found.items():
@@ -95,7 +105,9 @@ def attempts(folder: Path, model: str) -> tuple[list[Tried], str]:
     tried = []
     for number, (p, one, answers) in enumerate(zip(problems, both, spelled, strict=True)):
         ours, after = ([values[i] for i in one] for values in (made, needs))
-        tried.append(Tried(p["answer"], p["level"], p["topic"], ours, after, answers, by_problem[number]))
+        tried.append(
+            Tried(p["statement"], p["answer"], p["level"], p["topic"], ours, after, answers, by_problem[number])
+        )
     return tried, counted_by
 
 
@@ -264,6 +276,28 @@ def both(tried: list[Tried]) -> tuple[list[Votes], list[Votes]]:
         for t in tried for key, spelled in t.wrong for turn in (0, 1)
     ]  # fmt: skip
     return right, wrong
+
+
+def levels(tried: list[Tried], corpus: Path) -> list[dict]:
+    """Rank correlations with a problem's level: of what its text tells, of its ease, of both (least squares, in ten
+    folds), and of the tokens of an attempt in words. Of all problems, and of those whose 4 + 4 votes are clear."""
+    attempted = {t.statement for t in tried}
+    known = [
+        p for p in data.load(composed(["data=jsonl", f"data.path={corpus}"]).data).train if p.statement not in attempted
+    ]
+    texts = DifficultyModel(known).predict([t.statement for t in tried])
+    votes = [[counted(t.answer, *t.mixed(turn)[:2]) for turn in (0, 1)] for t in tried]
+    eases = np.array([np.mean([v.agree for v in two]) for two in votes])
+    words = np.array([np.mean([a.tokens for a in t.made if a.kind == WORDS]) for t in tried])
+    level, clear = np.array([t.level for t in tried]), np.array([all(v.solvable for v in two) for two in votes])
+    found = []
+    for name, of in (("all", np.ones(len(tried), bool)), ("clear", clear)):
+        features, folds = np.column_stack([texts, eases])[of], KFold(10, shuffle=True, random_state=0)
+        both = cross_val_predict(LinearRegression(), features, level[of], cv=folds)
+        measures = {"text": texts[of], "ease": -eases[of], "both": both, "words": words[of]}
+        rho = {key: round(float(spearmanr(level[of], values).statistic), 4) for key, values in measures.items()}
+        found.append({"of": name, "problems": int(of.sum()), **rho})
+    return found
 
 
 def _top(t: Tried, turn: int) -> tuple[bool, float, float]:

@@ -82,7 +82,7 @@ def tables() -> Iterator[Table]:
         yield printed(name, made, trajectories.show)
     made = "`python benchmarks/teacher_faults.py` made it:"
     yield printed("teacher_faults", made, lambda found: teacher_faults.show(found["rows"]))
-    made = "`python benchmarks/solver.py ATTEMPTS --out FILE` made it:"
+    made = "`python benchmarks/solver.py ATTEMPTS --corpus FILE --out FILE` made it:"
     yield printed("h200-real/solver", made, lambda found: show(
         *(solver.printed(key, rows) for key, rows in found.items() if isinstance(rows, list))
     ))  # fmt: skip

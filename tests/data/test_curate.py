@@ -63,4 +63,13 @@ def test_topics_and_points_are_read_off_the_text():
     assert topic(r"Evaluate $2\int_0^1 x^2\,dx$.") == "Calculus"
     assert topic("两个dice同时") == "Probability"
     assert topic("Two dices and three coins") == "Probability"
+    assert topic("从装有5个红球和4个白球的袋中任取2个球，求两球都是红球的概率。") == "Probability"
+    assert knowledge_points("Find the sum of the squares of the radii, in square feet, of the circles.") == (
+        "radius",
+        "circle",
+    )
+    assert knowledge_points(r"$\mathbf{(A)}\ 1$; the plants will die, so we focus on the square root of 4.") == (
+        "radical",
+    )
+    assert knowledge_points("比赛前根据规则，他用圆珠笔写了一根绳子的长度。") == ()
     assert knowledge_points("The triangle has an incircle; the triangle is right.") == ("triangle", "incircle")

@@ -9,10 +9,16 @@ from qgen.evaluation.protocol import Protocol
 from qgen.evaluation.results import results
 from qgen.evaluation.sets import OutputSet, controls, real
 from qgen.mathematics.problem import render
+from qgen.proofs.calibration import Calibration, Tried, chosen
+from qgen.proofs.levels import LevelModel
 from qgen.proofs.votes import Votes
 
 CORPUS = corpus()
 KEYS = {p.statement: p.answer for p in [*CORPUS.train, *CORPUS.heldout]}
+
+
+def ease(level):
+    return 1 - (level - 1) / 12
 
 
 def votes(problems):
@@ -20,15 +26,16 @@ def votes(problems):
     levels = {p.statement: p.level for p in CORPUS.heldout}
     found = []
     for p in problems:
+        share = ease(levels.get(p.statement, 3))
         right = KEYS.get(p.statement) == p.answer
-        share = 1 - (levels.get(p.statement, 3) - 1) / 12
         found.append(Votes(share, 0.0, 0.0, "", 12) if right else Votes(0.0, share, 0.0, "other", 12))
     return found
 
 
-def band(level):
-    middle = 1 - (level - 1) / 12
-    return middle - 0.05, middle + 0.05
+def known():
+    """What is known of that solver's levels."""
+    tried = [Tried(p.level, p.topic, ease(p.level), {}, 0, True) for p in chosen(CORPUS.train, len(CORPUS.train))]
+    return LevelModel(CORPUS.train, Calibration(tried))
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +45,7 @@ def found():
     first = CORPUS.heldout[0]
     texts = [render(first)] * len(CORPUS.heldout)  # one problem again and again
     writer = OutputSet("one", "model", authors.requests, authors.prompts, texts)
-    protocol = Protocol(CORPUS.train, authors, lambda texts: [float(len(t) % 7) for t in texts], votes, None, band)
+    protocol = Protocol(CORPUS.train, authors, lambda texts: [float(len(t) % 7) for t in texts], votes, known())
     return results(protocol, [writer, authors, *spoiled], [])
 
 
@@ -51,8 +58,15 @@ def test_real_problems_are_sound_and_wrong_answers_other_topics_and_repeats_are_
     assert rows["one"][0] <= 1 / len(CORPUS.heldout)
     (test,) = [metric for metric in found["metrics"] if metric["name"] == "sound"]
     assert test["passed"] is True
-    assert test["control"] in ("answers", "topics")
+    assert test["control"] in ("answers", "topics", "levels")
     assert 0 < test["gap"][1] < test["gap"][0]
+
+
+def test_the_level_error_tells_real_problems_from_those_of_other_levels(found):
+    (test,) = [metric for metric in found["metrics"] if metric["name"] == "level"]
+    assert test["passed"] is True
+    rows = {row["name"]: row["values"]["level"] for row in found["rows"]}
+    assert rows["real"][0] < 0.2 < rows["levels"][0]
 
 
 def test_without_votes_there_is_no_sound_yield():

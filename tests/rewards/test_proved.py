@@ -8,7 +8,9 @@ import pytest
 from conftest import CUBES, DIGITS, SPHERES, composed, corpus
 
 from qgen.mathematics.problem import render
-from qgen.proofs.calibration import Calibration, Tried
+from qgen.metrics.difficulty import DifficultyModel
+from qgen.proofs.calibration import Calibration, Tried, chosen
+from qgen.proofs.levels import LevelModel
 from qgen.proofs.solver import Solver
 from qgen.proofs.votes import Votes
 from qgen.rewards import Rewards, knows_truth, registry, term, text
@@ -28,13 +30,13 @@ EASES = {1: 0.76, 2: 0.74, 3: 0.62, 4: 0.55, 5: 0.5}
 class Known(Solver):
     """Votes that stand for a large model's; all that uses them is the real thing."""
 
-    def __init__(self, agree=(), eases=EASES, clear=True, spread=0.25):
+    def __init__(self, agree=(), eases=EASES, clear=True, spread=0.05):
         self.config, self.agree = SolverConfig(), list(agree)
         self.calibration = Calibration([
-            Tried(level, "", ease + off, {"words": counts}, 0, clear)
-            for level, ease in eases.items()
+            Tried(p.level, p.topic, ease + spread * (-1) ** i, {"words": counts}, 0, clear)
+            for i, p in enumerate(chosen(CORPUS.train, 120))
+            for ease in [eases[p.level]]
             for counts in [{"made": 100, "agree": round(100 * ease), "unanswered": 0}]
-            for off in (-spread, -spread, -spread / 2, spread / 2, spread, spread)
         ])  # fmt: skip
 
     def votes(self, problems):
@@ -100,30 +102,51 @@ def test_a_reward_that_asks_nobody_says_so():
 
 
 def test_the_band_is_where_real_problems_of_the_level_lie():
-    written = [render(p) for p in CORPUS.heldout[:4]]
-    shares = (1.0, 0.75, 0.5, 0.25)
+    written = [render(CORPUS.heldout[0])] * 4
+    shares = (1.0, 0.75, 0.62, 0.3)
 
-    def worth(level):
-        return Band(Known(shares))(completions=written, level=[level] * 4)
+    def worth(level, written=written):
+        return Band(CORPUS.train, Known(shares))(completions=written, level=[level] * 4)
 
-    assert worth(1) == pytest.approx([1.0, 1.0, 0.96, 0.0], abs=0.01)  # nothing is too easy for the easiest level
-    assert worth(5) == pytest.approx([0.0, 1.0, 1.0, 1.0], abs=0.01)  # nor too hard for the hardest
-    assert worth(3) == pytest.approx([0.48, 1.0, 1.0, 0.52], abs=0.01)
-    assert worth(4)[0] < 0.25
-    assert Band(Known(shares))(completions=["broken", *written[:3]], level=[3] * 4)[0] == 0.0
+    assert worth(1)[0] == 1.0  # nothing is too easy for the easiest level
+    assert worth(5)[3] == 1.0  # nor too hard for the hardest
+    assert worth(1) == sorted(worth(1), reverse=True)
+    assert worth(5) == sorted(worth(5))
+    assert worth(1)[3] == worth(5)[0] == 0.0
+    assert max(worth(3)[0], worth(3)[3]) < worth(3)[2]
+    assert worth(3, ["broken", *written[:3]])[0] == 0.0
+
+
+def test_a_level_is_told_by_text_and_solver_together():
+    known = Known().calibration
+    both, text = LevelModel(CORPUS.train, known), DifficultyModel(CORPUS.train)
+    assert both.tells
+    assert both.spearman > text.spearman
+    estimates = both.estimates([CORPUS.heldout[0].statement] * 3, [1.0, 0.7, 0.4])
+    assert list(estimates) == sorted(estimates)
+    for level in range(1, 5):
+        low, high = both.band(level)
+        assert both.outside((max(low, 0) + high) / 2, level) == 0.0
+        assert both.outside(high + both.reach, level) == pytest.approx(1.0)
+        assert high <= both.band(level + 1)[1]
+    assert (both.band(1)[0], both.band(5)[1]) == (-np.inf, np.inf)
+    assert both.asked(-9.0) == 1.0
+    assert both.asked(9.0) == 5.0
 
 
 def test_a_solver_that_cannot_be_believed_ends_the_run():
     with pytest.raises(RuntimeError, match=r"reward\.solver\.model=NAME, or choose reward=seed"):
-        Band(Known(eases=dict.fromkeys(range(1, 6), 0.02)))
-    with pytest.raises(RuntimeError, match="too few to say anything"):
-        Band(Known(clear=False))
+        Band(CORPUS.train, Known(eases=dict.fromkeys(range(1, 6), 0.02)))
 
 
-def test_a_solver_that_cannot_tell_levels_apart_has_no_band():
-    flat = Band(Known(eases=dict.fromkeys(range(1, 6), 0.6)))
-    assert flat.weightless
-    assert "without weight" in flat.note
+def test_levels_that_cannot_be_told_apart_have_no_band():
+    mixed = [replace(p, level=1 + i % 5) for i, p in enumerate(CORPUS.train)]  # whatever text and solver say
+    for problems, solver in ((mixed, Known((0.5,), eases=dict.fromkeys(range(1, 6), 0.6), spread=0)),
+                           (CORPUS.train, Known((0.5,), clear=False))):  # fmt: skip
+        flat = Band(problems, solver)
+        assert flat.weightless
+        assert "without weight" in flat.note
+        assert flat(completions=[render(CORPUS.heldout[0])], level=[5]) == [1.0]
 
 
 def test_topics_are_found_as_surely_as_real_problems_show_them():

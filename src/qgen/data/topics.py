@@ -8,12 +8,14 @@ from collections import Counter
 
 from qgen.data.terms import TERMS
 
+_PLURALS = (("s", ""), ("es", ""), ("ies", "y"), ("ices", "ix"), ("ii", "ius"))
 _TOKEN = re.compile(r"\\[a-z]+|[a-z]+|\d+|[^\s\w]|[一-鿿]")
 _NAMES = {
     tuple(_TOKEN.findall(way.lower())): (term.partition("|")[0], name)
     for name, terms in TERMS.items()
     for term in terms
     for way in term.split("|")
+    if way
 }
 _SIZES: dict[str, list[int]] = {}  # of the ways that begin with a word, the longest first
 for _way in sorted(_NAMES, key=len, reverse=True):
@@ -23,21 +25,22 @@ for _way in sorted(_NAMES, key=len, reverse=True):
 
 def _found(text: str) -> list[tuple[str, str]]:
     """The terms that stand in a text in their order, each with its topic: of those that overlap the first and longest,
-    so that a right triangle is no triangle besides."""
+    so that a right triangle is no triangle besides, nor a square foot a square."""
     said, found, at = _TOKEN.findall(text.lower()), [], 0
     while at < len(said):
         sizes = _SIZES.get(said[at]) or [1]  # a plural, if any
         ways = (part for size in sizes for part in _singular(tuple(said[at : at + size])))
         way = next((part for part in ways if part in _NAMES), None)
-        found += [_NAMES[way]] if way else []
+        found += [_NAMES[way]] if way and _NAMES[way][0] else []
         at += len(way) if way else 1
     return found
 
 
 def _singular(words: tuple[str, ...]) -> list[tuple[str, ...]]:
     """The words, and with their last in the singular."""
-    ends = (words[-1].removesuffix(end) for end in ("", "s", "es"))
-    return [(*words[:-1], end) for end in dict.fromkeys(ends)]
+    last = words[-1]
+    ends = [last, *(last.removesuffix(many) + one for many, one in _PLURALS if last.endswith(many))]
+    return [(*words[:-1], end) for end in ends]
 
 
 def knowledge_points(text: str) -> tuple[str, ...]:

@@ -20,9 +20,9 @@ class Metric:
 
 
 METRICS = (
-    Metric("sound", "sound yield", "higher", ("answers", "topics"),
-           "outputs that are usable, on the topic asked for, solvable, and as hard for the solver as real problems of "
-           "the level asked for are", tested="gap"),
+    Metric("sound", "sound yield", "higher", ("answers", "topics", "levels"),
+           "outputs that are usable, on the topic asked for, solvable, and by text and solver as hard as real problems "
+           "of the level asked for", tested="gap"),
     Metric("format_yield", "format yield", "higher", ("truncate",), "outputs that parse as one problem with an answer"),
     Metric("usable", "usable yield", "higher", SPOILED,
            "outputs that parse, copy no known problem, repeat no earlier one and read as naturally as real ones"),
@@ -51,7 +51,8 @@ METRICS = (
            "outputs on whose answer independent attempts by the solver clearly agree"),
     Metric("key", "right answers", "higher", ("answers",), "attempts by the solver that arrive at the answer given",
            unit="number"),
-    Metric("solver_difficulty", "ease error", "lower", ("levels",),
-           "distance of the share of attempts that agree from the share that the level asks for", unit="number"),
+    Metric("level", "level error", "lower", ("levels",),
+           "levels between the one asked for and the one that text and solver tell, where the answer is clear",
+           unit="number"),
 )  # fmt: skip
-BY_SOLVER = ("sound", "solvable", "key", "solver_difficulty")
+BY_SOLVER = ("sound", "solvable", "key", "level")

@@ -112,6 +112,7 @@ def figures(
     from qgen.evaluation.protocol import Protocol
     from qgen.evaluation.results import results
     from qgen.evaluation.sets import controls, real
+    from qgen.proofs.levels import LevelModel
     from qgen.rewards.base import Base
 
     language = run.prompt.language.value
@@ -122,9 +123,9 @@ def figures(
     authors = real(problems, language)
     spoiled = controls(problems[:CONTROLS], corpus.train, language)
     print(f"measuring {len(written)} models, real problems and {len(spoiled)} controls")
-    votes, ease, known = (solver.votes, solver.ease, solver.calibration) if solver else (None, None, None)
-    band = known.band if known and known.middles and known.tells_levels else None
-    protocol = Protocol(corpus.train, authors, base.losses, votes, ease, band)
+    levels = LevelModel(corpus.train, solver.calibration) if solver and solver.calibration else None
+    votes = solver.votes if solver else None
+    protocol = Protocol(corpus.train, authors, base.losses, votes, levels if levels and levels.tells else None)
     result = results(protocol, [*written, authors, *spoiled], pairs)
     if solver:
         rate = f"{config.evaluate.solver} answers {solver.rate:.0%} of real problems"

@@ -17,9 +17,9 @@ from qgen.evaluation.sets import OutputSet
 from qgen.mathematics.problem import Problem
 from qgen.metrics import diversity
 from qgen.metrics.copies import JACCARD, Copies
-from qgen.metrics.difficulty import ease
 from qgen.metrics.similarity import SimilarityIndex, mask
 from qgen.metrics.topics import TopicModel
+from qgen.proofs.levels import LevelModel
 
 COLLAPSE = "collapse"  # the control that measures of a whole set are tested against
 SOLVED = ("answers", "levels", "topics")  # controls that a solver's metrics are tested against
@@ -44,8 +44,7 @@ class Protocol:
         real: held-out problems; they set the median distance and the band of likelihood.
         losses: the mean negative log-likelihood of texts under a frozen model that is not the policy, in nats a token.
         votes: a solver's votes on problems (see proofs/solver.py); None leaves its metrics out.
-        asks: the ease that a level asks of that solver (proofs/calibration.py); None: .9, .7, .5, .3 and .1.
-        band: the eases, from and to, of real problems of a level; None: any ease is as good.
+        levels: how hard problems and levels are for that solver (proofs/levels.py); None: any level is as good.
     """
 
     def __init__(
@@ -54,15 +53,15 @@ class Protocol:
         real: OutputSet,
         losses: Callable[[list[str]], list[float]],
         votes: Callable[[list[Problem]], list] | None = None,
-        asks: Callable[[int], float] | None = None,
-        band: Callable[[int], tuple[float, float]] | None = None,
+        levels: LevelModel | None = None,
     ):
         statements = [p.statement for p in train]
-        self.metrics = [m for m in METRICS if votes or m.name not in BY_SOLVER]
+        unknown = set(BY_SOLVER) if not votes else set() if levels else {"level"}
+        self.metrics = [m for m in METRICS if m.name not in unknown]
         self.copies, self.masked = Copies(statements), Copies(statements, mask)
         self.near = (SimilarityIndex(statements), SimilarityIndex(mask(s) for s in statements))
         self.topics = TopicModel(train)
-        self.losses, self.votes, self.asks, self.band_of = losses, votes, asks or ease, band
+        self.losses, self.votes, self.levels = losses, votes, levels
         self._known: dict[str, float] = {}  # losses
         self._voted: dict[tuple[str, str], Any] = {}
         self._graded: dict[str, dict[str, np.ndarray]] = {}
@@ -103,8 +102,7 @@ class Protocol:
             votes = self._votes(self.votes, written.problems)
             found["agree"] = [v.agree for v in votes]
             found["solvable"] = [float(v.solvable) for v in votes]
-            found["in band"] = [self._in_band(v.agree, r["level"]) for v, r in zip(votes, asked, strict=True)]
-            found["ease error"] = [abs(v.agree - self.asks(r["level"])) for v, r in zip(votes, asked, strict=True)]
+            found["in band"], found["level error"] = self._levelled(statements, votes, [r["level"] for r in asked])
         graded = {}
         for name, values in found.items():
             graded[name] = np.full(len(written.texts), np.nan)
@@ -132,7 +130,7 @@ class Protocol:
             "topic": g.get("on topic"),
             "solvable": np.nan_to_num(g["solvable"]) if "solvable" in g else None,
             "key": g.get("agree"),
-            "solver_difficulty": g.get("ease error"),
+            "level": g.get("level error"),
         }
         empty = np.full(len(written.texts), np.nan)
         return {m.name: empty if values[m.name] is None else values[m.name] for m in self.metrics if not m.whole}
@@ -177,9 +175,16 @@ class Protocol:
             if values
         }
 
-    def _in_band(self, agree: float, level: int) -> float:
-        low, high = self.band_of(level) if self.band_of else (0.0, 1.0)
-        return float(low <= agree <= high)
+    def _levelled(self, statements: list[str], votes: list, asked: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Whether problems are as hard as real ones of the level that was asked for, and by how many levels they are
+        off: NaN where the answer is not clear, for the ease of a problem without one says nothing."""
+        if self.levels is None or not statements:
+            return np.ones(len(statements)), np.full(len(statements), np.nan)
+        estimates = self.levels.estimates(statements, [v.agree for v in votes])
+        pairs = list(zip(map(float, estimates), asked, strict=True))
+        off = np.array([abs(self.levels.asked(estimate) - level) for estimate, level in pairs])
+        fits = np.array([float(self.levels.outside(estimate, level) == 0) for estimate, level in pairs])
+        return fits, np.where([v.solvable for v in votes], off, np.nan)
 
     def _votes(self, ask: Callable[[list[Problem]], list], problems: list[Problem]) -> list:
         keys = [(p.statement, p.answer) for p in problems]

@@ -139,8 +139,8 @@ def _notes(protocol: Protocol, rows: dict[str, OutputSet], size: int, wholes: Wh
         f"a deleted condition is seen by no metric: usable yield tells it with an AUROC of {deleted.value:.2f}"
     )
     notes.append("natural is judged by the run's own frozen base: for the row 'base' that is the model itself")
-    if protocol.votes and protocol.band_of is None:
-        notes.append("sound yield knows nothing of levels: the solver cannot tell those of real problems apart")
+    if protocol.votes and protocol.levels is None:
+        notes.append("sound yield knows nothing of levels: those of real problems cannot be told apart")
     if protocol.topics.topics:
         notes.append(f"topics are found by a classifier, right on {protocol.topics.accuracy:.0%} of real problems")
     else:

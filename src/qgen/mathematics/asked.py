@@ -1,18 +1,19 @@
 r"""Whether an answer is of the kind that the question asks for (pure). English and Chinese.
 
-    How many ways are there ...?              a whole number, not negative
-    Find the smallest positive integer ...    whole numbers
-    ... , where n is an integer               whole numbers
-    What is the probability that ...?         from 0 to 1
-    the remainder when ... is divided by 7    a whole number from 0 to 6
-    the units digit of ...                    a digit
-    Find the three-digit number ...           of so many digits
+    How many ways are there ...?                    a whole number, not negative
+    Find the smallest positive integer ...          whole numbers
+    Solve ... for n, where n is an integer.         whole numbers
+    What is the probability that ...?               from 0 to 1
+    the remainder when ... is divided by 7          a whole number from 0 to 6
+    the units digit of ...                          a digit
+    Find the smallest three-digit number ...        of so many digits
 
 An answer that cannot be read as numbers is of any kind: only what is certain counts.
 """
 
 import re
 from fractions import Fraction
+from math import isqrt
 
 from qgen.mathematics import latex
 from qgen.mathematics.answers import measured, parts, plain
@@ -25,16 +26,16 @@ def unlike(statement: str, answer: str) -> str | None:
     None of MATH's 8,000 answers is refused, nor one of the packaged corpus.
     """
     values = _values(answer)
-    if not values:
+    if not values or _ELSEWHERE.search(statement):
         return None
     asked = question(statement)
     known = [value for value in values if value is not None]
     whole = all(value is not None and value.denominator == 1 for value in values)
-    if not whole and (_WAYS.search(asked) or _WHOLE.search(asked) or _IN_INTEGERS.search(statement)):
+    if not whole and (_WAYS.search(asked) or _WHOLE.search(asked) or _IN_INTEGERS.search(asked)):
         return "a whole number"
     if _WAYS.search(asked) and min(known) < 0:
         return "a number of ways"
-    if _PROBABILITY.search(asked) and not _PERCENT.search(statement + answer) and not _within(known, 1):
+    if _PROBABILITY.search(asked) and not _SCALED.search(statement + answer) and not _within(known, 1):
         return "a probability"
     if (found := _REMAINDER.search(asked)) and not (whole and _within(known, int(found["by"]) - 1)):
         return f"a remainder of a division by {found['by']}"
@@ -63,7 +64,7 @@ def _values(answer: str) -> list[Fraction | None]:
             if not int(below):
                 return []
             found.append((-1 if sign else 1) * Fraction(above) / int(below))
-        elif _SURD.fullmatch(number):
+        elif _SURD.fullmatch(number) and not any(isqrt(int(n)) ** 2 == int(n) for n in _ROOT.findall(number)):
             found.append(None)
         else:
             return []
@@ -76,33 +77,49 @@ _RATIONAL = re.compile(
     r"(?P<number>\d{1,30}(?:\.\d{1,30})?))"
 )
 _SURD = re.compile(r"(?=.*(?:\\sqrt|\\pi|\di$|^-?i$))(?:\\[dt]?frac|\\sqrt|\\pi|[\d{}+\-*/\[\].i ])+")
+_ROOT = re.compile(r"\\sqrt\{?(\d+)")
+_ELSEWHERE = re.compile(
+    r"\bbase\b|\bleading zeros?\b|进制", re.I
+)  # digits that are none of ten, or numbers that are strings
+_WANTED = r"\b(?:what is|find|compute|determine|calculate) the "
 _VERB = r"\b(?:what (?:is|are)|find|determine|compute|calculate)\s+"
 _SORTS = r"(?:(?:positive|negative|non-?negative|non-?zero|possible|distinct|odd|even|prime)\s+)*"
 _MOST = r"(?:the\s+)?(?:smallest|largest|least|greatest|only|unique)\s+"
 _SIZES = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 _WHOLE = re.compile(
     rf"{_VERB}{_MOST}{_SORTS}(?:\w+-digit\s+)?{_SORTS}(?:integers?|whole numbers?)\b"
-    rf"|\bhow many\s+{_SORTS}integers\b|求(?:最小|最大|唯一)的?(?:正|负|奇|偶|质|素)?整数|(?:最小|最大)的?正整数是",
+    r"(?![- ](?:sided|valued)| multiples?| powers?)"
+    rf"|\bhow many\s+{_SORTS}integers\b|求(?:最小|最大|唯一)的?(?:正|负|奇|偶|质|素)?整数[。？]?$",
     re.I,
 )
-_LETTER = r"(?:\$|\\\()?[a-z](?:\$|\\\))?"
+_LETTER = r"(?:\$|\\\()?(?P<letter>[a-z])(?:\$|\\\))?"
 _IN_INTEGERS = re.compile(
     r"\b(?:find|determine|list|what are) (?:all|the)(?: of the)? integer (?:solutions?|roots?)\b"
-    rf"|\bsolve\b[^.?!]{{0,200}}\bfor {_LETTER}, where {_LETTER} is an? (?:positive |negative )?integer\b",
+    r"(?!.*\b(?:and|mean|average|sum)\b)"
+    rf"|\bsolve\b.{{0,200}}\bfor {_LETTER}, where (?:\$|\\\()?(?P=letter)(?:\$|\\\))? "
+    r"is an? (?:positive |negative )?integer\s*[.?]?\s*$",
     re.I,
 )
 _WAYS = re.compile(
-    r"\b(?:how many|(?:the|total) number of)\s+(?:(?:different|distinct|possible)\s+)*ways\b|多少种", re.I
-)
-_WANTED = r"\b(?:what is|find|compute|determine|calculate) the "
-_PROBABILITY = re.compile(rf"{_WANTED}probability\b|概率(?:是|为)?多少|求[^。？]*概率", re.I)
-_PERCENT = re.compile("%|percent|百分")
-_REMAINDER = re.compile(
-    rf"{_WANTED}remainder (?:when|if|of)\b[^.?!]*\b(?:divided by|division by) "
-    r"\$?\\?\(?\s*(?P<by>\d{1,9})(?![\d^.!{*(\\+-])\s*\\?\)?\$?\s*[.?]?\s*$",
+    r"\bhow many\s+(?:(?:different|distinct|possible)\s+)*ways\b"
+    rf"|{_WANTED}(?:total )?number of\s+(?:(?:different|distinct|possible)\s+)*ways\b|多少种[^，。；]*[？?]\s*$",
     re.I,
 )
-_DIGIT = re.compile(rf"{_WANTED}(?:units|ones|last|tens|hundreds|unit's) digit (?:of|in)\b|个位数字?是", re.I)
+_PROBABILITY = re.compile(
+    rf"{_WANTED}probability\b(?! (?:density|mass|ratio|distribution|generating)|['’]s|, multiplied)"
+    r"|概率(?:是|为)?多少[。？]?$|求[^，。；？]*概率[。．？]?$",
+    re.I,
+)
+# an answer that is made of the probability's own: a percentage, 36 times it, the sum of numerator and denominator
+_SCALED = re.compile(r"%|percent|百分|out of|[a-z]\s*\+\s*[a-z]", re.I)
+_REMAINDER = re.compile(
+    rf"{_WANTED}remainder (?:when|if|of)\b(?:(?!divided by|division by|least absolute)[^?])*(?:divided by|division by) "
+    r"(?:\$|\\\()?\s*(?P<by>\d{1,9})\s*(?:\\\)|\.?\$)?\s*[.?]?\s*$",
+    re.I,
+)
+_DIGIT = re.compile(
+    rf"{_WANTED}(?:units|ones|last|tens|hundreds|unit's) digit (?:of|in)\b|个位数字?(?:是|为)(?:多少|几)", re.I
+)
 _SIZED = re.compile(
     rf"{_VERB}{_MOST}{_SORTS}(?P<size>{'|'.join(_SIZES)})-digit {_SORTS}(?:number|integer|perfect square)\b(?! of)",
     re.I,

@@ -31,6 +31,7 @@ class DifficultyModel:
 
     Attributes:
         spearman: rank correlation of predicted and true levels in five-fold cross-validation, -1 to 1.
+        held_out: the expected levels of its own problems there, of shape (problems,).
     """
 
     def __init__(self, problems: list[Problem]):
@@ -55,6 +56,7 @@ class DifficultyModel:
         # what a prediction says of the level: the levels of the problems that were predicted alike, held out
         order = np.argsort(held_out, kind="stable")
         self._predicted, self._levels = held_out[order], levels[order]
+        self.held_out = self._like(held_out) @ LEVELS
 
     def predict(self, statements: list[str]) -> np.ndarray:
         """Expected levels, from 1 to 5, of shape (len(statements),)."""
@@ -66,11 +68,13 @@ class DifficultyModel:
         It is the share of each level among the fifth of the real problems whose held-out predictions lie nearest:
         a poor regressor gives flat distributions, instead of certainty that it does not have.
         """
-        if not statements:
-            return np.zeros((0, len(LEVELS)))
+        return self._like(self._model.predict(statements)) if statements else np.zeros((0, len(LEVELS)))
+
+    def _like(self, predicted: np.ndarray) -> np.ndarray:
+        """The shares of the levels among the real problems whose predictions lie nearest to each of these."""
         count = len(self._levels)
         width = max(10, count // 5)
-        at = np.searchsorted(self._predicted, self._model.predict(statements))
+        at = np.searchsorted(self._predicted, predicted)
         start = np.clip(at - width // 2, 0, max(0, count - width))
         near = self._levels[start[:, None] + np.arange(min(width, count))]
         return (near[:, :, None] == LEVELS).mean(axis=1)

@@ -24,7 +24,6 @@ VERSION = 3  # of how attempts are made and read: another makes the cache's file
 FOLDER = "solvers"  # in the cache
 CHANCE = 0.05  # of a trend as strong where levels say nothing, below which they are told apart
 LEVELS = range(1, 6)
-LEAST = 1 / 8  # of an ease, on either side of a level's middle
 
 
 @dataclass(frozen=True)
@@ -97,31 +96,6 @@ class Calibration:
     def ease(self, level: int) -> float:
         """The ease that a level asks for, 0 to 1; between levels that were tried, in a straight line."""
         return float(np.interp(level, list(self.eases), list(self.eases.values())))
-
-    @cached_property
-    def middles(self) -> dict[int, float]:
-        """The mean ease of the problems of each level from 1 to 5 whose votes are clear, pooled as `eases` are, and in
-        a straight line where a level has none. Empty where no problem's are."""
-        found = _pooled({level: [one.agree for one in self._clear if one.level == level] for level in LEVELS})
-        return {level: float(np.interp(level, list(found), list(found.values()))) for level in LEVELS if found}
-
-    @cached_property
-    def reach(self) -> float:
-        """The distance from their level's middle within which three quarters of those problems lie, but never less than
-        one vote in eight."""
-        off = [abs(one.agree - self.middles[one.level]) for one in self._clear if one.level in self.middles]
-        return max(LEAST, float(np.quantile(off, 0.75))) if off else LEAST
-
-    def band(self, level: int) -> tuple[float, float]:
-        """The eases, from and to, that clear problems of a level have. The easiest level's has no end where problems
-        are easier, nor has the hardest's where they are harder."""
-        middle = self.middles[min(max(level, LEVELS[0]), LEVELS[-1])]
-        low = -np.inf if level >= LEVELS[-1] else middle - self.reach
-        return low, np.inf if level <= LEVELS[0] else middle + self.reach
-
-    @property
-    def _clear(self) -> list[Tried]:
-        return [one for one in self.tried if one.clear and one.level is not None]
 
     @property
     def note(self) -> str:
