@@ -37,7 +37,7 @@ def test_greedy_decoding_is_that_of_transformers(policy, prompts):
         mine = decode(base, inputs, sampling, {end})
         theirs = base.generate(**inputs, max_new_tokens=48, do_sample=False, eos_token_id=end)
     theirs = theirs[:, inputs["input_ids"].shape[1] :].tolist()
-    assert len({len(row) for row in mine}) > 3
+    assert len({len(row) for row in mine}) > 2
     for row, reference in zip(mine, theirs, strict=True):
         assert row == reference[: len(row)]
         assert row[-1] == end or len(row) == 48
