@@ -2,11 +2,13 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 
 import pytest
 import torch
 from conftest import composed
+from safetensors.torch import load_file, save_file
 from tokenizers import Regex, normalizers, pre_tokenizers
 from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -25,8 +27,13 @@ pytest.importorskip("xllamacpp")
 
 
 @pytest.fixture(scope="module")
-def source(pipeline) -> TrainedModel:
-    return read(pipeline[0] / "outputs" / "t" / "sft")
+def source(pipeline, tmp_path_factory) -> TrainedModel:
+    """The pipeline's SFT, with an adapter that differs from the base whatever two steps taught."""
+    home = tmp_path_factory.mktemp("run") / "sft"
+    shutil.copytree(pipeline[0] / "outputs" / "t" / "sft", home)
+    file, noise = home / "adapter" / "adapter_model.safetensors", torch.Generator().manual_seed(0)
+    save_file({name: w + 0.02 * torch.randn(w.shape, generator=noise) for name, w in load_file(file).items()}, file)
+    return read(home)
 
 
 @pytest.fixture(scope="module")
