@@ -8,7 +8,8 @@ r"""Whether an answer is of the kind that the question asks for (pure). English 
     the units digit of ...                          a digit
     Find the smallest three-digit number ...        of so many digits
 
-An answer that cannot be read as numbers is of any kind: only what is certain counts.
+An answer that cannot be read as numbers is of any kind: only what is certain counts, as the gate refuses by it.
+rewards/rigor.py, a term, asks the same of more questions and is wrong about some real ones.
 """
 
 import re
