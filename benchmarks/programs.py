@@ -236,7 +236,10 @@ def trial(count: int, seed: int, fence: bool) -> bool:
                     faults.append((fault, family, program[:300], outcome))
         alive = [p for p in marked() if p.status() != psutil.STATUS_ZOMBIE]
         extra = len(alive) - 2 * pool.workers  # a launcher and a server each
-    left, after = marked(), {path: sorted(os.listdir(path)) for path in ("/", WATCH)}
+    until = time.monotonic() + 2
+    while (left := marked()) and time.monotonic() < until:  # a busy kernel takes its time over an end
+        time.sleep(0.1)
+    after = {path: sorted(os.listdir(path)) for path in ("/", WATCH)}
     print(f"{'family':32}{'programs':>9}  outcomes")
     for family in sorted(table):
         print(f"{family:32}{table[family].total():9}  " + ", ".join(f"{k} {n}" for k, n in table[family].most_common()))
@@ -245,6 +248,8 @@ def trial(count: int, seed: int, fence: bool) -> bool:
     print(
         f"processes beside servers: {extra}, after: {len(left)}; connections: {connections()}; signals: {len(SIGNALS)}"
     )
+    for process in left:
+        print("  left:", process.pid, process.status(), process.cmdline()[-1:])
     for fault in faults[:20]:
         print("  wrong:", fault)
     return not faults and not left and before == after and not SIGNALS and extra <= 0

@@ -200,7 +200,10 @@ class _Server:
         return json.loads(body) if len(body) == length else None
 
     def kill(self) -> None:
-        """End it and all it started."""
+        """End it and all it started, and return once they are gone."""
+        self._process.terminate()  # its launcher ends the namespace, and waits for that
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GRACE)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()

@@ -42,11 +42,13 @@ def main() -> None:
 
 
 def _launch(caller: int) -> None:
-    """Go on as the first process of a new namespace; the one outside waits for its end, and for the caller's."""
+    """Go on as the first process of a new namespace; the one outside ends it when told to, or when the caller is gone,
+    and waits until the kernel has ended all that is in it."""
     server = os.fork()
     if server == 0:
         sandbox.end_with_parent()
         return
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(server, signal.SIGKILL))
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
