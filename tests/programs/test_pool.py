@@ -191,6 +191,15 @@ def test_a_server_that_dies_is_replaced(warm):
 
 
 @LINUX
+def test_nothing_of_a_pool_is_left_when_it_has_closed():
+    before = set(family(os.getpid()))
+    for _ in range(5):
+        with Pool(workers=2) as several:
+            several.run(["print(1)"] * 2)
+        assert set(family(os.getpid())) <= before
+
+
+@LINUX
 def test_a_server_that_stands_still_is_replaced(monkeypatch):
     monkeypatch.setattr(pool, "_GRACE", 0.2)
     before = family(os.getpid())
