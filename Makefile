@@ -27,7 +27,7 @@ test: lint  ## lint, then run the tests but the slow ones
 slow: $(READY)  ## run the tests that take most of a minute each
 	$(BIN)/python -m pytest -m slow
 
-lint: $(READY)  ## check style, types, and which room imports which
+lint: $(READY)  ## check style, types, and which package imports which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo --no-cache

@@ -286,10 +286,10 @@ def test_the_counts_of_what_was_read_are_the_files(page, answers):
         assert re.search(rf"^ {file.stem} +{' +'.join(map(str, counts))}$", text, re.MULTILINE), file.stem
 
 
-def test_every_room_has_a_line_on_the_map():
+def test_every_package_has_a_line_on_the_map():
     text = (ROOT / "docs" / "explanation" / "design.md").read_text("utf-8")
-    rooms = {path.parent.name for path in (ROOT / "src" / "qgen").glob("*/__init__.py")}
-    assert rooms <= set(re.findall(r"^src/qgen/(\w+)/ ", text, re.MULTILINE))
+    packages = {path.parent.name for path in (ROOT / "src" / "qgen").glob("*/__init__.py")}
+    assert packages <= set(re.findall(r"^src/qgen/(\w+)/ ", text, re.MULTILINE))
     scripts = {path.name for path in (ROOT / "benchmarks").glob("*.py")} - {"direct.py"}
     assert scripts <= set(re.findall(r"^benchmarks/(\S+) ", text, re.MULTILINE))
 

@@ -1,4 +1,4 @@
-"""The rules of the house that import-linter does not check (which rooms may import which: pyproject.toml)."""
+"""The rules of the house that import-linter does not check (which packages may import which: pyproject.toml)."""
 
 import ast
 import subprocess
@@ -12,7 +12,7 @@ import qgen
 
 SRC = Path(qgen.__file__).parent
 FILES = sorted(path for path in SRC.rglob("*.py") if "conf" not in path.parts)
-ROOMS = sorted(path.parent for path in SRC.glob("*/__init__.py"))
+PACKAGES = sorted(path.parent for path in SRC.glob("*/__init__.py"))
 # documented once, where they are called: Hydra's and transformers' hooks, and what rewards/registry.py asks of a term;
 # Worked's docstring would be sent to teachers with its schema
 KNOWN = ("main", "forward", "check", "state_dict", "load_state_dict", "Worked")
@@ -55,9 +55,9 @@ def test_settings_import_no_torch():
     assert done.stdout.split() == []
 
 
-@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
-def test_a_room_says_what_lives_in_it_and_what_does_not(room):
-    said = ast.get_docstring(ast.parse((room / "__init__.py").read_text(encoding="utf-8"))) or ""
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
+def test_a_package_says_what_belongs_in_it_and_what_does_not(package):
+    said = ast.get_docstring(ast.parse((package / "__init__.py").read_text(encoding="utf-8"))) or ""
     assert len(said.split("\n\n")) > 1
     assert any(word in said for word in ("Nothing", "nothing", "not", "Not"))
 
