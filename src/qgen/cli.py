@@ -1,4 +1,4 @@
-"""The edge between a command line and qgen: Hydra's entry, and errors as one clear message with exit code 1.
+"""What all commands share: they start Hydra, and turn an error into one clear message and exit code 1.
 
 Nothing here imports torch, so that --help, --cfg job and a mistyped key answer at once.
 """

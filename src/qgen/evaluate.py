@@ -1,9 +1,9 @@
-"""What are the problems worth that a run's model writes? python -m qgen.evaluate run=outputs/NAME [key=value ...]
+"""Measures the problems that a run's models write: python -m qgen.evaluate run=outputs/NAME [key=value ...]
 
-The base model and each finished stage answer the same held-out requests, and their first n outputs are measured,
-unfiltered, beside real problems and controls (evaluation/protocol.py); with task=variation, they write variations of
-real problems, measured by kind (evaluation/variations.py). The outputs are kept in evaluation/outputs.jsonl of
-the run's directory, so that nothing is written twice, and the figures in evaluation/evaluation.json.
+The base model and each finished stage answer the same held-out requests. Their first n outputs are measured,
+unfiltered, beside real problems and controls (evaluation/protocol.py). With task=variation they write variations of
+real problems, which are measured by kind (evaluation/variations.py). In the run's directory, evaluation/outputs.jsonl
+keeps the outputs, so that nothing is generated twice, and evaluation/evaluation.json the figures.
 """
 
 import os

@@ -1,7 +1,7 @@
-"""Problems out of a run's model, fit to be handed out: python -m qgen.generate run=outputs/NAME topic=geometry n=20
+"""Writes problems that can be handed out: python -m qgen.generate run=outputs/NAME topic=geometry n=20
 
-It writes until n outputs pass the gate (papers/gate.py), ranks them by the run's own rewards, says which known
-problem is nearest to each, and leaves problems.jsonl and problems.md; with paper=contest also a paper to print.
+The run's model writes until n outputs pass the gate (papers/gate.py). They are ranked by the run's own rewards, and
+written with their nearest known problems to problems.jsonl and problems.md. paper=contest adds a paper to print.
 """
 
 import os

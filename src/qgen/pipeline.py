@@ -1,4 +1,4 @@
-"""The three stages in order, each from the one before: python -m qgen.pipeline [group=name ...] [key=value ...]"""
+"""The three stages, each starting from the one before: python -m qgen.pipeline [group=name ...] [key=value ...]"""
 
 import os
 import sys

@@ -11,7 +11,7 @@ from qgen.settings.report import ReportConfig
 
 
 def report(config: ReportConfig, out_dir: Path, plain: dict) -> None:
-    """Write the page and say where it lies. What it says comes from the runs' directories alone."""
+    """Write the page and print where it is. It is made from the runs' directories alone."""
     from qgen.reporting.page import (
         write,  # imports scikit-learn, for the nearest problems: a mistyped key need not wait for it
     )

@@ -23,8 +23,10 @@ log = logging.getLogger(__name__)
 
 
 def train(config: Config, out: Path, plain: dict) -> float | None:
-    """Train the stage that a config names, or, where another launcher than qgen's has a sweep's job run, have a process
-    of its own do it. Returns the job's `sweep.metric` then."""
+    """Train the stage that a config names, and return None.
+
+    A job of a sweep under another launcher than qgen's is run in a process of its own; its `sweep.metric` is returned.
+    """
     if HydraConfig.get().mode is RunMode.MULTIRUN:
         from qgen.sweeps.process import in_process
 

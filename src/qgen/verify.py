@@ -1,7 +1,7 @@
-"""Are the answers of anybody's problems right? python -m qgen.verify FILE [key=value ...]
+"""Checks the answers in a file of problems: python -m qgen.verify FILE [key=value ...]
 
-Each answer is put to two tests: a program, where the problem carries one, and the votes of a solver that sees the
-statement alone. Verdicts stand in FILE's neighbour .verified.jsonl; the same command goes on from there.
+There are two checks: the problem's program, if it has one, and the votes of a solver that sees only the statement. The
+verdicts are written beside the file, to NAME.verified.jsonl. The same command goes on where it was stopped.
 """
 
 import os

@@ -1,3 +1,3 @@
-"""The version, in a module that imports nothing: what it is written into need not import the package's entries."""
+"""The version, in a module that imports nothing, so that code which records it need not import the commands."""
 
 __version__ = "0.1.0"

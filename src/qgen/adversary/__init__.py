@@ -1,7 +1,7 @@
-"""Who earns a reward without having written a good problem: real problems spoiled in known ways, and junk made afresh.
+"""Texts that should earn no reward: controls (real problems, spoiled in a known way) and junk (newly made bad answers).
 
-What a text earns is not known here: a search is handed a function that says so. What is made of the figures belongs to
-rewards.attack, rewards.check and evaluation.
+Scoring them does not belong here: the search for junk is passed a function that scores. What the scores mean is decided
+in rewards.attack, rewards.check and evaluation.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Junk:
     """A text that is certainly no good answer to its request.
 
     Attributes:
-        problem: its topic and level are those that it is handed in for, whatever it is about.
+        problem: with the topic and level of the request, whatever the text is about.
         why: what makes it junk, so that anybody can check it.
     """
 
@@ -27,9 +27,9 @@ class Material:
     """What junk is made of.
 
     Attributes:
-        known: the problems that the rewards were made of.
+        known: the problems that the rewards were fitted to.
         unseen: real problems that the rewards have not seen.
-        asked: topic and level that each text is to be handed in for; those of one group stand together.
+        asked: topic and level of the request that each text answers; the requests of a group follow one another.
         size: texts in a group.
     """
 

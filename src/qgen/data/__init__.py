@@ -1,6 +1,6 @@
-"""Sources of problems, and what becomes of them: read, curated, split, and turned into chat rows.
+"""Sources of problems, and what becomes of the problems: they are read, curated, split, and turned into chat rows.
 
-What a problem is, and whether it is one, does not belong here: mathematics has that. Nothing here imports torch.
+What counts as a problem does not belong here: mathematics decides that. Nothing here imports torch.
 """
 
 import hashlib
@@ -28,10 +28,10 @@ def load(config: DataConfig, prompt: PromptConfig | None = None) -> Corpus:
     """Read and curate the problems that a config names.
 
     Args:
-        prompt: how they will be written, so that those that would be read back as another text are dropped; None: in
-            English, without solutions.
+        prompt: how a model will see the problems; those that the parser would read back differently are dropped. None:
+            in English, without solutions.
 
-    Raises RuntimeError where they cannot be read, or where too few are left to split.
+    Raises RuntimeError where the problems cannot be read, or where too few are left to split.
     """
     read = SOURCES[config.source]
     apart = read(replace(config, path=config.heldout_path)) if config.heldout_path else None
@@ -46,7 +46,7 @@ def load(config: DataConfig, prompt: PromptConfig | None = None) -> Corpus:
 
 
 def same(corpus: Corpus, environment: dict) -> bool:
-    """Whether these are the problems that a stage had, by what its environment.json says of them."""
+    """Whether a corpus holds the problems that a stage had, by the fingerprints in the stage's environment.json."""
     parts = {"data": corpus.train, "heldout": corpus.heldout}
     return all(environment.get(name) == fingerprint(problems) for name, problems in parts.items())
 

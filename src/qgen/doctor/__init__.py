@@ -1,6 +1,6 @@
-"""What `qgen.doctor` looks at: packages, the machine, the hub and the data, and how much memory a stage will take.
+"""What `qgen.doctor` checks: packages, the machine, the hub and the data, and how much memory a stage will take.
 
-Nothing here changes what it looks at, or loads a model's weights.
+Nothing here changes what is checked, and nothing loads a model's weights.
 """
 
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ class Finding:
     """What one check found.
 
     Attributes:
-        check: what was looked at.
+        check: what was checked.
         said: what was found.
         mend: what to do about it; empty where nothing need be done.
-        fatal: the stage would fail.
+        fatal: whether the stage would fail.
     """
 
     check: str

@@ -1,4 +1,4 @@
-"""Who writes completions: the policy itself, or a compiled copy of it under CUDA graphs, in 8 bits too.
+"""What generates completions: the policy itself, or a compiled copy of it under CUDA graphs, also in 8 bits.
 
-What is asked and what is made of the answers does not belong here.
+Prompts, and what is done with the completions, do not belong here.
 """

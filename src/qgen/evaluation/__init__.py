@@ -1,4 +1,4 @@
-"""What a run's problems are worth: the protocol, its intervals, and what was written for it.
+"""What a run's problems are worth: the protocol of qgen.evaluate, its intervals, and the outputs that it measures.
 
-Measures themselves are in metrics; nothing here trains or prints tables.
+The measures themselves are in metrics. Nothing here trains or prints tables.
 """

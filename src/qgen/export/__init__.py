@@ -1,4 +1,4 @@
-"""A run's model in the forms that others take it in: one file a form, and what proves that each holds the same model.
+"""A run's model in the formats of other programs: one file for each format, and checks that each holds the same model.
 
-Nothing here trains. What imports torch is imported late, so that a refusal comes at once.
+Nothing here trains. Modules that need torch are imported late, so that bad input is refused at once.
 """

@@ -1,4 +1,4 @@
-"""Measures of texts and of sets of problems: each says one number, and what it means.
+"""Measures of texts and of sets of problems: each gives one number and says what it means.
 
-What is measured, against what, and whether to believe it does not belong here: evaluation has that.
+What is measured, what it is compared with, and whether it can be believed does not belong here: evaluation has that.
 """

@@ -1,4 +1,4 @@
-"""Weights, tokenizers and adapters: found, checked, loaded, by transformers or Unsloth, in 4 bits or whole.
+"""Weights, tokenizers and adapters: found, checked and loaded, by transformers or Unsloth, in 4 bits or in full.
 
-How a model is trained or written from does not belong here.
+Training a model, and generating from it, does not belong here.
 """

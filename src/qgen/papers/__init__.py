@@ -1,4 +1,4 @@
-"""Problems fit to be handed out: wishes, the gate, ranks, certificates, and files for people (qgen.generate).
+"""Problems that can be handed out (qgen.generate): what was asked for, the gate, ranks, certificates, files for people.
 
-How problems are scored and written does not belong here: rewards and engine have that.
+How problems are scored and generated does not belong here: rewards and engine have that.
 """

@@ -1,6 +1,6 @@
-"""Running the short programs that a model wrote to compute a problem's answer: what they may say (the fence), what
-holds them if the fence has a hole (the wall), and a pool of warm workers. Nothing here knows of problems or models, and
-nothing here imports torch.
+"""Runs the short programs that a model wrote to compute a problem's answer: an allowlist of what a program may contain
+(the fence), a sandbox in case the allowlist has a hole (the wall), and a pool of workers that are already started.
+Nothing here knows about problems or models, and nothing here imports torch.
 
     >>> from qgen.programs import Limits, run
     >>> run(["from math import comb\nprint(comb(10, 3) / 2)", "import os"], Limits(seconds=2))

@@ -1,4 +1,4 @@
-"""What a person reads: the terminal's tables, the HTML page, W&B's dashboard, why two runs differ.
+"""What a person reads: tables in the terminal, the HTML report, the W&B dashboard, and why two runs differ.
 
-Nothing here measures or trains: it shows what runs have left.
+Nothing here measures or trains: everything shown comes from the files of runs.
 """

@@ -1,6 +1,6 @@
-"""Rewards: the terms that a config enables, gated, weighted and handed to GRPO one function a term.
+"""Rewards: the terms that a config enables, behind their gate, weighted, and passed to GRPO as one function each.
 
-Nothing here imports TRL or trains; measures that no term is made of are in metrics.
+Nothing here imports TRL or trains. Measures that no term uses are in metrics.
 """
 
 import copy

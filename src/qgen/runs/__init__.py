@@ -1,4 +1,4 @@
-"""What a run leaves on the disk: its directory, files, checkpoints and trackers, and going on from them or again.
+"""What a run leaves on the disk (its directory, files, checkpoints and trackers), and how it is resumed or repeated.
 
-Nothing here trains; torch is imported by checkpoints and environment alone, so that a refusal comes at once.
+Nothing here trains. Only checkpoints and environment import torch, so that bad input is refused at once.
 """

@@ -1,4 +1,4 @@
-"""What watches a process while it works: memory, attention, finite numbers, ranks, progress, what could not be had.
+"""What watches a process while it works: memory, attention, finite numbers, ranks, progress, missing packages.
 
-Nothing here knows of runs, rewards or stages: it imports nothing of qgen but settings and text.
+Nothing here knows about runs, rewards or stages: of qgen, only settings and text are imported.
 """

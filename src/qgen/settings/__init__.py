@@ -1,4 +1,4 @@
-"""Everything that can be configured, a file a group of conf/, from a command line to checked plain objects.
+"""Everything that can be configured, from a command line to checked plain objects: one file for each group of conf/.
 
-Nothing here imports torch or anything that takes seconds, and nothing here does what is configured.
+Nothing here imports torch, or anything else that takes seconds. Nothing here acts on the settings.
 """

@@ -1,4 +1,4 @@
-"""How a stage is trained: SFT, GRPO and distillation, what all three share, and what guards them.
+"""How a stage is trained: SFT, GRPO and distillation, the code that all three share, and the checks that guard them.
 
-What a reward is worth and how results are shown does not belong here.
+How a reward is computed and how results are shown does not belong here.
 """

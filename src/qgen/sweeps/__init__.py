@@ -1,7 +1,7 @@
-"""A sweep: many jobs, a process each, so that one that is killed, crashes or runs out of memory takes no other with it.
+"""A sweep: many jobs, each in its own process. If one is killed, crashes or runs out of memory, the others go on.
 
-Run again, the same command skips what is complete, resumes what is half done and tries again what failed. What a job
-does does not belong here: it is a command of its own.
+The same command, run again, skips complete jobs, resumes unfinished ones and repeats failed ones. What a job does is
+not decided here: each job is a command of its own.
 """
 
 import logging
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class Returned(JobReturn):
-    """What became of a job. Unlike Hydra's, it prints nothing of its own when a failed one is asked for its value."""
+    """The result of a job. Unlike Hydra's, it prints nothing when the value of a failed job is read."""
 
     @property  # type: ignore[misc]  # who launches sets no value through it: Hydra's setter is not needed
     def return_value(self) -> Any:
@@ -40,10 +40,10 @@ class Returned(JobReturn):
 def launch(
     context: HydraContext, config: DictConfig, job_overrides: Sequence[Sequence[str]], first: int
 ) -> list[JobReturn]:
-    """Run a batch of a sweeper's jobs and return what became of each.
+    """Run a batch of a sweeper's jobs and return the result of each.
 
-    The value of a complete job is its `sweep.metric`; asking for that of a failed one raises RuntimeError, which tells
-    of every job that failed. Raises KeyboardInterrupt once Ctrl-C has stopped the jobs.
+    The value of a complete job is its `sweep.metric`. Reading the value of a failed job raises RuntimeError, whose
+    message names every job that failed. Raises KeyboardInterrupt once Ctrl-C has stopped the jobs.
     """
     if ranks.size() > 1:
         raise RuntimeError("several ranks run one stage, not a sweep: accelerate launch ... -m qgen.train stage=NAME")

@@ -1,4 +1,4 @@
-"""Teachers of stage 3 other than the model itself: behind an API (client and what it imports, lessons), or local.
+"""The teachers of distillation other than the model itself: behind an API (client, lessons), or a local model (local).
 
-What is trained on their lessons, and how, does not belong here: stages have that.
+How a model is trained on their lessons does not belong here: stages have that.
 """

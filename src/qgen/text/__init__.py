@@ -1,4 +1,5 @@
-"""Strings made safe to keep, to show and to print: controls visible, markup and LaTeX escaped, passwords crossed out.
+"""Makes strings safe to keep, to show and to print: control characters become visible, markup and LaTeX are escaped,
+passwords are crossed out.
 
 What a text means does not belong here: mathematics has that.
 """
