@@ -12,7 +12,7 @@ from gpu import RESULTS, SHAPES, SOLUTION, kept, lengthened, workload
 
 from qgen import data
 from qgen.doctor import lengths, machine, memory, sources
-from qgen.reporting.tables import plain_table, show
+from qgen.reporting.tables import Terminal, plain_table
 from qgen.settings.compose import composed
 from qgen.settings.config import Config
 
@@ -40,7 +40,7 @@ def main() -> None:
             error = 100 * (total / row["allocated_gib"] - 1)
             cells = (str(row["session"]), f"{total:.1f}", f"{row['allocated_gib']:.1f}", f"{error:+.0f}")
             shown.add_row(row["row"], *cells, found.peak.name)
-    show(shown)
+    Terminal(width=120).print(shown)
 
 
 def config(row: dict, problems: str) -> Config:
