@@ -283,7 +283,7 @@ def compile_layer() -> Callable:
 
     Only those two are told to be of any size: with `dynamic=True` the compiler reasons about every other one too, and
     starts over at the floats. On one H100 80GB a first rollout of 135M took 21.1 s so and takes 9.0, beside an earlier
-    job's caches 18.5 and 3.8 (benchmarks/results/compile_h100.txt).
+    job's caches 18.5 and 3.8 (benchmarks/results/rollout/h100_compile.txt).
     """
     compiled = torch.compile(decoder.write)
 
