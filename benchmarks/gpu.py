@@ -12,8 +12,9 @@ that median, and `validation` the seconds of the one before the first step, whos
 steps' own peak of memory stands beside the job's. While a row has the GPU, the next one is started, so that its imports
 cost nobody time.
 The untrained 135M earns next to nothing, so `grpo-135m-taught` begins with an adapter of 60 steps of SFT, to compare
-rewards. 14B and 4B are random weights of Qwen3-14B's and Qwen3-4B's shape, in NF4, written once under --runs. Rows that
-end in 40gib and 15gib are the recipes a100 and t4 under the memory of the cards that they are named for.
+rewards. 1.5B are the real weights of qwen_coder, 64 completions a step. 14B and 4B are random weights of Qwen3-14B's
+and Qwen3-4B's shape, in NF4, written once under --runs. Rows that end in 40gib and 15gib are the recipes a100 and t4
+under the memory of the cards that they are named for.
 """
 
 import argparse
@@ -37,6 +38,9 @@ RESULTS = Path(__file__).parent / "results" / "speed"
 SMALL = ["model=smollm2", "model.dtype=bfloat16", "model.lora.r=32"]
 GRPO = ["stage=grpo", "stage.gradient_accumulation_steps=1", "sampling.max_new_tokens=192", "stage.num_generations=8"]
 GRPO_SMALL = [*SMALL, *GRPO, "stage.per_device_train_batch_size=64", "model.max_length=512"]
+GRPO_REAL = ["model=qwen_coder", "prompt.solution=program", "stage=grpo", "stage.num_generations=8",
+             "sampling.max_new_tokens=320", "stage.per_device_train_batch_size=16",
+             "stage.gradient_accumulation_steps=4"]  # fmt: skip
 SFT = ["stage=sft", "stage.gradient_accumulation_steps=1", "prompt.solution=true"]
 SFT_SMALL = [*SMALL, *SFT, "stage.per_device_train_batch_size=16"]
 LARGE = ["model=a100", "model.name={14b}"]
@@ -64,6 +68,11 @@ ROWS = {
     "sft-135m/stock": [*SFT_SMALL, *STOCK],
     "sft-135m/cleaning": [*SFT_SMALL, *STOCK, *CLEANING],
     "sft-135m/unsloth": [*SFT_SMALL, *UNSLOTH],
+    "grpo-1.5b/stock": [*GRPO_REAL, *STOCK],
+    "grpo-1.5b/unsloth": [*GRPO_REAL, *UNSLOTH],
+    "grpo-1.5b/vllm": [*GRPO_REAL, *VLLM],
+    "grpo-1.5b/qgen": [*GRPO_REAL, *QGEN],
+    "grpo-1.5b-proved/qgen": [*GRPO_REAL, *QGEN, "reward=proved"],
     "grpo-14b/stock": [*GRPO_LARGE, *STOCK],
     "grpo-14b/unsloth": [*GRPO_LARGE, *UNSLOTH],
     "grpo-14b/vllm": [*GRPO_LARGE, *VLLM],
@@ -244,6 +253,7 @@ def table(name: str, rows: list[dict]) -> Table:
         "session": [str(row["session"]) for row in rows],
         "s a step": ["failed" if "failed" in row else f"{row['seconds']:.3f}" for row in rows],
         "rollout": [told(row.get("phases", {}).get("rollout"), 2) for row in rows],
+        "rewards": [told(row.get("phases", {}).get("rewards"), 2) for row in rows],
         "forward,\nbackward": [told(row.get("phases", {}).get("forward-backward"), 2) for row in rows],
         "warm-up": [told(row.get("warm_up"), 1) for row in rows],
         "validation": [told(row.get("validation"), 1) for row in rows],

@@ -68,7 +68,8 @@ def test_a_row_that_has_ended_makes_room_for_the_next_prompt(policy, at_once):
     ours, ended = writer(policy, ends), []
     written = ours.write(prompts, GREEDY, at_once, ended.append)
     assert [w.ids for w in written[:13]] == [alone[i % 5] for i in range(13)]
-    assert sum(ended) == 14 and len(ours.state.token) == compiled.ladder(at_once or 14)
+    assert sum(ended) == 14
+    assert len(ours.state.token) == compiled.ladder(at_once or 14)
 
 
 def test_equal_prompts_that_begin_together_are_read_once_and_drawn_apart(policy, monkeypatch):

@@ -198,8 +198,9 @@ def read(x: Tensor, weights: Layer, shape: Shape, cos: Tensor, sin: Tensor) -> t
     Returns the shape of x, and the tokens' keys and values, (rows, groups, tokens, head width).
     """
     q, k, v = projections(x, weights, shape, cos, sin)
-    wide = (c.repeat_interleave(shape.heads // shape.groups, dim=1) for c in (k, v))
-    h = scaled_dot_product_attention(q, *wide, is_causal=True, scale=shape.scale)
+    each = shape.heads // shape.groups
+    wide_k, wide_v = k.repeat_interleave(each, dim=1), v.repeat_interleave(each, dim=1)
+    h = scaled_dot_product_attention(q, wide_k, wide_v, is_causal=True, scale=shape.scale)
     return remainder(x, h.transpose(1, 2).flatten(2), weights, shape), k, v
 
 
