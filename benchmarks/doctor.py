@@ -1,19 +1,18 @@
 """How far qgen.doctor's estimate is from what a stage took: python benchmarks/doctor.py [--data FILE]
 
-For each row that benchmarks/gpu.py has left in results/ the same config is estimated, on any machine, and set
-against PyTorch's peak of allocated memory on the GPU.
+For each row of benchmarks/results/speed the same config is estimated, on any machine, and set against PyTorch's peak
+of allocated memory on the GPU.
 """
 
 import argparse
-import json
 import tempfile
 from pathlib import Path
 
-from gpu import SHAPES, SOLUTION, lengthened, workload
+from gpu import RESULTS, SHAPES, SOLUTION, kept, lengthened, workload
 
 from qgen import data
 from qgen.doctor import lengths, machine, memory, sources
-from qgen.reporting.tables import plain_table, show
+from qgen.reporting.tables import Terminal, plain_table
 from qgen.settings.compose import composed
 from qgen.settings.config import Config
 
@@ -24,27 +23,24 @@ GIB = 2**30
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, nargs="*", default=sorted((HERE / "results").glob("h[12]00*/")))
+    parser.add_argument("--results", type=Path, default=RESULTS, help="a folder of rows that gpu.py measured")
     parser.add_argument("--data", default=str(HERE.parents[1] / "shared" / "data" / "math_train.jsonl"))
     parser.add_argument("--gpu", default="h100-80")
     given = parser.parse_args()
     shown = plain_table(f"peak memory, GiB; the goal is within {GOAL} %")
-    for column in ("row", "estimate", "measured", "error, %", "the peak's phase"):
+    for column in ("row", "session", "estimate", "measured", "error, %", "the peak's phase"):
         shown.add_column(column, justify="left" if column in ("row", "the peak's phase") else "right")
     with tempfile.TemporaryDirectory() as folder:
         problems = {long: str(Path(folder) / f"{long}.jsonl") for long in SOLUTION}
         for long, path in problems.items():
             Path(path).write_text(lengthened(given.data, SOLUTION[long]))
-        for path in (path for folder in given.results for path in sorted(folder.glob("*.json"))):
-            row = json.loads(path.read_text())
-            if "allocated_gib" not in row:
-                continue
+        for row in (row for row in kept(given.results) if "allocated_gib" in row):
             found = estimate(config(row, problems.get(workload(row["row"]), given.data)), given.gpu)
             total = found.peak.total / GIB
             error = 100 * (total / row["allocated_gib"] - 1)
-            cells = (f"{total:.1f}", f"{row['allocated_gib']:.1f}", f"{error:+.0f}")
+            cells = (str(row["session"]), f"{total:.1f}", f"{row['allocated_gib']:.1f}", f"{error:+.0f}")
             shown.add_row(row["row"], *cells, found.peak.name)
-    show(shown)
+    Terminal(width=120).print(shown)
 
 
 def config(row: dict, problems: str) -> Config:

@@ -1,5 +1,9 @@
 """Steps of stock TRL, Unsloth and qgen on one GPU: python benchmarks/gpu.py --out DIR [--rows NAME ...] [--steps 8]
 
+--show prints what benchmarks/results/speed holds: a folder a device, a file a workload, a line a row. A session is a
+number that rows measured on one machine share. Its rows lie beside those of the others, so that a table can say which
+of its figures were measured together; a row measured again replaces only its own of that session.
+
 Each row is a job of its own (python -m qgen.train) on the same problems, requests and rewards; what differs is the
 backend and who writes the completions. `stock` is TRL's trainer on transformers and PEFT with its own `generate`,
 `unsloth` the same through Unsloth, `vllm` TRL's with vLLM in its process, `qgen` the fastest backend with the compiled
@@ -8,8 +12,9 @@ that median, and `validation` the seconds of the one before the first step, whos
 steps' own peak of memory stands beside the job's. While a row has the GPU, the next one is started, so that its imports
 cost nobody time.
 The untrained 135M earns next to nothing, so `grpo-135m-taught` begins with an adapter of 60 steps of SFT, to compare
-rewards. 14B and 4B are random weights of Qwen3-14B's and Qwen3-4B's shape, in NF4, written once under --runs. Rows that
-end in 40gib and 15gib are the recipes a100 and t4 under the memory of the cards that they are named for.
+rewards. 1.5B are the real weights of qwen_coder, 64 completions a step. 14B and 4B are random weights of Qwen3-14B's
+and Qwen3-4B's shape, in NF4, written once under --runs. Rows that end in 40gib and 15gib are the recipes a100 and t4
+under the memory of the cards that they are named for.
 """
 
 import argparse
@@ -22,14 +27,20 @@ import subprocess
 import sys
 import threading
 import time
-from math import nan
 from pathlib import Path
 
+from rich.table import Table
+
+from qgen.reporting.tables import Terminal, plain_table
 from qgen.runs import files
 
+RESULTS = Path(__file__).parent / "results" / "speed"
 SMALL = ["model=smollm2", "model.dtype=bfloat16", "model.lora.r=32"]
 GRPO = ["stage=grpo", "stage.gradient_accumulation_steps=1", "sampling.max_new_tokens=192", "stage.num_generations=8"]
 GRPO_SMALL = [*SMALL, *GRPO, "stage.per_device_train_batch_size=64", "model.max_length=512"]
+GRPO_REAL = ["model=qwen_coder", "prompt.solution=program", "stage=grpo", "stage.num_generations=8",
+             "sampling.max_new_tokens=320", "stage.per_device_train_batch_size=16",
+             "stage.gradient_accumulation_steps=4"]  # fmt: skip
 SFT = ["stage=sft", "stage.gradient_accumulation_steps=1", "prompt.solution=true"]
 SFT_SMALL = [*SMALL, *SFT, "stage.per_device_train_batch_size=16"]
 LARGE = ["model=a100", "model.name={14b}"]
@@ -57,6 +68,11 @@ ROWS = {
     "sft-135m/stock": [*SFT_SMALL, *STOCK],
     "sft-135m/cleaning": [*SFT_SMALL, *STOCK, *CLEANING],
     "sft-135m/unsloth": [*SFT_SMALL, *UNSLOTH],
+    "grpo-1.5b/stock": [*GRPO_REAL, *STOCK],
+    "grpo-1.5b/unsloth": [*GRPO_REAL, *UNSLOTH],
+    "grpo-1.5b/vllm": [*GRPO_REAL, *VLLM],
+    "grpo-1.5b/qgen": [*GRPO_REAL, *QGEN],
+    "grpo-1.5b-proved/qgen": [*GRPO_REAL, *QGEN, "reward=proved"],
     "grpo-14b/stock": [*GRPO_LARGE, *STOCK],
     "grpo-14b/unsloth": [*GRPO_LARGE, *UNSLOTH],
     "grpo-14b/vllm": [*GRPO_LARGE, *VLLM],
@@ -84,18 +100,21 @@ WARM = 2
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--out", type=Path, help="measure, and keep the rows here: a device's folder")
+    where.add_argument("--show", type=Path, nargs="?", const=RESULTS, help="measure nothing: print the rows below here")
+    parser.add_argument("--session", type=int, help="its number; without one, the first that --out does not have")
     parser.add_argument("--rows", nargs="*", default=list(ROWS), help="which rows, by name or by workload: grpo-14b")
     parser.add_argument("--runs", type=Path, default=Path("/tmp/qgen/runs"), help="where the jobs' directories lie")
     parser.add_argument("--steps", type=int, default=8, help="fewer where a step takes ten seconds")
     parser.add_argument("--data", default="/tmp/qgen/data/math_train.jsonl", help="problems, one JSON object a line")
     parser.add_argument("--limit", type=int, default=240, help="seconds that a row may have the GPU")
-    parser.add_argument("--show", action="store_true", help="print the rows that --out holds, and run nothing")
     parser.add_argument("overrides", nargs="*", default=[], help="of the jobs' config, after -- where --rows is given")
     given = parser.parse_args()
     if given.show:
-        print("\n".join(line(json.loads(path.read_text())) for path in sorted(given.out.glob("*-*_*.json"))))
+        show(given.show)
         return
+    given.session = given.session or 1 + max((row["session"] for row in kept(given.out)), default=0)
     given.out.mkdir(parents=True, exist_ok=True)
     given.runs.mkdir(parents=True, exist_ok=True)
     if unknown := set(given.rows) - {*ROWS, *map(workload, ROWS)}:
@@ -109,13 +128,13 @@ def main() -> None:
         (given.runs / f"{long}.jsonl").write_text(lengthened(given.data, SOLUTION[long]))
     if any("taught" in name for name in names):
         given.places["taught"] = taught(given)
-    found, coming = [], Row(names[0], given)
-    for i, name in enumerate(names):
-        row, coming = coming, Row(names[i + 1], given) if i + 1 < len(names) else None
-        found.append(row.result())
-        (given.out / f"{name.replace('/', '_')}.json").write_text(json.dumps(found[-1], indent=1))
-        print(line(found[-1]), flush=True)
-    print("\n" + "\n".join(map(line, found)))
+    coming = Row(names[0], given)
+    for name in [*names[1:], None]:
+        row, coming = coming, Row(name, given) if name else None
+        found = row.result()
+        keep(found, given.out)
+        print(line(found), flush=True)
+    show(given.out)
 
 
 class Row:
@@ -158,7 +177,9 @@ class Row:
         self.process.kill()  # where the limit has ended it
         code = self.process.wait()
         self.reader.join()
-        result = {"row": self.name, "code": code, "wall": round(time.perf_counter() - began, 1),
+        result = {"row": self.name, "session": self.given.session,
+                  "commit": files.read_json(out / "environment.json").get("git"), "code": code,
+                  "wall": round(time.perf_counter() - began, 1),
                   "overrides": [*self.overrides, *self.given.overrides]}  # fmt: skip
         (self.given.out / f"{self.name.replace('/', '_')}.log").write_text("".join(self.told)[-20000:])
         rows = files.rows(out / "memory.jsonl")
@@ -199,15 +220,57 @@ def workload(name: str) -> str:
 
 
 def line(row: dict) -> str:
+    """What is said of a row once it is measured."""
     if "failed" in row:
         return f"{row['row']:24} failed ({row['code']}) after {row['wall']} s: {' | '.join(row['failed'])}"
-    phases = " ".join(f"{name} {seconds:.2f}" for name, seconds in row["phases"].items())
-    first = f"validation {row.get('validation') or nan:5.1f}, warm-up {row['warm_up']:5.1f}"
-    in_steps = f" (steps {row['steps_allocated_gib']:.1f})" if "steps_allocated_gib" in row else ""
-    return (
-        f"{row['row']:24} {row['seconds']:7.3f} s a step, {first}, wall {row['wall']}; "
-        f"GiB reserved {row['reserved_gib']:.1f}, allocated {row['allocated_gib']:.1f}{in_steps}; {phases}"
-    )
+    return f"{row['row']:24} {row['seconds']:7.3f} s a step"
+
+
+def keep(row: dict, out: Path) -> None:
+    """Put a row into its workload's file, in the place of the same row of the same session."""
+    path = out / f"{workload(row['row'])}.jsonl"
+    others = [other for other in files.rows(path) if any(other[key] != row[key] for key in ("row", "session"))]
+    files.write_rows(path, [*others, row])
+
+
+def kept(folder: Path) -> list[dict]:
+    """All rows below a folder."""
+    return [row for path in sorted(folder.rglob("*.jsonl")) for row in files.rows(path)]
+
+
+def show(folder: Path) -> None:
+    """Print a table for each file below a folder."""
+    for path in sorted(folder.rglob("*.jsonl")):
+        Terminal(width=120).print(table(path.stem, files.rows(path)))
+
+
+def table(name: str, rows: list[dict]) -> Table:
+    """A workload's rows: seconds, and GiB at the job's peak and at its steps'. A column that is empty is left out."""
+    device = next((row["device"] for row in rows if "device" in row), "no row was measured")
+    shown = plain_table(f"{name}, {device}")
+    columns = {
+        "row": [row["row"].removeprefix(f"{name}/") for row in rows],
+        "session": [str(row["session"]) for row in rows],
+        "s a step": ["failed" if "failed" in row else f"{row['seconds']:.3f}" for row in rows],
+        "rollout": [told(row.get("phases", {}).get("rollout"), 2) for row in rows],
+        "rewards": [told(row.get("phases", {}).get("rewards"), 2) for row in rows],
+        "forward,\nbackward": [told(row.get("phases", {}).get("forward-backward"), 2) for row in rows],
+        "warm-up": [told(row.get("warm_up"), 1) for row in rows],
+        "validation": [told(row.get("validation"), 1) for row in rows],
+        "GiB\nallocated": [told(row.get("allocated_gib"), 1) for row in rows],
+        "GiB\nin steps": [told(row.get("steps_allocated_gib"), 1) for row in rows],
+        "GiB\nreserved": [told(row.get("reserved_gib"), 1) for row in rows],
+    }
+    columns = {title: cells for title, cells in columns.items() if any(cells)}
+    for title in columns:
+        shown.add_column(title, justify="left" if title == "row" else "right")
+    for cells in zip(*columns.values(), strict=True):
+        shown.add_row(*cells)
+    return shown
+
+
+def told(figure: float | None, digits: int) -> str:
+    return "" if figure is None else f"{figure:.{digits}f}"
 
 
 def lengthened(path: str, tokens: int, rows: int = 200) -> str:

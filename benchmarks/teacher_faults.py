@@ -40,7 +40,7 @@ from qgen.teachers import questions
 from qgen.teachers.client import Client, OutOfBudgetError
 
 FAULTS = ("429", "500", "silence", "cut", "reset", "truncated", "schema")
-RESULTS = Path(__file__).resolve().parent / "results" / "teacher_faults.json"
+RESULTS = Path(__file__).resolve().parent / "results" / "teacher_faults" / "cpu.json"
 
 
 def main() -> None:

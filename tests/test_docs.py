@@ -56,22 +56,24 @@ MODULES = {
     "dashboard": ("dashboard", DashboardConfig),
 }
 FLAGS = {"--cfg": 1, "--from": 1, "--help": 0, "-m": 0, "--multirun": 0, "--dry-run": 0}  # and the words after each
-ANSWERS = ROOT / "benchmarks" / "results" / "h200-real" / "answers.jsonl"
+SPEEDS = ROOT / "benchmarks" / "results" / "speed"
+ANSWERS = ROOT / "benchmarks" / "results" / "real" / "h200" / "answers.jsonl"
 READ = {"stated": ANSWERS.parent / "read", "computed": ANSWERS.parent / "taught" / "read"}
 SPEED = {
-    "13.82": "h100/grpo-135m_stock",
-    "6.68": "h100/grpo-135m_unsloth",
-    "1.244": "h100-4/grpo-135m_vllm",
-    "0.675": "h100/grpo-135m_qgen",
-    "0.573": "h100-4/grpo-135m_qgen",
-    "26.3": "h100-3/grpo-14b_stock",
-    "8.46": "h100/grpo-14b_unsloth",
-    "51.0": "h100-4/grpo-14b_vllm",
-    "3.11": "h100/grpo-14b_qgen",
-    "2.68": "h100/grpo-14b_qgen-40gib",
-    "4.17": "h100-5/sft-14b_stock",
-    "2.45": "h100-5/sft-14b_unsloth",
-}  # a figure of the README, and the file of benchmarks/results that has it
+    "13.82": ("grpo-135m/stock", 1),
+    "6.68": ("grpo-135m/unsloth", 1),
+    "1.244": ("grpo-135m/vllm", 4),
+    "0.675": ("grpo-135m/qgen", 1),
+    "0.573": ("grpo-135m/qgen", 4),
+    "26.3": ("grpo-14b/stock", 3),
+    "8.46": ("grpo-14b/unsloth", 1),
+    "51.0": ("grpo-14b/vllm", 4),
+    "3.11": ("grpo-14b/qgen", 1),
+    "3.20": ("grpo-14b/qgen", 3),
+    "2.68": ("grpo-14b/qgen-40gib", 1),
+    "4.17": ("sft-14b/stock", 5),
+    "2.45": ("sft-14b/unsloth", 5),
+}  # a figure of the README, and the row and the session of benchmarks/results/speed/h100 that it is of
 FENCE = re.compile(r"^(`{3,})(\w*)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
 
 
@@ -262,11 +264,21 @@ def test_the_table_of_answers_is_printed(page, tables):
 
 
 def test_the_figures_of_the_speed_table_are_the_results():
-    table = (ROOT / "README.md").read_text("utf-8").partition("| | stock TRL |")[2].partition("\n\n")[0]
-    assert set(re.findall(r"\d+\.\d+", table)) == set(SPEED)
-    for figure, name in SPEED.items():
-        seconds = json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())["seconds"]
-        assert f"{seconds:.{len(figure.partition('.')[2])}f}" == figure, name
+    text = (ROOT / "README.md").read_text("utf-8").partition("| | stock TRL |")[2]
+    table, note = text.split("\n\n")[:2]
+    assert set(re.findall(r"\d+\.\d+", table + note)) == set(SPEED)
+    kept = [json.loads(line) for path in (SPEEDS / "h100").glob("*.jsonl") for line in path.read_text().splitlines()]
+    seconds = {(row["row"], row["session"]): row["seconds"] for row in kept}
+    for figure, row in SPEED.items():
+        assert f"{seconds[row]:.{len(figure.partition('.')[2])}f}" == figure, row
+    for line in table.splitlines():
+        figures = re.findall(r"(\d+\.\d+)( ¹)?", line)
+        own, others = ({SPEED[figure][1] for figure, mark in figures if bool(mark) is other} for other in (False, True))
+        assert len(own) <= 1, line
+        assert not own & others, line
+    beside = re.findall(r"eside (\S+) qgen took (\d+\.\d+)", note)
+    assert len(beside) == 2
+    assert all(SPEED[one][1] == SPEED[other][1] for one, other in beside)
 
 
 @pytest.mark.parametrize(
@@ -351,7 +363,7 @@ def test_the_documentation_builds_strictly_and_has_every_key(site):
     for _, schema in MODULES.values():
         for key in leaves(schema):
             assert f"<code>{key}</code>" in page, key
-    for words in ("13.824 s a step", "of 12 settings 1 finish without the guard", "shipped-grpo"):
+    for words in ("13.824", "of 12 settings 1 finish without the guard", "shipped-grpo"):
         assert words in (site / "reference" / "measured.html").read_text("utf-8")
 
 

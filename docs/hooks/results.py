@@ -18,6 +18,7 @@ from schemas import escaped
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
+SPEED, REAL = RESULTS / "speed", RESULTS / "real" / "h200"
 
 
 def measured() -> str:
@@ -26,14 +27,13 @@ def measured() -> str:
     sys.path.insert(0, str(ROOT / "tests" / "teachers"))
     parts = [
         "# Measured results\n\nPrinted from the files in `benchmarks/results` when this page was built, so that no "
-        "figure is typed by hand. A directory is one session on one machine; where several are "
-        "of one kind, the later ones follow changes that [the engine](../explanation/engine.md) describes."
+        "figure is typed by hand. They lie there by what was measured and on which device."
     ]
     used: set[Path] = set()
     for title, command, text, files in (*runs(), *tables(), *plain()):
         parts.append(f"## {title}\n\n{command}\n\n```text\n{text.rstrip()}\n```")
         used |= set(files)
-    if left := sorted(str(p.relative_to(RESULTS)) for p in set(RESULTS.rglob("*.json")) - used):
+    if left := sorted(str(p.relative_to(RESULTS)) for p in {*RESULTS.rglob("*.json"), *SPEED.rglob("*.jsonl")} - used):
         raise ValueError(f"benchmarks/results: no table of docs/hooks/results.py shows {', '.join(left)}")
     return "\n\n".join(parts) + "\n"
 
@@ -42,19 +42,22 @@ Table = tuple[str, str, str, list[Path]]  # title, what made it, what is printed
 
 
 def runs() -> Iterator[Table]:
-    """Sessions on a GPU, by the commands that print them."""
-    for folder in sorted({*RESULTS.glob("h[12]00*/"), *RESULTS.glob("h200-real/*/")}):
-        if files := sorted(folder.glob("*.json")):
-            script, what = next((KINDS[f.name] for f in files if f.name in KINDS), ("gpu.py", "steps on one GPU"))
-            name = folder.relative_to(RESULTS).as_posix()
-            seen = [file for file in files if file.name in ALSO or script != "real.py"]
-            yield f"{name}: {what}", *commanded(f"benchmarks/{script} --out benchmarks/results/{name} --show"), seen
-    for folder in ("h200-real", "h200-real/taught"):
+    """Folders, by the commands that print them."""
+    yield "speed: steps on one GPU", *commanded("benchmarks/gpu.py --show"), sorted(SPEED.rglob("*.jsonl"))
+    for script, (what, *names) in KINDS.items():
+        for folder in (REAL, *sorted(REAL.glob("*/"))):
+            if files := [folder / name for name in names if (folder / name).exists()]:
+                name = folder.relative_to(RESULTS).as_posix()
+                shown = commanded(f"benchmarks/{script} --out benchmarks/results/{name} --show")
+                yield f"{name}: {what}", *shown, files
+    for folder in ("real/h200", "real/h200/taught"):
         yield f"{folder}/answers", *commanded(f"benchmarks/answers.py benchmarks/results/{folder}/answers.jsonl"), []
 
 
-KINDS = {"training.json": ("real.py", "a real model"), "verify.json": ("verify.py", "true problems and false ones")}
-ALSO = ("training.json", "evaluation.json", "course.json")
+KINDS = {  # what a script prints, and the files that it prints
+    "real.py": ("a real model", "training.json", "evaluation.json", "course.json"),
+    "verify.py": ("true problems and false ones", "verify.json"),
+}
 
 
 def commanded(command: str) -> tuple[str, str]:
@@ -74,16 +77,16 @@ def tables() -> Iterator[Table]:
 
     from qgen.reporting.tables import show
 
-    for name in ("survival_cpu", "survival_h100"):
+    for name in ("survival/cpu", "survival/h100"):
         made = "`python benchmarks/survival.py --out DIR` made it:"
         yield printed(name, made, lambda found: survival.table(found["settings"]))
-    for name in ("trajectories_cpu", "trajectories_h100"):
+    for name in ("trajectories/cpu", "trajectories/h100"):
         made = "`python benchmarks/trajectories.py --adapter DIR --out FILE` made it:"
         yield printed(name, made, trajectories.show)
     made = "`python benchmarks/teacher_faults.py` made it:"
-    yield printed("teacher_faults", made, lambda found: teacher_faults.show(found["rows"]))
+    yield printed("teacher_faults/cpu", made, lambda found: teacher_faults.show(found["rows"]))
     made = "`python benchmarks/solver.py ATTEMPTS --corpus FILE --out FILE` made it:"
-    yield printed("h200-real/solver", made, lambda found: show(
+    yield printed("solver/h200", made, lambda found: show(
         *(solver.printed(key, rows) for key, rows in found.items() if isinstance(rows, list))
     ))  # fmt: skip
 
@@ -94,15 +97,20 @@ def printed(name: str, made: str, show: Any) -> Table:
     told = io.StringIO()
     with redirect_stdout(told), mock.patch.dict(os.environ, {"COLUMNS": "120"}):
         show(json.loads(path.read_text(encoding="utf-8")))
-    return name, made, "\n".join(line.rstrip() for line in told.getvalue().strip("\n").splitlines()), [path]
+    return titled(name), made, "\n".join(line.rstrip() for line in told.getvalue().strip("\n").splitlines()), [path]
 
 
 def plain() -> Iterator[Table]:
     """Files that are their own print."""
-    for name, script in (("h200-real/attention", "attention"), ("h200-real/attention_steps", "attention"),
-                         ("h200-real/finite", "finite"), ("rollout_h100", "rollout")):  # fmt: skip
+    for name in ("attention/h200", "attention/h200_steps", "finite/h200", "rollout/h100"):
         path = RESULTS / f"{name}.json"
-        yield name, f"`python benchmarks/{script}.py` printed it:", path.read_text(encoding="utf-8"), [path]
+        made = f"`python benchmarks/{path.parent.name}.py` printed it:"
+        yield titled(name), made, path.read_text(encoding="utf-8"), [path]
+
+
+def titled(name: str) -> str:
+    """A file's title, whose words its link joins by hyphens: survival-on-h100."""
+    return name.replace("/", " on ").replace("_", " ")
 
 
 def read() -> str:
@@ -110,10 +118,10 @@ def read() -> str:
     parts = [
         "# Problems that were read\n\nForty problems of each model ([the runs](../explanation/real-model.md)), as it "
         "wrote them, unselected, each worked out by language-model assistants. They lie in the folders `read` of "
-        "`benchmarks/results/h200-real`; those of `taught` were asked for with a program."
+        "`benchmarks/results/real/h200`; those of `taught` were asked for with a program."
     ]
-    for file in sorted((RESULTS / "h200-real").glob("**/read/*.jsonl")):
-        parts.append(f"## {file.relative_to(RESULTS / 'h200-real').with_suffix('').as_posix().replace('read/', '')}")
+    for file in sorted(REAL.glob("**/read/*.jsonl")):
+        parts.append(f"## {file.relative_to(REAL).with_suffix('').as_posix().replace('read/', '')}")
         for row in map(json.loads, file.read_text(encoding="utf-8").splitlines()):
             fence = "`" * 8  # longer than any in a problem
             parts.append(

@@ -10,7 +10,8 @@ from peft import LoraConfig, get_peft_model
 from torch._dynamo.utils import counters
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from qgen.engine import rollout
+from qgen.engine import compiled, decoder, rollout
+from qgen.engine.attend import attend
 from qgen.engine.compiled import CompiledWriter
 from qgen.engine.decoder import bytes_short
 from qgen.engine.int8 import Int8
@@ -56,6 +57,49 @@ def test_greedy_is_generate_to_the_token(policy):
         theirs = policy.generate(torch.tensor([prompt]), max_new_tokens=40, do_sample=False)[0, len(prompt) :].tolist()
         assert ours.ids == theirs
     assert len({len(w.ids) for w in written}) > 1
+
+
+@pytest.mark.parametrize("at_once", [1, 4, 6, None])
+def test_a_row_that_has_ended_makes_room_for_the_next_prompt(policy, at_once):
+    endless = writer(policy, ends=()).write(PROMPTS, GREEDY)
+    ends = {endless[0].ids[9], endless[3].ids[20]}
+    prompts = [PROMPTS[i % 5] for i in range(13)] + [[30, 31]]
+    alone = [writer(policy, ends).write([prompt], GREEDY)[0].ids for prompt in PROMPTS]
+    ours, ended = writer(policy, ends), []
+    written = ours.write(prompts, GREEDY, at_once, ended.append)
+    assert [w.ids for w in written[:13]] == [alone[i % 5] for i in range(13)]
+    assert sum(ended) == 14
+    assert len(ours.state.token) == compiled.ladder(at_once or 14)
+
+
+def test_equal_prompts_that_begin_together_are_read_once_and_drawn_apart(policy, monkeypatch):
+    read, shapes = decoder.read, []
+    monkeypatch.setattr(decoder, "read", lambda x, *rest: (shapes.append(x.shape[:2]), read(x, *rest))[1])
+    torch.manual_seed(0)
+    written = writer(policy, ends=()).write([PROMPTS[0], PROMPTS[2], *[PROMPTS[0]] * 6], SamplingConfig(8))
+    assert set(shapes) == {(2, 7)}
+    assert len({tuple(w.ids) for w in written}) == 8
+    monkeypatch.setattr(compiled, "READ", 8)
+    shapes.clear()
+    writer(policy).write(PROMPTS, GREEDY)
+    assert set(shapes) == {(2, 2), (2, 4), (1, 7)}
+
+
+def test_nothing_to_write_is_nothing(policy):
+    assert writer(policy).write([], GREEDY) == []
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+@pytest.mark.parametrize(("groups", "heads", "width"), [(2, 6, 128), (1, 3, 64), (2, 2, 16), (3, 1, 96)])
+def test_a_rows_attention_on_a_gpu_is_that_of_a_cpu(dtype, groups, heads, width):
+    torch.manual_seed(0)
+    cache = [torch.randn(7, groups, 200, width, dtype=dtype) for _ in range(2)]
+    q, position = torch.randn(7, groups, heads, width, dtype=dtype), torch.tensor([0, 1, 63, 64, 65, 130, 199])
+    exact = attend(q.float(), *(c.float() for c in cache), position, width**-0.5)
+    ours = attend(q.cuda(), *(c.cuda() for c in cache), position.cuda(), width**-0.5).cpu().float()
+    torch.testing.assert_close(ours, exact, atol=1e-5 if dtype is torch.float32 else 0.01, rtol=0.01)
 
 
 def test_a_layer_is_compiled_once_for_all_rows_and_lengths(policy, monkeypatch):

@@ -1,10 +1,12 @@
-"""Completions from a merged copy of the policy: static cache, compiled layers, a CUDA graph for each shape.
+"""Completions from a merged copy of the policy: static cache, compiled layers, a CUDA graph for each number of rows.
 
-On a GPU a token is one graph launch: layers, sampling and bookkeeping stand inside. Rows that have ended leave when a
-smaller graph holds those that write on. Without a GPU the same steps run as they are, for tests.
+On a GPU a token is one graph launch: layers, sampling and bookkeeping stand inside. A row that has ended makes room for
+the next prompt, and once no prompt waits the rows that write on move to a smaller graph. Equal prompts that begin
+together are read once. Without a GPU the same steps run as they are, for tests.
 """
 
 import copy
+from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
@@ -15,13 +17,15 @@ from torch.nn.functional import linear
 from transformers import PreTrainedModel
 from transformers.generation import TopPLogitsWarper
 
-from qgen.engine.decoder import Decoder, layer, rms
-from qgen.engine.state import SPARE, Draw, State, WrittenTokens
+from qgen.engine import decoder
+from qgen.engine.decoder import Decoder, rms
+from qgen.engine.state import Draw, State, WrittenTokens
 from qgen.settings.sampling import SamplingConfig
 
 LOOK = 16  # tokens between looks at which rows have ended: each waits for the GPU
-BUCKET = 128  # columns of the cache: the attention of a token reads the least multiple that holds it
+BUCKET = 128  # the cache's columns are a multiple of it
 SMALLEST = 4  # rows of the smallest graph
+READ = 32768  # tokens of prompts that are read at once, padding included
 
 
 class CompiledWriter:
@@ -49,7 +53,8 @@ class CompiledWriter:
         self.ends, self.pad = tuple(sorted(ends)), pad
         self.cuda = self.decoder.device.type == "cuda"
         compiled = self.cuda if compile_layers is None else compile_layers
-        self.layer = compile_layer() if compiled else layer
+        self.layer = compile_layer() if compiled else decoder.write
+        self.choose = torch.compile(choose, dynamic=False) if self.cuda else choose
         self.state: State | None = None
         self.copied: list = []  # what the graphs read
         self.graphs: dict[tuple, torch.cuda.CUDAGraph] = {}
@@ -74,38 +79,50 @@ class CompiledWriter:
                 self.decoder.release()
 
     @torch.no_grad()
-    def write(self, prompts: list[list[int]], sampling: SamplingConfig) -> list[WrittenTokens]:
+    def write(
+        self,
+        prompts: list[list[int]],
+        sampling: SamplingConfig,
+        at_once: int | None = None,
+        wrote: Callable[[int], None] = lambda count: None,
+    ) -> list[WrittenTokens]:
         """One completion a prompt (its token ids), in their order, drawn with torch's random numbers of the device.
 
-        Its copy is as old as its last refresh. Raises RuntimeError where it holds none.
+        Its copy is as old as its last refresh. Prompts that are equal do best side by side.
+
+        Args:
+            at_once: rows that write together, at most; None: one for each prompt.
+            wrote: is called with how many completions have ended since it was called last.
+
+        Raises RuntimeError where it holds no copy.
         """
         if not self.decoder.layers:
             raise RuntimeError("there is no copy to write from: write within fresh()")
+        if not prompts:
+            return []
         draw = Draw(sampling.temperature, sampling.top_p, self.ends, self.pad)
-        tokens = sampling.max_new_tokens
-        longest = max(map(len, prompts))
-        all_rows = ladder(len(prompts))
-        state = self._room(all_rows, longest + tokens, tokens)
+        most = count = ladder(min(len(prompts), at_once or len(prompts)))
+        state = self._room(most, max(map(len, prompts)) + sampling.max_new_tokens, sampling.max_new_tokens)
+        state.done.fill_(True)
+        state.limit.fill_(sampling.max_new_tokens)
+        waiting = deque(range(len(prompts)))
+        holds: dict[int, int] = {}  # which prompt each row of the state writes on
         found: dict[int, WrittenTokens] = {}
-        rows = list(range(len(prompts)))  # which prompt each row of the state is
-        count = all_rows
-        self._prefill(state.views(count, state.length), prompts, draw)
-        for step in range(1, tokens):
-            if step % LOOK == 0:
-                going = (~state.done[: len(rows)]).nonzero()[:, 0].tolist()
-                if not going:
-                    break
-                size = self._size(len(going), all_rows)
-                if size < count:
-                    left = set(range(count)) - set(going)
-                    self._collect(state, rows, found, left & set(range(len(rows))))
-                    spare = sorted(left)[: size - len(going)]
-                    state.keep(torch.tensor(going + spare, device=state.token.device))
-                    state.done[len(going) : size] = True
-                    rows, count = [rows[i] for i in going], size
-            length = min(-(-(longest + step) // BUCKET) * BUCKET, state.length)
-            self._step(state, count, length, draw)
-        self._collect(state, rows, found, set(range(len(rows))))
+        while holds or waiting:
+            done = state.done[:count].tolist()
+            ended = [row for row in holds if done[row]]
+            self._collect(state, {row: holds.pop(row) for row in ended}, found)
+            if ended:
+                wrote(len(ended))
+            if free := [row for row in range(count) if row not in holds][: len(waiting)]:
+                holds |= {row: waiting.popleft() for row in free}
+                self._read(state, {row: prompts[holds[row]] for row in free}, draw)
+            elif (size := self._size(len(holds), most)) < count:
+                going = sorted(holds)
+                state.keep(torch.tensor(going + [row for row in range(count) if row not in holds], device=self._device))
+                holds, count = {row: holds[was] for row, was in enumerate(going)}, size
+            for _ in range(LOOK if holds else 0):
+                self._step(state, count, draw)
         return [found[i] for i in range(len(prompts))]
 
     def release(self) -> None:
@@ -114,9 +131,13 @@ class CompiledWriter:
         self.graphs.clear()
         self.pool = torch.cuda.graph_pool_handle() if self.cuda else None
 
-    def _size(self, going: int, all_rows: int) -> int:
-        """Rows of the smallest graph that holds those that write: halves of all, so that few are captured."""
-        size = all_rows
+    @property
+    def _device(self) -> torch.device:
+        return self.decoder.device
+
+    def _size(self, going: int, most: int) -> int:
+        """Rows of the smallest graph that holds those that write: halves of the most, so that few are captured."""
+        size = most
         while size // 2 >= max(going, SMALLEST):
             size = -(-size // 2)
         return size
@@ -126,107 +147,121 @@ class CompiledWriter:
         if self.copied is not self.decoder.layers:  # whose weights a twin may have given back
             self.graphs.clear()
             self.copied = self.decoder.layers
-        wanted = (rows, tokens, -(-length // BUCKET) * BUCKET)
+        wanted = (rows, tokens + 1, -(-length // BUCKET) * BUCKET)
         state = self.state
-        held = (0, 0, 0) if state is None else (*state.ids.shape, state.length)
+        held = (0, 0, 0) if state is None else (*state.ids.shape, state.keys[0].shape[2])
         if state is None or any(w > h for w, h in zip(wanted, held, strict=True)):
             self.release()
             rows, tokens, length = map(max, wanted, held)
-            columns = length + SPARE
-            decoder, shape = self.decoder, self.decoder.shape
-            new = lambda *size, dtype=torch.long: torch.zeros(size, dtype=dtype, device=decoder.device)  # noqa: E731
-            cache = [[new(rows, shape.groups, columns, shape.width, dtype=decoder.dtype) for _ in decoder.layers]
+            shape, dtype = self.decoder.shape, self.decoder.dtype
+            new = lambda *size, dtype=torch.long: torch.zeros(size, dtype=dtype, device=self._device)  # noqa: E731
+            cache = [[new(rows, shape.groups, length, shape.width, dtype=dtype) for _ in self.decoder.layers]
                      for _ in range(2)]  # fmt: skip
             state = self.state = State(
-                token=new(rows), position=new(rows), done=new(rows, dtype=torch.bool),
-                bias=new(rows, 1, 1, columns, dtype=decoder.dtype), ids=new(rows, tokens),
-                logprobs=new(rows, tokens, dtype=torch.float32), where=new(1), step=new(1),
-                keys=cache[0], values=cache[1],
+                token=new(rows), position=new(rows), step=new(rows), limit=new(rows), done=new(rows, dtype=torch.bool),
+                ids=new(rows, tokens), logprobs=new(rows, tokens, dtype=torch.float32), keys=cache[0], values=cache[1],
             )  # fmt: skip
-            self.cos, self.sin = decoder.rotations(length)
+            self.cos, self.sin = self.decoder.rotations(length)
         return state
 
-    def _prefill(self, state: State, prompts: list[list[int]], draw: Draw) -> None:
-        """Read the prompts, padded on the left, and draw each row's first token."""
-        longest, count = max(map(len, prompts)), len(state.token)
-        padded = [[self.pad] * (longest - len(p)) + p for p in prompts] + [[self.pad] * longest] * (
-            count - len(prompts)
-        )
-        ids = torch.tensor(padded, device=state.token.device)
-        lengths = torch.tensor([len(p) for p in prompts] + [1] * (count - len(prompts)), device=ids.device)
-        columns = torch.arange(longest, device=ids.device)
-        held = columns >= longest - lengths[:, None]
-        seen = (held[:, None] & (columns[:, None] >= columns)) | torch.eye(longest, dtype=torch.bool, device=ids.device)
-        state.bias.fill_(-torch.inf)
-        state.bias[..., :longest].masked_fill_(held[:, None, None], 0)
-        state.position.copy_(lengths - 1)
-        state.where.fill_(longest)
-        state.step.zero_()
-        state.done.fill_(False)
-        state.done[len(prompts) :] = True
-        state.ids.fill_(draw.pad)
-        wide = torch.zeros(seen.shape, dtype=state.bias.dtype, device=ids.device).masked_fill_(~seen, -torch.inf)
-        positions = (columns - (longest - lengths)[:, None]).clamp(min=0)
-        x = self.decoder.embedding[ids]
-        for weights, keys, values in zip(self.decoder.layers, state.keys, state.values, strict=True):
-            x = layer(
-                x, weights, self.decoder.shape, keys[:, :, :longest], values[:, :, :longest], wide[:, None],
-                self.cos[positions][:, None], self.sin[positions][:, None], columns,
-            )  # fmt: skip
-        self._draw(state, x[:, -1], draw)
+    def _read(self, state: State, prompts: dict[int, list[int]], draw: Draw) -> None:
+        """Read a prompt into each of these rows of the state, equal ones once, and draw the rows' first tokens."""
+        rows_of: dict[tuple[int, ...], list[int]] = {}
+        for row, prompt in prompts.items():
+            rows_of.setdefault(tuple(prompt), []).append(row)
+        for part in parts(sorted(rows_of, key=len)):
+            longest = len(part[-1])
+            padded = [[*prompt, *[self.pad] * (longest - len(prompt))] for prompt in part]
+            new = lambda numbers: torch.tensor(numbers, device=self._device)  # noqa: E731
+            rows = new([row for prompt in part for row in rows_of[prompt]])
+            of = new([i for i, prompt in enumerate(part) for _ in rows_of[prompt]])
+            last = new([len(prompt) - 1 for prompt in part])
+            x = self.decoder.embedding[new(padded)]
+            for weights, keys, values in zip(self.decoder.layers, state.keys, state.values, strict=True):
+                x, k, v = decoder.read(x, weights, self.decoder.shape, self.cos[:longest], self.sin[:longest])
+                keys[rows, :, :longest], values[rows, :, :longest] = k[of], v[of]
+            token, logprob = choose(self._logits(x[torch.arange(len(part)), last])[of], draw)
+            state.token[rows], state.position[rows], state.step[rows] = token, last[of], 1
+            state.ids[rows, 0], state.logprobs[rows, 0] = token, logprob
+            state.done[rows] = ends(token, draw) | (state.limit[rows] <= 1)
 
-    def _step(self, state: State, rows: int, length: int, draw: Draw) -> None:
+    def _step(self, state: State, rows: int, draw: Draw) -> None:
         """The next token of the first rows."""
-        views = state.views(rows, length)
+        first = state.first(rows)
         if not self.cuda:
-            self._next(views, draw)
+            self._next(first, draw)
             return
-        key = (rows, length, draw)
+        key = (rows, draw)
         if key not in self.graphs:
-            before = [tensor.clone() for tensor in state.small()]
-            with torch.random.fork_rng([self.decoder.device]), _alone():  # a seed's draws are those of later rollouts
-                self._next(views, draw)  # compiles, and lets the libraries choose their kernels
-            for tensor, was in zip(state.small(), before, strict=True):
+            before = [tensor.clone() for tensor in first.small()]
+            with torch.random.fork_rng([self._device]), _alone():  # a seed's draws are those of later rollouts
+                self._next(first, draw)  # compiles, and lets the libraries choose their kernels
+            for tensor, was in zip(first.small(), before, strict=True):
                 tensor.copy_(was)
             self.graphs[key] = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self.graphs[key], pool=self.pool):
-                self._next(views, draw)
+                self._next(first, draw)
         self.graphs[key].replay()
 
     def _next(self, state: State, draw: Draw) -> None:
-        state.position.add_(1)
-        state.bias.index_fill_(3, state.where, 0)
+        """Read each row's last token and draw the one after it; a row that has ended stays as it is."""
+        going = ~state.done
+        state.position.add_(going)
         cos, sin = self.cos[state.position][:, None, None], self.sin[state.position][:, None, None]
         x = self.decoder.embedding[state.token[:, None]]  # not a view, as no other layer's input is
         for weights, keys, values in zip(self.decoder.layers, state.keys, state.values, strict=True):
-            x = self.layer(x, weights, self.decoder.shape, keys, values, state.bias, cos, sin, state.where)
-        state.where.add_(1)
-        self._draw(state, x[:, -1], draw)
-
-    def _draw(self, state: State, x: Tensor, draw: Draw) -> None:
-        """Choose a token a row from the last layer's output, (rows, hidden), and write it down."""
-        logits = linear(rms(x, self.decoder.norm, self.decoder.shape.eps), self.decoder.head).float()
-        if draw.temperature:
-            logits = logits / draw.temperature
-        score = TopPLogitsWarper(draw.top_p)(None, logits) if draw.top_p < 1 else logits
-        if draw.temperature:  # the Gumbel-max trick (arXiv:1611.01144): argmax of log p + Gumbel noise is a draw of p
-            score = score - torch.empty_like(score).exponential_().log_()
-        token = score.argmax(-1).masked_fill(state.done, draw.pad)
-        logprob = logits.gather(1, token[:, None])[:, 0] - logits.logsumexp(-1)
-        state.ids.index_copy_(1, state.step, token[:, None])
-        state.logprobs.index_copy_(1, state.step, logprob[:, None])
+            x = self.layer(x, weights, self.decoder.shape, keys, values, state.position, cos, sin)
+        token, logprob = self.choose(self._logits(x[:, -1]), draw)
+        token = token.masked_fill(state.done, draw.pad)
+        state.ids.scatter_(1, state.step[:, None], token[:, None])  # a row that was cut off has a column to spare
+        state.logprobs.scatter_(1, state.step[:, None], logprob[:, None])
         state.token.copy_(token)
-        for end in draw.ends:
-            state.done.logical_or_(token == end)
-        state.step.add_(1)
+        state.step.add_(going)
+        state.done.logical_or_(ends(token, draw)).logical_or_(state.step >= state.limit)
 
-    def _collect(self, state: State, rows: list[int], found: dict[int, WrittenTokens], which: set[int]) -> None:
-        """Take down what these rows of the state have written."""
-        steps = int(state.step)
-        ids, logprobs = state.ids[: len(rows), :steps].tolist(), state.logprobs[: len(rows), :steps].tolist()
-        for i in which:
-            written = ended(ids[i], self.ends)
-            found[rows[i]] = WrittenTokens(written, logprobs[i][: len(written)])
+    def _logits(self, x: Tensor) -> Tensor:
+        """Of the last layer's output, (rows, hidden)."""
+        return linear(rms(x, self.decoder.norm, self.decoder.shape.eps), self.decoder.head)
+
+    def _collect(self, state: State, ended: dict[int, int], found: dict[int, WrittenTokens]) -> None:
+        """Take down what these rows have written, as the prompts' that they held."""
+        rows = torch.tensor(list(ended), dtype=torch.long, device=self._device)
+        written = zip(ended.values(), state.step[rows].tolist(), state.ids[rows].tolist(),
+                      state.logprobs[rows].tolist(), strict=True)  # fmt: skip
+        for prompt, steps, ids, logprobs in written:
+            found[prompt] = WrittenTokens(ids[:steps], logprobs[:steps])
+
+
+def choose(logits: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+    """A token a row, and how likely it was in nats, each (rows,), from logits (rows, vocabulary)."""
+    logits = logits.float()
+    if draw.temperature:
+        logits = logits / draw.temperature
+    score = TopPLogitsWarper(draw.top_p)(None, logits) if draw.top_p < 1 else logits
+    if draw.temperature:  # the Gumbel-max trick (arXiv:1611.01144): argmax of log p + Gumbel noise is a draw of p
+        score = score - torch.empty_like(score).exponential_().log()
+    token = score.argmax(-1)
+    return token, logits.gather(1, token[:, None])[:, 0] - logits.logsumexp(-1)
+
+
+def ends(token: Tensor, draw: Draw) -> Tensor:
+    """Whether each token ends a turn."""
+    found = torch.zeros_like(token, dtype=torch.bool)
+    for end in draw.ends:
+        found |= token == end
+    return found
+
+
+def parts(prompts: list[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
+    """Prompts, the shortest first, in parts of at most READ tokens."""
+    part: list[tuple[int, ...]] = []
+    for prompt in prompts:
+        if part and (len(part) + 1) * len(prompt) > READ:
+            yield part
+            part = []
+        part.append(prompt)
+    if part:
+        yield part
 
 
 def ladder(rows: int) -> int:
@@ -243,23 +278,24 @@ def ended(ids: list[int], ends: Collection[int]) -> list[int]:
 
 
 def compile_layer() -> Callable:
-    """`layer` as one compiled function for all numbers of rows and lengths of the cache (8 bits: two, by Int8.times).
+    """`decoder.write` as one compiled function for all numbers of rows and lengths of the cache (8 bits: two, by
+    Int8.times).
 
     Only those two are told to be of any size: with `dynamic=True` the compiler reasons about every other one too, and
     starts over at the floats. On one H100 80GB a first rollout of 135M took 21.1 s so and takes 9.0, beside an earlier
-    job's caches 18.5 and 3.8 (benchmarks/results/compile_h100.txt).
+    job's caches 18.5 and 3.8 (benchmarks/results/rollout/h100_compile.txt).
     """
-    compiled = torch.compile(layer)
+    compiled = torch.compile(decoder.write)
 
-    def run(x, weights, shape, keys, values, bias, cos, sin, where):
+    def run(x, weights, shape, keys, values, position, cos, sin):
         any_size = torch._dynamo.maybe_mark_dynamic
-        for tensor in (x, keys, values, bias, cos, sin):
+        for tensor in (x, keys, values, position, cos, sin):
             any_size(tensor, 0)  # rows
-        for tensor, columns in ((keys, 2), (values, 2), (bias, 3)):
-            any_size(tensor, columns)
+        for tensor in (keys, values):
+            any_size(tensor, 2)  # columns
         # two sizes that are equal today need not be tomorrow; torch gives such modules their patch when it runs
         with symbolic_shapes.patch(use_duck_shape=False):  # type: ignore[attr-defined]
-            return compiled(x, weights, shape, keys, values, bias, cos, sin, where)
+            return compiled(x, weights, shape, keys, values, position, cos, sin)
 
     return run
 

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention, silu
 from transformers import PreTrainedModel
 
+from qgen.engine.attend import attend
 from qgen.engine.int8 import Int8
 
-ARCHITECTURES = ("llama", "qwen2", "qwen3")  # whose layers are what `layer` computes
+ARCHITECTURES = ("llama", "qwen2", "qwen3")  # whose layers are what `read` and `write` compute
 
 
 @dataclass
@@ -187,34 +188,56 @@ def merged(module: Any, dtype: torch.dtype, out: Tensor | None = None) -> Tensor
     return out
 
 
-def layer(x, weights, shape, keys, values, bias, cos, sin, where):
-    """One layer for new tokens, whose keys and values are written into the cache.
+def read(x: Tensor, weights: Layer, shape: Shape, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """One layer for whole prompts, each token of which sees those before it.
 
     Args:
-        x: (rows, tokens, hidden).
+        x: (rows, tokens, hidden), padded on the right.
+        cos, sin: the tokens' rotations, (tokens, head width).
+
+    Returns the shape of x, and the tokens' keys and values, (rows, groups, tokens, head width).
+    """
+    q, k, v = projections(x, weights, shape, cos, sin)
+    each = shape.heads // shape.groups
+    wide_k, wide_v = k.repeat_interleave(each, dim=1), v.repeat_interleave(each, dim=1)
+    h = scaled_dot_product_attention(q, wide_k, wide_v, is_causal=True, scale=shape.scale)
+    return remainder(x, h.transpose(1, 2).flatten(2), weights, shape), k, v
+
+
+def write(x, weights, shape, keys, values, position, cos, sin):
+    """One layer for each row's newest token, whose key and value go into the cache.
+
+    Args:
+        x: (rows, 1, hidden).
         keys, values: the cache, (rows, groups, length, head width).
-        bias: added to the attention's scores: (rows, 1, tokens, length) for many tokens, (rows, 1, 1, length) for one.
-        cos, sin: the tokens' rotations, (rows, 1, tokens, head width).
-        where: the columns of the cache that the tokens take, (tokens,).
+        position: the token's column of the cache, (rows,).
+        cos, sin: its rotation, (rows, 1, 1, head width).
 
     Returns the shape of x.
     """
-    rows, tokens, _ = x.shape
+    q, k, v = projections(x, weights, shape, cos, sin)
+    row = torch.arange(len(x), device=x.device)
+    keys[row, :, position] = k[:, :, 0]
+    values[row, :, position] = v[:, :, 0]
+    # a group's heads as so many queries: the cache is read once, and not copied a head
+    q = q.reshape(len(x), shape.groups, shape.heads // shape.groups, shape.width)
+    h = attend(q, keys, values, position, shape.scale)
+    return remainder(x, h.reshape(len(x), 1, -1), weights, shape)
+
+
+def projections(x, weights, shape, cos, sin):
+    """Queries, keys and values of tokens, rotated, each (rows, heads or groups, tokens, head width)."""
     h = multiply(rms(x, weights.before, shape.eps), weights.qkv, weights.bias)
-    q, k, v = h.view(rows, tokens, -1, shape.width).split([shape.heads, shape.groups, shape.groups], dim=2)
+    h = h.view(*x.shape[:2], -1, shape.width)
+    q, k, v = (part.transpose(1, 2) for part in h.split([shape.heads, shape.groups, shape.groups], dim=2))
     if weights.q_norm is not None:
         q, k = rms(q, weights.q_norm, shape.eps), rms(k, weights.k_norm, shape.eps)
-    q, k = rotate(q.transpose(1, 2), cos, sin), rotate(k.transpose(1, 2), cos, sin)
-    keys.index_copy_(2, where, k)
-    values.index_copy_(2, where, v.transpose(1, 2))
-    if tokens == 1:  # a group's heads as so many queries: the cache is read once, and not copied a head
-        q = q.view(rows, shape.groups, shape.heads // shape.groups, shape.width)
-        h = scaled_dot_product_attention(q, keys, values, bias.expand(-1, *q.shape[1:3], -1), scale=shape.scale)
-        h = h.reshape(rows, 1, -1)
-    else:
-        k, v = (c.repeat_interleave(shape.heads // shape.groups, dim=1) for c in (keys, values))
-        h = scaled_dot_product_attention(q, k, v, bias, scale=shape.scale).transpose(1, 2).reshape(rows, tokens, -1)
-    x = x + multiply(h, weights.out)
+    return rotate(q, cos, sin), rotate(k, cos, sin), v
+
+
+def remainder(x, attended, weights, shape):
+    """What a layer makes of its attention's output, (rows, tokens, heads x head width)."""
+    x = x + multiply(attended, weights.out)
     gate, up = multiply(rms(x, weights.after, shape.eps), weights.gate_up).chunk(2, dim=-1)
     return x + multiply(silu(gate) * up, weights.down)
 

@@ -43,33 +43,33 @@ def generate(
     as they were. Prompts of like length are generated together, sampling.batch_size at once.
 
     Args:
-        wrote: is called with the number of completions of each batch, for a progress bar.
+        wrote: is called with the number of completions that have just ended, for a progress bar.
         writer: writes them from its copy of the model, taken anew, and given back where it is not resident.
 
     Raises NotFiniteError where the model's log-probabilities are NaN.
     """
     texts = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=False)
-    order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), i))
+    order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), texts[i], i))
     stops = ends(model, tokenizer)
-    found: dict[int, Completion] = {}
+    rows: list[list[int]] = []
     with _writing(model), writer.fresh() if writer else _merged(model), torch.random.fork_rng():
         torch.manual_seed(seed)
-        for start in range(0, len(order), sampling.batch_size):
-            batch = order[start : start + sampling.batch_size]
-            inputs = tokenizer([texts[i] for i in batch], return_tensors="pt", padding=True, add_special_tokens=False)
-            if writer is not None:
-                ids = [row[mask.bool()].tolist() for row, mask in zip(*inputs.values(), strict=True)]
-                by_copy = writer.write(ids, sampling)
-                _finite(all(math.isfinite(value) for w in by_copy for value in w.logprobs))
-                written = [w.ids for w in by_copy]
-            elif hasattr(model, "for_inference"):  # Unsloth's, whose layers want its own loop
-                written = _by_transformers(model, inputs.to(model.device), sampling, stops)
-            else:
-                written = decode(model, inputs.to(model.device), sampling, stops)
-            for i, row in zip(batch, written, strict=True):
-                text = tokenizer.decode(row, skip_special_tokens=True)
-                found[i] = Completion(text, len(row), row[-1] in stops)
-            wrote(len(batch))
+        if writer is not None:
+            ids = tokenizer([texts[i] for i in order], add_special_tokens=False)["input_ids"]
+            written = writer.write(ids, sampling, sampling.batch_size, wrote)
+            _finite(all(math.isfinite(value) for w in written for value in w.logprobs))
+            rows = [w.ids for w in written]
+        else:
+            for start in range(0, len(order), sampling.batch_size):
+                batch = [texts[i] for i in order[start : start + sampling.batch_size]]
+                inputs = tokenizer(batch, return_tensors="pt", padding=True, add_special_tokens=False)
+                own = hasattr(model, "for_inference")  # Unsloth's, whose layers want its own loop
+                rows += (_by_transformers if own else decode)(model, inputs.to(model.device), sampling, stops)
+                wrote(len(batch))
+    found = {
+        i: Completion(tokenizer.decode(row, skip_special_tokens=True), len(row), row[-1] in stops)
+        for i, row in zip(order, rows, strict=True)
+    }
     return [found[i] for i in range(len(prompts))]
 
 

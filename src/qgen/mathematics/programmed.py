@@ -105,7 +105,7 @@ def invented(problem: Problem) -> str | None:
     has no such number: an example in the place of what is asked for. None where it does no such thing.
 
     Of 86 problems of a real model whose program and votes agreed, ten had another answer or none when they were worked
-    out by hand (benchmarks/results/h200-real/answers.jsonl), and four of these were so.
+    out by hand (benchmarks/results/real/h200/answers.jsonl), and four of these were so.
     """
     text, source = problem.statement, problem.program or ""
     said = {value for _, _, value in numbers(text)} | set(STARTS)

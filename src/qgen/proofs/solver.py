@@ -213,7 +213,7 @@ def kinds(config: SolverConfig) -> list[str]:
 def length(config: SolverConfig, kind: str) -> int:
     """Tokens that an attempt may have. Programs are given half of what words are: of qwen_coder's at 240 problems of
     MATH 98 % of the right ones were whole by 384 tokens, and 80 % of the right answers in words said by 512
-    (benchmarks/results/h200-real/solver.json)."""
+    (benchmarks/results/solver/h200.json)."""
     return config.max_new_tokens if kind == WORDS else max(1, config.max_new_tokens // 2)
 
 

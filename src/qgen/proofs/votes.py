@@ -42,7 +42,7 @@ class Votes:
         Of qwen_coder's 4 + 4 attempts at each of 240 problems of MATH, the votes were that clear for 45 % of the
         problems, and then the answer was right in 91 %. At a confidence of .65 it was right in 80 %; at .95, which half
         as many reach, in 94 %. How many attempts are silent says little more there; where most are, little was found
-        out (benchmarks/results/h200-real/solver.json)."""
+        out (benchmarks/results/solver/h200.json)."""
         return self.samples > 0 and self.confidence >= CLEAR and self.unanswered <= SILENT + 1e-9
 
     def plain(self) -> dict[str, Any]:

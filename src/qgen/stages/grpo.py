@@ -40,10 +40,8 @@ def rollout(context: Context, writer: CompiledWriter) -> Callable[[list, GRPOTra
 
     def write(prompts: list, trainer: GRPOTrainer) -> dict[str, list]:
         ids = tokens(context, prompts)
-        at_once = context.config.stage.rollout_batch_size or len(ids)
-        parts = [ids[i : i + at_once] for i in range(0, len(ids), at_once)]
         with writer.fresh():
-            written = [w for part in parts for w in writer.write(part, sampling)]
+            written = writer.write(ids, sampling, context.config.stage.rollout_batch_size)
         return {
             "prompt_ids": ids,
             "completion_ids": [w.ids for w in written],

@@ -1,0 +1,81 @@
+"""Attention of each row's newest token to its own part of the cache, and to no more of it.
+
+Rows of one batch are of all lengths where one is replaced as soon as it ends. PyTorch's attention reads the whole
+rectangle under a mask; this reads a row up to its own position, each key and value once for all heads of its group.
+The softmax is taken as the blocks come (FlashAttention, arXiv:2205.14135, and its decoding form).
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+try:
+    import triton
+    import triton.language as tl
+except ImportError:  # a CPU's torch has none
+    triton = None
+
+BLOCK = 64  # columns that are read at once
+
+
+@torch.library.custom_op("qgen::attend", mutates_args=())
+def attend(q: Tensor, keys: Tensor, values: Tensor, position: Tensor, scale: float) -> Tensor:
+    """softmax(scale q k^T) v over the columns 0 to position of each row.
+
+    Args:
+        q: (rows, groups, heads of a group, head width).
+        keys, values: the cache, (rows, groups, length, head width), of the same strides.
+        position: the column of each row's newest token, (rows,).
+
+    Returns the shape of q.
+    """
+    if not q.is_cuda:
+        last = int(position.max()) + 1
+        seen = torch.arange(last, device=q.device) <= position[:, None]
+        mask = seen[:, None, None].expand(*q.shape[:3], last)
+        return scaled_dot_product_attention(q, keys[:, :, :last], values[:, :, :last], mask, scale=scale).contiguous()
+    rows, groups, heads, width = q.shape
+    q, out = q.contiguous(), torch.empty(q.shape, dtype=q.dtype, device=q.device)
+    _attend[rows, groups](
+        q, keys, values, position, out, scale * 1.4426950408889634, groups, heads, width, *keys.stride()[:3],
+        HEADS=max(16, triton.next_power_of_2(heads)), WIDTH=max(16, triton.next_power_of_2(width)), BLOCK=BLOCK,
+        num_warps=4, num_stages=2,
+    )  # fmt: skip
+    return out
+
+
+@attend.register_fake
+def _(q: Tensor, keys: Tensor, values: Tensor, position: Tensor, scale: float) -> Tensor:
+    return q.new_empty(q.shape)
+
+
+if triton is not None:
+
+    @triton.jit
+    def _attend(
+        q, keys, values, position, out, scale, groups, heads, width, row_stride, group_stride, column_stride,
+        HEADS: tl.constexpr, WIDTH: tl.constexpr, BLOCK: tl.constexpr,  # noqa: N803
+    ):  # fmt: skip
+        row, group = tl.program_id(0).to(tl.int64), tl.program_id(1)
+        last = tl.load(position + row)
+        head, place, column = tl.arange(0, HEADS), tl.arange(0, WIDTH), tl.arange(0, BLOCK)
+        own = (row * groups + group) * heads * width + head[:, None] * width + place[None, :]
+        real = (head[:, None] < heads) & (place[None, :] < width)
+        asked = tl.load(q + own, mask=real, other=0.0)
+        begin = row * row_stride + group * group_stride
+        highest = tl.full((HEADS,), float("-inf"), dtype=tl.float32)
+        weight = tl.zeros((HEADS,), dtype=tl.float32)
+        total = tl.zeros((HEADS, WIDTH), dtype=tl.float32)
+        for start in range(0, last + 1, BLOCK):
+            at = begin + (start + column)[:, None] * column_stride + place[None, :]
+            there = (start + column <= last)[:, None] & (place[None, :] < width)
+            k = tl.load(keys + at, mask=there, other=0.0)
+            v = tl.load(values + at, mask=there, other=0.0)
+            score = tl.dot(asked, tl.trans(k), input_precision="ieee") * scale  # in powers of two
+            score = tl.where((start + column <= last)[None, :], score, float("-inf"))
+            now = tl.maximum(highest, tl.max(score, axis=1))
+            share, shrunk = tl.exp2(score - now[:, None]), tl.exp2(highest - now)
+            weight = weight * shrunk + tl.sum(share, axis=1)
+            total = total * shrunk[:, None] + tl.dot(share.to(v.dtype), v, input_precision="ieee")
+            highest = now
+        tl.store(out + own, (total / weight[:, None]).to(out.dtype.element_ty), mask=real)
