@@ -29,7 +29,7 @@ EXPLAIN = {
     "sft": "what the writer wrote after sft",
     "grpo": "what the writer wrote after grpo",
     "distill": "what the writer wrote after distill",
-    "proved": "those whose answers the solver's votes or a program prove",
+    "proved": "those whose answers the solver's votes confirm",
 }
 
 
@@ -103,7 +103,7 @@ def _arms(
 
 
 def _proved(config: TeachConfig, pool: ProblemSet) -> ProblemSet:
-    """Those of a pool whose answers the solver that is taught, or their programs, confirm."""
+    """Those of a pool whose answers the votes of the solver that is taught clearly confirm."""
     file = config.home / "pool.jsonl"
     sets.write(pool.problems, file)
     _, verdicts = verification.verify(VerifyConfig(file=str(file), solver=model(config.solver)))
