@@ -220,3 +220,12 @@ def test_qwen3_writes_without_thinking():
     whole = tokenizer.apply_chat_template(row["prompt"] + row["completion"], tokenize=False)
     assert whole.startswith(start)
     assert isinstance(parse(whole.removeprefix(start).replace("<|im_end|>", "").strip()), Problem)
+
+
+def test_a_copy_says_how_far_its_log_probabilities_are_from_the_trainers(home):
+    run(home, *GRPO, "model.rollout=compiled", "sampling.temperature=0.7", "stage.max_steps=2")
+    gaps = [row for row in steps(home / "outputs/t/grpo/metrics.jsonl") if "reward" in row]
+    assert len(gaps) == 2
+    for row in gaps:
+        mean, largest = (row[f"sampling/sampling_logp_difference/{name}"] for name in ("mean", "max"))
+        assert 0 < mean <= largest < 1e-4  # in 32 bits

@@ -13,6 +13,7 @@ from qgen.rewards import RewardScores, text
 from qgen.runtime import ranks
 from qgen.settings.choices import Rollout
 from qgen.stages.context import Context
+from qgen.stages.gap import log_gap
 from qgen.stages.guard import steps_per_rollout
 from qgen.stages.redraw import Redraw
 
@@ -104,6 +105,8 @@ def build(context: Context) -> GRPOTrainer:
         train_dataset=rows,
         processing_class=context.tokenizer,
     )
+    if context.writer:
+        log_gap(trainer)
     if stage.rollout_batch_size:
         trainer._generate_single_turn = in_parts(trainer._generate_single_turn, stage.rollout_batch_size)
     if stage.redraws:
