@@ -228,4 +228,4 @@ def test_a_copy_says_how_far_its_log_probabilities_are_from_the_trainers(home):
     assert len(gaps) == 2
     for row in gaps:
         mean, largest = (row[f"sampling/sampling_logp_difference/{name}"] for name in ("mean", "max"))
-        assert 0 < mean <= largest < 1e-4  # in 32 bits
+        assert mean <= largest < 1e-4  # in 32 bits; at another temperature it would be a tenth of a nat
