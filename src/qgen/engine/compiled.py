@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.fx.experimental import _config as symbolic_shapes
 from torch.nn.functional import linear
 from transformers import PreTrainedModel
-from transformers.generation import TopPLogitsWarper
 
 from qgen.engine import decoder
 from qgen.engine.decoder import Decoder, rms
-from qgen.engine.state import Draw, State, WrittenTokens
+from qgen.engine.draw import Draw, choose, ends
+from qgen.engine.state import State, WrittenTokens
 from qgen.settings.sampling import SamplingConfig
 
 LOOK = 16  # tokens between looks at which rows have ended: each waits for the GPU
@@ -230,26 +230,6 @@ class CompiledWriter:
                       state.logprobs[rows].tolist(), strict=True)  # fmt: skip
         for prompt, steps, ids, logprobs in written:
             found[prompt] = WrittenTokens(ids[:steps], logprobs[:steps])
-
-
-def choose(logits: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-    """A token a row, and how likely it was in nats, each (rows,), from logits (rows, vocabulary)."""
-    logits = logits.float()
-    if draw.temperature:
-        logits = logits / draw.temperature
-    score = TopPLogitsWarper(draw.top_p)(None, logits) if draw.top_p < 1 else logits
-    if draw.temperature:  # the Gumbel-max trick (arXiv:1611.01144): argmax of log p + Gumbel noise is a draw of p
-        score = score - torch.empty_like(score).exponential_().log()
-    token = score.argmax(-1)
-    return token, logits.gather(1, token[:, None])[:, 0] - logits.logsumexp(-1)
-
-
-def ends(token: Tensor, draw: Draw) -> Tensor:
-    """Whether each token ends a turn."""
-    found = torch.zeros_like(token, dtype=torch.bool)
-    for end in draw.ends:
-        found |= token == end
-    return found
 
 
 def parts(prompts: list[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:

@@ -1,4 +1,4 @@
-"""What the compiled rollout holds on the device: how tokens are drawn, each row's state, what was written."""
+"""What the compiled rollout holds on the device: each row's state, and what was written."""
 
 from dataclasses import dataclass, fields
 
@@ -11,16 +11,6 @@ class WrittenTokens:
 
     ids: list[int]  # the end of the turn included
     logprobs: list[float]  # a token, in nats, of the distribution at the temperature, before top_p
-
-
-@dataclass(frozen=True)
-class Draw:
-    """How a token is chosen."""
-
-    temperature: float  # 0: the likeliest
-    top_p: float
-    ends: tuple[int, ...]
-    pad: int
 
 
 @dataclass
