@@ -10,6 +10,7 @@ from itertools import islice
 
 from qgen.data import champ, jsonl, openmath
 from qgen.data.curate import Corpus, curate
+from qgen.data.kept import kept
 from qgen.mathematics.problem import Fault, Problem
 from qgen.settings.choices import Source
 from qgen.settings.data import DataConfig
@@ -33,9 +34,7 @@ def load(config: DataConfig, prompt: PromptConfig | None = None) -> Corpus:
 
     Raises RuntimeError where the problems cannot be read, or where too few are left to split.
     """
-    read = SOURCES[config.source]
-    apart = read(replace(config, path=config.heldout_path)) if config.heldout_path else None
-    corpus = curate(islice(read(config), config.limit), config, prompt, apart)
+    corpus = kept(config, prompt, lambda: _curated(config, prompt))
     if not corpus.train or not corpus.heldout:
         raise RuntimeError(
             f"data={config.source.value}: {len(corpus.train)} problems to train on and {len(corpus.heldout)} held out "
@@ -43,6 +42,12 @@ def load(config: DataConfig, prompt: PromptConfig | None = None) -> Corpus:
             f"data.limit, or add problems"
         )
     return corpus
+
+
+def _curated(config: DataConfig, prompt: PromptConfig | None) -> Corpus:
+    read = SOURCES[config.source]
+    apart = read(replace(config, path=config.heldout_path)) if config.heldout_path else None
+    return curate(islice(read(config), config.limit), config, prompt, apart)
 
 
 def same(corpus: Corpus, environment: dict) -> bool:

@@ -26,9 +26,8 @@ RULES: dict[str, Callable[[Problem], bool]] = {
 
 def quality(problem: Problem) -> float:
     """The share of RULES that a problem keeps; one that is not well formed has quality 0."""
-    if fault(problem) is not None:
-        return 0.0
-    return sum(rule(problem) for rule in RULES.values()) / len(RULES)
+    kept = {name: rule(problem) for name, rule in RULES.items()}
+    return sum(kept.values()) / len(RULES) if kept["well formed"] else 0.0
 
 
 def _core(text: str) -> str:

@@ -8,7 +8,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from qgen.mathematics import asked, escapes, latex, leaks, statement
+from qgen.mathematics import asked, escapes, latex, leaks
+from qgen.mathematics import statement as statements
 from qgen.mathematics.answers import declined, nothing, several
 
 LABELS = {
@@ -122,44 +123,56 @@ def fault(problem: Problem, answer: bool = True) -> Fault | None:
         answer: False: what is stated is no answer yet, for the program's takes its place (programmed.py), and may be
             any text.
     """
-    for part in (problem.statement, problem.answer, problem.solution):
+    if odd := escapes.foreign(problem.solution):
+        return Fault("control character", f"the text holds {odd}")
+    if wrong := _fault(problem.statement, problem.answer, answer):
+        return wrong
+    if unbalanced := latex.unbalanced(problem.solution):
+        return Fault("latex", unbalanced)
+    return None
+
+
+@lru_cache(maxsize=8192)  # a corpus's problem is judged as it is read, as it is written, and for its quality
+def _fault(statement: str, answer: str, judged: bool) -> Fault | None:
+    """The first thing that is wrong with a statement or its answer, or None."""
+    for part in (statement, answer):
         if odd := escapes.foreign(part):
             return Fault("control character", f"the text holds {odd}")
     low, high = STATEMENT_CHARS
-    if not low <= (length := len(problem.statement) + 2 * len(_CHINESE.findall(problem.statement))) <= high:
+    if not low <= (length := len(statement) + 2 * len(_CHINESE.findall(statement))) <= high:
         return Fault("length", f"a statement of {length} characters, outside {low} to {high}")
-    if nothing(problem.answer):
+    if nothing(answer):
         return Fault("no answer", "the answer is empty")
-    if declined(problem.answer):
+    if declined(answer):
         return Fault("no answer", "the answer declines to answer")
-    if _LABEL.match(problem.answer):
+    if _LABEL.match(answer):
         return Fault("disorder", "the answer begins with a label")
-    if answer and ("\n" in problem.answer or len(problem.answer) > ANSWER_CHARS):
+    if judged and ("\n" in answer or len(answer) > ANSWER_CHARS):
         return Fault("runs on", "the answer is longer than a line")
-    if answer and several(problem.answer):
+    if judged and several(answer):
         return Fault("two answers", "more than one answer is given")
-    if latex.FIGURE.search(problem.statement):
+    if latex.FIGURE.search(statement):
         return Fault("figure", "it needs a figure, which is drawn by code that nothing here runs")
-    bare = "$" not in problem.answer and re.search(r"[\\^_]", problem.answer)  # LaTeX that some write without dollars
-    given = (f"${problem.answer}$" if bare else problem.answer) if answer else ""
-    if wrong := latex.fault(problem.statement) or latex.fault(given) or latex.unbalanced(problem.solution):
+    bare = "$" not in answer and re.search(r"[\\^_]", answer)  # LaTeX that some write without dollars
+    given = (f"${answer}$" if bare else answer) if judged else ""
+    if wrong := latex.fault(statement) or latex.fault(given):
         return Fault("latex", wrong)
-    if not _COMPLETE.search(problem.statement):
+    if not _COMPLETE.search(statement):
         return Fault("cut off", "the statement does not end in a mark of punctuation or in mathematics")
-    if statement.repeats(problem.statement):
+    if statements.repeats(statement):
         return Fault("repeats", "the statement repeats itself")
-    count = statement.questions(problem.statement)
-    if count == 0 or not re.search(r"[^\W\d_]{2}|[一-鿿]", latex.prose(problem.statement)):
+    count = statements.questions(statement)
+    if count == 0 or not re.search(r"[^\W\d_]{2}|[一-鿿]", latex.prose(statement)):
         return Fault("no question", "nothing is asked")
-    if statement.programming(problem.statement):
+    if statements.programming(statement):
         return Fault("programming", "a program is asked for, and no mathematics")
     if count > 1:
         return Fault("two questions", "more than one thing is asked")
-    if answer and leaks.echoed(problem.statement, problem.answer):
+    if judged and leaks.echoed(statement, answer):
         return Fault("no answer", "the answer repeats the question")
-    if answer and leaks.leaked(problem.statement, problem.answer):
+    if judged and leaks.leaked(statement, answer):
         return Fault("leak", "the statement gives its answer")
-    if answer and (kind := asked.unlike(problem.statement, problem.answer)):
+    if judged and (kind := asked.unlike(statement, answer)):
         return Fault("another kind", f"the answer is not {kind}, which is asked for")
     return None
 

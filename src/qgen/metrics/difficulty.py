@@ -4,6 +4,8 @@ An estimate is worth what its rank correlation with the levels of held-out probl
 every figure that rests on it.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.stats import spearmanr
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -13,6 +15,7 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from qgen.mathematics.problem import Problem
+from qgen.metrics.fitted import fitted
 from qgen.metrics.similarity import tokens
 
 LEVELS = np.arange(1, 6)
@@ -34,7 +37,7 @@ class DifficultyModel:
         held_out: the expected levels of its own problems there, of shape (problems,).
     """
 
-    def __init__(self, problems: list[Problem]):
+    def __init__(self, problems: Sequence[Problem]):
         statements = [p.statement for p in problems]
         levels = np.array([p.level for p in problems], dtype=float)
         if len(problems) < 20 or len(set(levels)) < 2:
@@ -83,7 +86,7 @@ class DifficultyModel:
 def levels(problems: list[Problem]) -> DifficultyModel | None:
     """The estimator, where there are problems and levels enough to fit it to."""
     try:
-        return DifficultyModel(problems)
+        return fitted(DifficultyModel, problems)
     except RuntimeError:  # which says what is lacking: here nothing more than an estimate is
         return None
 

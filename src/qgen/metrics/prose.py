@@ -27,6 +27,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 from qgen.mathematics import latex
 from qgen.mathematics.problem import Problem
 from qgen.mathematics.statement import sentences
+from qgen.metrics.fitted import fitted
 
 HANDS = Path(__file__).parent / "hands"
 RARE = 2  # problems that a word must occur in to count as itself
@@ -42,7 +43,7 @@ Document = list[str]
 @lru_cache(maxsize=2)
 def prose(corpus: tuple[Problem, ...]) -> "Prose":
     """The prose of a corpus, made once: its limits take a second to find."""
-    return Prose(corpus)
+    return fitted(Prose, corpus)
 
 
 class Prose:
@@ -58,6 +59,8 @@ class Prose:
         self._seen = Counter(word for documents in own + others for word in set().union(*documents))
         self._after: dict[str, Counter[str]] = defaultdict(Counter)
         self._before: Counter[str] = Counter()
+        self._followed: Counter[str] = Counter()  # pairs that begin with a word
+        self._total = 0  # pairs
         for documents in own + others:
             self._count(documents, 1)
         rng = random.Random(0)
@@ -106,6 +109,8 @@ class Prose:
             for a, b in pairwise(marked):
                 self._after[a][b] += times
                 self._before[b] += times
+                self._followed[a] += times
+                self._total += times
 
     def _plain(self, document: Iterable[str], own: Set[str] = frozenset()) -> Document:
         return [w if not w[0].isalpha() or self._seen[w] - (w in own) >= RARE else _ending(w) for w in document]
@@ -119,7 +124,7 @@ class Prose:
         """
         plain = self._plain(document, own)
         counts, n = Counter(plain), max(1, len(plain))
-        total = self._before.total()
+        total = self._total
 
         def gain(a: str, b: str) -> float:
             seen = self._after[a].get(b, 0) if a in self._after else 0
@@ -130,7 +135,7 @@ class Prose:
         fixed = mean = square = 0.0
         for a, times in (*counts.items(), ("^", 1)):
             after = self._after.get(a, Counter())
-            fixed += times * math.log(BACKOFF / (after.total() + BACKOFF))
+            fixed += times * math.log(BACKOFF / (self._followed[a] + BACKOFF))
             for b in counts.keys() & after.keys():
                 pairs, value = times * (counts[b] - (a == b)), gain(a, b)
                 mean, square = mean + pairs * value / n, square + pairs * value**2 / n

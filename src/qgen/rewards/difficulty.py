@@ -7,6 +7,7 @@ import numpy as np
 
 from qgen.mathematics.problem import Problem
 from qgen.metrics.difficulty import LEVELS, DifficultyModel, ease
+from qgen.metrics.fitted import fitted
 from qgen.rewards.registry import Completion, readable, term
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Difficulty:
             asked = ", ".join(f"{ease:.2f}" for ease in known.eases.values())
             self.note = f"by the solver, which asks for an ease of {asked} (levels {_span(known.eases)})"
             return
-        self.model = DifficultyModel(corpus)
+        self.model = fitted(DifficultyModel, corpus)
         self.spearman = self.model.spearman
         self.note = f"an estimate; its rank correlation with real levels is {self.spearman:.2f}"
         if solver is not None:
