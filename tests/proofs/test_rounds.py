@@ -63,6 +63,16 @@ def test_clear_votes_end_early_and_all_that_was_attempted_counts():
     assert Solvable(made)(["broken"]) == [0.0]
 
 
+@pytest.mark.parametrize(("together", "rounds"), [(4, [12, 4]), (3, [12, 2, 2]), (1, [12, 2, 2])])
+def test_what_is_left_is_written_together_where_that_takes_no_longer(together, rounds):
+    made = solver(
+        {DIGITS.statement: ["210"], SPHERES.statement: ["4/sqrt(3)", "5", "5", "4*sqrt(3)/3"], CUBES.statement: ["335"]}
+    )
+    made.engine.together = together
+    made.votes([DIGITS, SPHERES, CUBES])
+    assert [count for count, _ in made.engine.calls] == rounds
+
+
 def test_the_same_batch_has_the_same_seeds_and_each_round_another():
     first, again = (solver({DIGITS.statement: ["1", "2", "3", "4", "5", "6", "7", "8"]}) for _ in range(2))
     assert first.votes([DIGITS]) == again.votes([DIGITS])

@@ -33,6 +33,7 @@ class InProcess:
         self.model, self.tokenizer = models.load_plain(config, seed)
         self.copy, self.chosen = rollout.choose(config, rows, self.model, self.tokenizer)
         self.identity, self.rows, self.written = models.fingerprint(config, self.model), rows, 0
+        self.together = rows if self.copy is not None and self.copy.cuda else 1
         self.over: Callable[[str], bool] | None = None  # as LlamaCpp's, which alone can stop one text of several
 
     def write(self, prompts: list[list[Message]], sampling: SamplingConfig, seed: int) -> list[Completion]:
@@ -78,7 +79,7 @@ class Solving:
     """
 
     def __init__(self, engine: LlamaCpp | InProcess):
-        self.engine, self.identity = engine, engine.identity
+        self.engine, self.identity, self.together = engine, engine.identity, getattr(engine, "together", 1)
 
     def write(self, prompts: list[list[Message]], sampling: SamplingConfig, seed: int) -> list[Completion]:
         """One completion a prompt, in the prompts' order."""

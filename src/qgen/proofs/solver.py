@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 class Engine(Protocol):
     """Whoever writes: the frozen base (rewards/base.py), or another model (engines.py).
 
-    If an engine has `identity`, a text that differs where the weights do, its calibration is kept on disk.
+    An engine may have `together`: how many texts it writes in hardly more time than one (1 where it has none). If an
+    engine has `identity`, a text that differs where the weights do, its calibration is kept on disk.
     """
 
     def write(self, prompts: list[list[Message]], sampling: SamplingConfig, seed: int) -> list[Completion]:
@@ -119,7 +120,9 @@ class Solver:
             i for i, (_, key) in enumerate(problems) if self._wanted(key, made[i], spelled[i], adaptive)
         ]:
             begun = len(made[unsettled[0]])  # all of them have made as many
-            which = plan[begun : begun + _round(len(plan), begun, adaptive)]
+            left = len(plan) - begun
+            room = begun and len(unsettled) * left <= getattr(self.engine, "together", 1)
+            which = plan[begun : begun + (left if room else _round(len(plan), begun, adaptive))]
             todo = [(problems[i][0], kind) for i in unsettled for kind in which]
             seed = random.Random(f"{begun}\0{batch}".encode(errors="surrogatepass")).randrange(2**31)
             found = iter(self._made(todo, seed))
@@ -219,7 +222,8 @@ def length(config: SolverConfig, kind: str) -> int:
 
 def _round(samples: int, begun: int, adaptive: bool) -> int:
     """Attempts of the next round: half of them all, then a quarter, and the rest. A round takes as long as its longest
-    text, so that rounds of one attempt would save tokens and lose time."""
+    text, so that rounds of one attempt would save tokens and lose time; where all that are left can be written
+    together, they are."""
     if not adaptive:
         return samples
     half = max(1, samples // 2)

@@ -45,6 +45,7 @@ class Base:
         self.model, self.tokenizer, self.prompt, self.batch_size = model, tokenizer, prompt, batch_size
         self.writer = writer and writer.twin()
         self.at_once: dict[int, int] = {}  # attempts of each length; known with the first
+        self.together = ATTEMPTS if writer is not None and writer.cuda else 1
 
     def losses(self, texts: list[str]) -> list[float]:
         """Mean negative log-likelihood of each text, in nats a token."""
