@@ -58,7 +58,8 @@ def main() -> None:
         if read := sorted((given.out / "read").glob("*.jsonl")):
             show(reading_table(read))
         if result := read_json(given.out / "evaluation.json"):
-            show(evaluation_table(result), test_table(result), difference_table(result), *result["notes"])
+            apart = [difference_table(result)] if result["differences"] else []
+            show(evaluation_table(result), test_table(result), *apart, *result["notes"])
 
 
 def stages(runs: Path) -> dict[str, list[Path]]:
