@@ -11,10 +11,11 @@ from qgen.data.prompts import epochs
 from qgen.engine.compiled import CompiledWriter
 from qgen.rewards import RewardScores, text
 from qgen.runtime import ranks
-from qgen.settings.choices import Rollout
+from qgen.settings.choices import Backend, Rollout
 from qgen.stages.context import Context
 from qgen.stages.gap import log_gap
 from qgen.stages.guard import steps_per_rollout
+from qgen.stages.padding import trim
 from qgen.stages.redraw import Redraw
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is what qgen's version pin is for
@@ -105,6 +106,8 @@ def build(context: Context) -> GRPOTrainer:
         train_dataset=rows,
         processing_class=context.tokenizer,
     )
+    if config.model.backend is Backend.hf:  # Unsloth compiles anew for each width
+        trim(trainer)
     if context.writer:
         log_gap(trainer)
     if stage.rollout_batch_size:

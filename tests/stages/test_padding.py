@@ -1,0 +1,93 @@
+"""Micro-batches that are sorted and trimmed train as TRL's own do."""
+
+import random
+
+import pytest
+import torch
+from datasets import Dataset
+from peft import LoraConfig
+from transformers import AutoConfig, AutoModelForCausalLM
+from trl import GRPOConfig, GRPOTrainer
+
+from qgen.models import model as models
+from qgen.settings.compose import composed
+from qgen.stages.padding import by_length, trim, trimmed
+
+
+def batch(lengths, prompts, width=12):
+    columns = torch.arange(width)
+    completions = (columns < torch.tensor(lengths)[:, None]).long()
+    asked = (columns >= width - torch.tensor(prompts)[:, None]).long()
+    ids = torch.arange(1, len(lengths) + 1)[:, None]
+    return {
+        "prompt_ids": ids * asked, "prompt_mask": asked, "completion_ids": ids * completions,
+        "completion_mask": completions, "advantages": ids[:, 0].float(), "num_items_in_batch": completions.sum(),
+        "sampling_per_token_logps": -0.5 * ids * completions, "importance_sampling_ratio": ids.float(),
+    }  # fmt: skip
+
+
+def test_like_lengths_go_together_and_nothing_but_padding_is_lost():
+    found = by_length([batch([3, 9], [4, 2]), batch([8, 1], [5, 5])])
+    assert [one["completion_mask"].sum(1).tolist() for one in found] == [[9, 8], [3, 1]]
+    assert [one["completion_ids"].shape[1] for one in found] == [9, 3]
+    assert [one["sampling_per_token_logps"].shape[1] for one in found] == [9, 3]
+    assert [one["prompt_ids"].shape[1] for one in found] == [5, 5]
+    assert [one["advantages"].tolist() for one in found] == [[2.0, 1.0], [1.0, 2.0]]
+    assert [one["prompt_mask"].sum(1).tolist() for one in found] == [[2, 5], [4, 5]]
+    for one in found:
+        rows = one["advantages"][:, None].long()
+        assert (one["completion_ids"] == rows * one["completion_mask"]).all()
+        assert (one["prompt_ids"] == rows * one["prompt_mask"]).all()
+        assert one["importance_sampling_ratio"].shape == (2, 1)
+
+
+def test_completions_that_are_all_masked_keep_a_column():
+    assert trimmed(batch([0, 0], [3, 3]))["completion_ids"].shape == (2, 1)
+
+
+@pytest.mark.parametrize("per_rollout", [4, 2])
+def test_a_trainer_takes_the_steps_that_it_would_take_without(tmp_path, per_rollout):
+    tokenizer = models.load_tokenizer(composed(["stage=grpo", "model=tiny"]).model)
+    rows = [{"prompt": [{"role": "user", "content": "Write a problem. " * (1 + i % 3)}]} for i in range(8)]
+
+    def worth(completion_ids, **_):
+        return [float(sum(ids) % 7) for ids in completion_ids]
+
+    found, widths = {}, {}
+    for own in (False, True):
+        torch.manual_seed(0)
+        config = AutoConfig.for_model("llama", vocab_size=len(tokenizer), hidden_size=32, intermediate_size=48,
+                                      num_hidden_layers=2, num_attention_heads=4)  # fmt: skip
+        policy, rng = AutoModelForCausalLM.from_config(config), random.Random(1)
+
+        def write(prompts, trainer, rng=rng):
+            ids = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, return_dict=True)["input_ids"]
+            written = [[rng.randrange(9, 900) for _ in range(rng.randrange(2, 40))] + [2] for _ in ids]
+            return {"prompt_ids": ids, "completion_ids": written, "logprobs": [[-1.0] * len(row) for row in written]}
+
+        arguments = GRPOConfig(
+            output_dir=str(tmp_path), per_device_train_batch_size=4, gradient_accumulation_steps=2, num_generations=4,
+            steps_per_generation=per_rollout, max_completion_length=40, max_steps=2, learning_rate=1e-2, beta=0.0,
+            loss_type="dapo", report_to=[], save_strategy="no", use_cpu=True, bf16=False, seed=3, logging_steps=1,
+            disable_tqdm=True,
+        )  # fmt: skip
+        lora = LoraConfig(r=4, target_modules=["q_proj", "v_proj"])
+        trainer = GRPOTrainer(policy, worth, arguments, Dataset.from_list(rows), processing_class=tokenizer,
+                              rollout_func=write, peft_config=lora)  # fmt: skip
+        if own:
+            trim(trainer)
+        loss, seen = trainer._compute_loss, []
+
+        def counted(model, inputs, loss=loss, seen=seen):
+            seen.append(inputs["completion_ids"].numel())
+            return loss(model, inputs)
+
+        trainer._compute_loss = counted
+        trainer.train()
+        weights = {name: value.detach() for name, value in trainer.model.named_parameters() if value.requires_grad}
+        found[own] = weights, [row["grad_norm"] for row in trainer.state.log_history if "grad_norm" in row]
+        widths[own] = sum(seen)
+    assert found[True][1] == pytest.approx(found[False][1], rel=1e-4)
+    for name, value in found[False][0].items():
+        torch.testing.assert_close(found[True][0][name], value, atol=2e-5, rtol=1e-3)
+    assert widths[True] < 0.9 * widths[False]
