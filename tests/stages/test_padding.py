@@ -7,11 +7,11 @@ import torch
 from datasets import Dataset
 from peft import LoraConfig
 from transformers import AutoConfig, AutoModelForCausalLM
-from trl import GRPOConfig, GRPOTrainer
+from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 
 from qgen.models import model as models
 from qgen.settings.compose import composed
-from qgen.stages.padding import by_length, trim, trimmed
+from qgen.stages.padding import by_length, trim_completions, trim_rows, trimmed
 
 
 def batch(lengths, prompts, width=12):
@@ -75,7 +75,7 @@ def test_a_trainer_takes_the_steps_that_it_would_take_without(tmp_path, per_roll
         trainer = GRPOTrainer(policy, worth, arguments, Dataset.from_list(rows), processing_class=tokenizer,
                               rollout_func=write, peft_config=lora)  # fmt: skip
         if own:
-            trim(trainer)
+            trim_completions(trainer)
         loss, seen = trainer._compute_loss, []
 
         def counted(model, inputs, loss=loss, seen=seen):
@@ -91,3 +91,43 @@ def test_a_trainer_takes_the_steps_that_it_would_take_without(tmp_path, per_roll
     for name, value in found[False][0].items():
         torch.testing.assert_close(found[True][0][name], value, atol=2e-5, rtol=1e-3)
     assert widths[True] < 0.9 * widths[False]
+
+
+def test_rows_are_shared_out_by_length_and_train_alike(tmp_path):
+    tokenizer = models.load_tokenizer(composed(["stage=sft", "model=tiny"]).model)
+    rng = random.Random(2)
+    rows = [{"prompt": [{"role": "user", "content": "Write. " * rng.randrange(1, 9)}],
+             "completion": [{"role": "assistant", "content": "A problem. " * rng.randrange(1, 30)}]}
+            for _ in range(14)]  # fmt: skip
+    found, widths = {}, {}
+    for own in (False, True):
+        torch.manual_seed(0)
+        config = AutoConfig.for_model("llama", vocab_size=len(tokenizer), hidden_size=32, intermediate_size=48,
+                                      num_hidden_layers=2, num_attention_heads=4)  # fmt: skip
+        arguments = SFTConfig(
+            output_dir=str(tmp_path), per_device_train_batch_size=2, gradient_accumulation_steps=4, max_steps=3,
+            learning_rate=1e-2, completion_only_loss=True, report_to=[], save_strategy="no", use_cpu=True, bf16=False,
+            seed=3, logging_steps=1, disable_tqdm=True,
+        )  # fmt: skip
+        lora = LoraConfig(r=4, target_modules=["q_proj", "v_proj"])
+        trainer = SFTTrainer(AutoModelForCausalLM.from_config(config), arguments, train_dataset=Dataset.from_list(rows),
+                             processing_class=tokenizer, peft_config=lora)  # fmt: skip
+        if own:
+            trim_rows(trainer)
+        loss, seen = trainer.compute_loss, []
+
+        def counted(model, inputs, *rest, loss=loss, seen=seen, **more):
+            seen.append(inputs["input_ids"].numel())
+            return loss(model, inputs, *rest, **more)
+
+        trainer.compute_loss = counted
+        trainer.train()
+        weights = {name: value.detach() for name, value in trainer.model.named_parameters() if value.requires_grad}
+        logged = [(row["loss"], row["grad_norm"]) for row in trainer.state.log_history if "grad_norm" in row]
+        found[own], widths[own] = (weights, logged), sum(seen)
+    assert len(found[True][1]) == 3  # of which the second is the end of an epoch, and is shorter
+    for ours, theirs in zip(found[True][1], found[False][1], strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4)
+    for name, value in found[False][0].items():
+        torch.testing.assert_close(found[True][0][name], value, atol=2e-5, rtol=1e-3)
+    assert widths[True] < widths[False]

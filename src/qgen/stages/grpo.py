@@ -15,7 +15,7 @@ from qgen.settings.choices import Backend, Rollout
 from qgen.stages.context import Context
 from qgen.stages.gap import log_gap
 from qgen.stages.guard import steps_per_rollout
-from qgen.stages.padding import trim
+from qgen.stages.padding import trim_completions
 from qgen.stages.redraw import Redraw
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is what qgen's version pin is for
@@ -107,7 +107,7 @@ def build(context: Context) -> GRPOTrainer:
         processing_class=context.tokenizer,
     )
     if config.model.backend is Backend.hf:  # Unsloth compiles anew for each width
-        trim(trainer)
+        trim_completions(trainer)
     if context.writer:
         log_gap(trainer)
     if stage.rollout_batch_size:

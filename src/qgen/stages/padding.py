@@ -1,21 +1,48 @@
-"""GRPO's micro-batches without padding that nobody needs.
+"""Micro-batches without padding that nobody needs.
 
-TRL pads all completions of a rollout to the longest, shuffles them, and cuts them into micro-batches as wide as that.
-How a step's completions are shared out among its micro-batches does not change its gradient (loss_type=dapo, whose mean
-is over the step's tokens). So those of like length go together, the longest first, and each micro-batch is as wide as
-its own longest: a mean length of half the longest makes half of the work.
+How a step's rows are shared out among its micro-batches does not change its gradient, because the mean is over the
+step's tokens (in GRPO by loss_type=dapo). So those of like length go together, the longest first, and each micro-batch
+is as wide as its own longest. TRL pads all completions of a rollout to the longest of them, and puts other rows
+together by chance.
 """
 
 from functools import wraps
 from typing import Any
 
 import torch
-from trl import GRPOTrainer
+from torch.nn.utils.rnn import pad_sequence
+from trl import GRPOTrainer, SFTTrainer
 
 Batch = dict[str, Any]
 
 
-def trim(trainer: GRPOTrainer) -> None:
+def trim_rows(trainer: SFTTrainer) -> None:
+    """Have the rows of each step shared out by their length, where it has several micro-batches."""
+    collect, pad_token = trainer.get_batch_samples, trainer.processing_class.pad_token_id
+    empty = {"input_ids": pad_token, "attention_mask": 0, "labels": -100}
+
+    @wraps(collect)
+    def collected(*args: Any) -> tuple[list[Batch], Any]:
+        batches, items = collect(*args)
+        if len(batches) < 2 or any(batch.keys() != empty.keys() for batch in batches):
+            return batches, items
+        rows = [
+            {name: batch[name][i, :length] for name in empty}
+            for batch in batches
+            for i, length in enumerate(batch["attention_mask"].sum(1).tolist())
+        ]
+        rows.sort(key=lambda row: -len(row["input_ids"]))
+        sizes = iter([len(batch["input_ids"]) for batch in batches])
+        parts = [[rows.pop(0) for _ in range(size)] for size in sizes]
+        return [
+            {name: pad_sequence([row[name] for row in part], True, value) for name, value in empty.items()}
+            for part in parts
+        ], items
+
+    trainer.get_batch_samples = collected
+
+
+def trim_completions(trainer: GRPOTrainer) -> None:
     """Have the trainer's micro-batches sorted and trimmed, each time that there are fresh ones."""
     prepare = trainer._prepare_inputs
 

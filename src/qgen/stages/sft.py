@@ -5,7 +5,9 @@ from trl import SFTConfig, SFTTrainer
 
 from qgen.data.mix import training_rows
 from qgen.runtime import ranks
+from qgen.settings.choices import Backend
 from qgen.stages.context import Context
+from qgen.stages.padding import trim_rows
 
 
 def build(context: Context) -> SFTTrainer:
@@ -26,6 +28,9 @@ def trainer(context: Context, rows: list[dict], needed: int) -> SFTTrainer:
     kept = context.fitting(rows, "rows")
     context.need(len(kept), needed, "problems")
     arguments = context.arguments(SFTConfig, max_length=config.model.max_length, completion_only_loss=True)
-    return SFTTrainer(
+    made = SFTTrainer(
         model=context.model, args=arguments, train_dataset=Dataset.from_list(kept), processing_class=context.tokenizer
     )
+    if config.model.backend is Backend.hf:  # Unsloth has its own way with padding
+        trim_rows(made)
+    return made
