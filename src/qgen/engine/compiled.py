@@ -12,11 +12,11 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor
-from torch.fx.experimental import _config as symbolic_shapes
 from torch.nn.functional import linear
 from transformers import PreTrainedModel
 
 from qgen.engine import decoder
+from qgen.engine.compiling import compile_choice, compile_layer
 from qgen.engine.decoder import Decoder, rms
 from qgen.engine.draw import Draw, choose, ends
 from qgen.engine.state import State, WrittenTokens
@@ -54,7 +54,7 @@ class CompiledWriter:
         self.cuda = self.decoder.device.type == "cuda"
         compiled = self.cuda if compile_layers is None else compile_layers
         self.layer = compile_layer() if compiled else decoder.write
-        self.choose = torch.compile(choose, dynamic=False) if self.cuda else choose
+        self.choose = compile_choice() if self.cuda else choose
         self.state: State | None = None
         self.copied: list = []  # what the graphs read
         self.graphs: dict[tuple, torch.cuda.CUDAGraph] = {}
@@ -255,29 +255,6 @@ def ladder(rows: int) -> int:
 def ended(ids: list[int], ends: Collection[int]) -> list[int]:
     """Tokens up to and with the first that ends a turn."""
     return ids[: next((i + 1 for i, token in enumerate(ids) if token in ends), len(ids))]
-
-
-def compile_layer() -> Callable:
-    """`decoder.write` as one compiled function for all numbers of rows and lengths of the cache (8 bits: two, by
-    Int8.times).
-
-    Only those two are told to be of any size: with `dynamic=True` the compiler reasons about every other one too, and
-    starts over at the floats. On one H100 80GB a first rollout of 135M took 21.1 s so and takes 9.0, beside an earlier
-    job's caches 18.5 and 3.8 (benchmarks/results/rollout/h100_compile.txt).
-    """
-    compiled = torch.compile(decoder.write)
-
-    def run(x, weights, shape, keys, values, position, cos, sin):
-        any_size = torch._dynamo.maybe_mark_dynamic
-        for tensor in (x, keys, values, position, cos, sin):
-            any_size(tensor, 0)  # rows
-        for tensor in (keys, values):
-            any_size(tensor, 2)  # columns
-        # two sizes that are equal today need not be tomorrow; torch gives such modules their patch when it runs
-        with symbolic_shapes.patch(use_duck_shape=False):  # type: ignore[attr-defined]
-            return compiled(x, weights, shape, keys, values, position, cos, sin)
-
-    return run
 
 
 @contextmanager
