@@ -103,7 +103,8 @@ class Decoder:
 
     def release(self) -> None:
         """Give the copied weights back; `refresh` makes them anew."""
-        self.layers, self.plain = [], set()
+        self.layers.clear()  # who holds the list has nothing then, and `refresh` makes another
+        self.plain = set()
 
     def rotations(self, length: int) -> tuple[Tensor, Tensor]:
         """Cosines and sines of the positions 0 to length - 1, each of shape (length, head width)."""
