@@ -128,6 +128,10 @@ class CompiledWriter:
     def release(self) -> None:
         """Give the cache and the graphs back; the copy stays."""
         self.state = None
+        self._forget()
+
+    def _forget(self) -> None:
+        """Give the graphs back. A pool whose graphs are all gone takes no other: PyTorch's allocator asserts that."""
         self.graphs.clear()
         self.pool = torch.cuda.graph_pool_handle() if self.cuda else None
 
@@ -145,13 +149,14 @@ class CompiledWriter:
     def _room(self, rows: int, length: int, tokens: int) -> State:
         """A state that holds so many rows, anew where the last does not, and graphs of the copy that is there."""
         if self.copied is not self.decoder.layers:  # whose weights a twin may have given back
-            self.graphs.clear()
+            self._forget()
             self.copied = self.decoder.layers
         wanted = (rows, tokens + 1, -(-length // BUCKET) * BUCKET)
         state = self.state
         held = (0, 0, 0) if state is None else (*state.ids.shape, state.keys[0].shape[2])
         if state is None or any(w > h for w, h in zip(wanted, held, strict=True)):
             self.release()
+            del state  # before there is another: two caches may be more than fits
             rows, tokens, length = map(max, wanted, held)
             shape, dtype = self.decoder.shape, self.decoder.dtype
             new = lambda *size, dtype=torch.long: torch.zeros(size, dtype=dtype, device=self._device)  # noqa: E731
