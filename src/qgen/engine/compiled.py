@@ -91,7 +91,7 @@ class CompiledWriter:
         Its copy is as old as its last refresh. Prompts that are equal do best side by side.
 
         Args:
-            at_once: rows that write together, at most; None: one for each prompt.
+            at_once: rows that write together, rounded up to a size of `ladder`; None: one for each prompt.
             wrote: is called with how many completions have ended since it was called last.
 
         Raises RuntimeError where it holds no copy.
@@ -117,11 +117,11 @@ class CompiledWriter:
             if free := [row for row in range(count) if row not in holds][: len(waiting)]:
                 holds |= {row: waiting.popleft() for row in free}
                 self._read(state, {row: prompts[holds[row]] for row in free}, draw)
-            elif (size := self._size(len(holds), most)) < count:
+            elif holds and (size := self._size(len(holds), most)) < count:
                 going = sorted(holds)
                 state.keep(torch.tensor(going + [row for row in range(count) if row not in holds], device=self._device))
                 holds, count = {row: holds[was] for row, was in enumerate(going)}, size
-            for _ in range(LOOK if holds else 0):
+            for _ in range(min(LOOK, sampling.max_new_tokens - 1) if holds else 0):
                 self._step(state, count, draw)
         return [found[i] for i in range(len(prompts))]
 
@@ -203,9 +203,10 @@ class CompiledWriter:
                 self._next(first, draw)  # compiles, and lets the libraries choose their kernels
             for tensor, was in zip(first.small(), before, strict=True):
                 tensor.copy_(was)
-            self.graphs[key] = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graphs[key], pool=self.pool):
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, pool=self.pool):
                 self._next(first, draw)
+            self.graphs[key] = graph  # once it is whole
         self.graphs[key].replay()
 
     def _next(self, state: State, draw: Draw) -> None:

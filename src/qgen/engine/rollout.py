@@ -15,7 +15,7 @@ from peft.tuners.lora.layer import LoraLayer
 from transformers import BatchEncoding, DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.generation import TopPLogitsWarper
 
-from qgen.engine.compiled import CompiledWriter, ended
+from qgen.engine.compiled import CompiledWriter, ended, ladder
 from qgen.engine.completion import Completion
 from qgen.engine.decoder import bytes_short, unsupported
 from qgen.runtime import memory, shards
@@ -192,7 +192,8 @@ def choose(
     if reason is None:
         for rollout in asked:
             int8 = rollout is Rollout.compiled_int8
-            short = bytes_short(model.config, dtype.itemsize, int8, rows, config.max_length, memory.free())
+            held = ladder(rows)  # as the writer rounds them up
+            short = bytes_short(model.config, dtype.itemsize, int8, held, config.max_length, memory.free())
             if not short:
                 why = f"a copy in {'8 bits' if int8 else dtype} fits"
                 writer = CompiledWriter(model, ends(model, tokenizer), tokenizer.pad_token_id, int8, resident)
