@@ -1,6 +1,7 @@
 """The rollout from a merged copy, on a CPU: the steps of a GPU, without its graphs; benchmarks/rollout.py has those."""
 
 import copy
+import weakref
 from functools import partial
 from statistics import mean
 
@@ -212,6 +213,38 @@ def test_int8_is_within_half_a_step_of_the_weights():
     assert ((matrix.integers * matrix.scale[:, None] - weight).abs() <= step / 2 + 1e-6).all()
     x = torch.randn(3, 5, 40)
     torch.testing.assert_close(matrix.times(x), x @ (matrix.integers * matrix.scale[:, None]).T)
+
+
+def test_int8_of_many_rows_does_not_overflow_in_float16():
+    torch.manual_seed(0)
+    weight, x = 0.02 * torch.randn(24, 2048), torch.randn(70, 2048)
+    weight[:, 5], x[:, 5] = 0.08, 1000.0  # as large as activations of trained models become
+    matrix = Int8(24, 2048, torch.device("cpu"))
+    matrix.store(weight, slice(0, 24))
+    exact = matrix.times(x)
+    torch.testing.assert_close(matrix.times(x.half()).float(), exact, atol=0.1, rtol=0.01)
+
+
+def test_a_copy_that_is_given_back_is_gone_and_a_larger_cache_waits_for_the_smaller(policy, monkeypatch):
+    ours = CompiledWriter(policy, {2}, 0, resident=False)
+    for one in (ours, ours.twin()):
+        with one.fresh():
+            one.write(PROMPTS, GREEDY)
+            weights = weakref.ref(one.decoder.layers[0].qkv)
+        assert weights() is None
+    kept = writer(policy)
+    kept.write(PROMPTS, GREEDY)
+    before, there, zeros = weakref.ref(kept.state.keys[0]), [], torch.zeros
+    monkeypatch.setattr(torch, "zeros", lambda *size, **more: (there.append(before()), zeros(*size, **more))[1])
+    kept.write([[3] * 200], GREEDY)
+    assert there
+    assert not any(one is not None for one in there)
+
+
+def test_one_token_takes_no_step_of_the_cache(policy, monkeypatch):
+    ours = writer(policy)
+    monkeypatch.setattr(ours, "_step", lambda *_: pytest.fail("a step"))
+    assert [len(w.ids) for w in ours.write(PROMPTS, SamplingConfig(max_new_tokens=1, temperature=0))] == [1] * 5
 
 
 def test_a_copy_that_does_not_fit_says_how_much_is_missing(policy, monkeypatch):

@@ -27,8 +27,8 @@ class Int8:
         """x W^T for x of shape (..., in); returns (..., out) in x's dtype."""
         flat = x.reshape(-1, x.shape[-1])
         if triton is None or not x.is_cuda or len(flat) > 64:  # many rows: arithmetic counts, not reading
-            out = flat @ self.integers.to(x.dtype).T
-            return (out * self.scale).to(x.dtype).view(*x.shape[:-1], -1)
+            out = flat @ (self.integers.to(x.dtype) / 128).T  # exactly; of whole integers float16's sums would overflow
+            return (out * (128 * self.scale)).to(x.dtype).view(*x.shape[:-1], -1)
         return product(flat, self.integers, self.scale).view(*x.shape[:-1], -1)
 
 
