@@ -1,11 +1,12 @@
 """Micro-batches without padding that nobody needs.
 
-How a step's rows are shared out among its micro-batches does not change its gradient, because the mean is over the
-step's tokens (in GRPO by loss_type=dapo). So those of like length go together, the longest first, and each micro-batch
-is as wide as its own longest. TRL pads all completions of a rollout to the longest of them, and puts other rows
-together by chance.
+How a step's rows are shared out among its micro-batches does not change its gradient where the mean is over the step's
+tokens or over its rows. So those of like length go together, the longest first, and each micro-batch is as wide as its
+own longest. TRL pads all completions of a rollout to the longest of them, and puts other rows together by chance. What
+is a mean over each micro-batch's own tokens keeps the rows that TRL gave it, and is trimmed alone.
 """
 
+import math
 from functools import wraps
 from typing import Any
 
@@ -17,14 +18,17 @@ Batch = dict[str, Any]
 
 
 def trim_rows(trainer: SFTTrainer) -> None:
-    """Have the rows of each step shared out by their length, where it has several micro-batches."""
+    """Have the rows of each step shared out by their length, where it has several micro-batches and the loss is divided
+    by the tokens of them all. Whoever asks for a width (pad_to_multiple_of) gets it."""
+    if trainer.args.pad_to_multiple_of:
+        return
     collect, pad_token = trainer.get_batch_samples, trainer.processing_class.pad_token_id
     empty = {"input_ids": pad_token, "attention_mask": 0, "labels": -100}
 
     @wraps(collect)
     def collected(*args: Any) -> tuple[list[Batch], Any]:
         batches, items = collect(*args)
-        if len(batches) < 2 or any(batch.keys() != empty.keys() for batch in batches):
+        if len(batches) < 2 or items is None or any(batch.keys() != empty.keys() for batch in batches):
             return batches, items
         rows = [
             {name: batch[name][i, :length] for name in empty}
@@ -43,8 +47,11 @@ def trim_rows(trainer: SFTTrainer) -> None:
 
 
 def trim_completions(trainer: GRPOTrainer) -> None:
-    """Have the trainer's micro-batches sorted and trimmed, each time that there are fresh ones."""
-    prepare = trainer._prepare_inputs
+    """Have the trainer's micro-batches sorted and trimmed, each time that there are fresh ones. Whoever asks for a
+    width (pad_to_multiple_of) gets it."""
+    if trainer.args.pad_to_multiple_of:
+        return
+    prepare, each = trainer._prepare_inputs, shared(trainer)
 
     @wraps(prepare)
     def prepared(generation_batch: Any) -> Batch:
@@ -52,13 +59,23 @@ def trim_completions(trainer: GRPOTrainer) -> None:
         inputs = prepare(generation_batch)
         if trainer._buffered_inputs is before:
             return inputs
-        held, each = trainer._buffered_inputs, trainer.args.gradient_accumulation_steps
+        held = trainer._buffered_inputs
         trainer._buffered_inputs = [
             batch for start in range(0, len(held), each) for batch in by_length(held[start : start + each])
         ]
         return trainer._buffered_inputs[trainer._step % len(held)]
 
     trainer._prepare_inputs = prepared
+
+
+def shared(trainer: GRPOTrainer) -> int:
+    """Micro-batches, one after another, that are always of one step and whose rows may change places; 1 where the loss,
+    its entropy bonus, its quantile of entropies or its router's loss is of one micro-batch alone."""
+    args = trainer.args
+    bonus = args.entropy_coef or args.use_adaptive_entropy or trainer.aux_loss_enabled
+    if args.loss_type == "bnpo" or args.top_entropy_quantile < 1 or bonus:
+        return 1
+    return math.gcd(args.steps_per_generation, args.gradient_accumulation_steps)
 
 
 def by_length(batches: list[Batch]) -> list[Batch]:
