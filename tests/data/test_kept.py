@@ -75,6 +75,29 @@ def test_a_folder_of_the_cache_holds_so_many_files(tmp_path):
     assert len(list(tmp_path.iterdir())) == 3
 
 
+def test_what_others_keep_in_a_folder_of_that_name_stays(tmp_path):
+    for i in range(5):
+        (tmp_path / f"contest_{i}.json").write_text("{}")
+    cache.keep(tmp_path / ("a" * 24 + ".json"), b"{}", 3)
+    assert len(list(tmp_path.iterdir())) == 6
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_kept(made, tmp_path, monkeypatch):
+    config = mine(tmp_path)
+    counted = data.curate
+    monkeypatch.setattr(data, "curate", lambda *rest: (counted(*rest), mine(tmp_path, count=41))[0])
+    data.load(config)
+    assert not (tmp_path / "cache" / "problems").exists()
+
+
+def test_another_users_pickle_is_not_opened(monkeypatch):
+    corpus = data.load(composed().data).train[:60]
+    fitted.fitted(DifficultyModel, corpus)
+    monkeypatch.setattr(fitted.os, "getuid", lambda: -1)
+    monkeypatch.setattr(fitted.pickle, "loads", lambda _: pytest.fail("opened"))
+    fitted.fitted(DifficultyModel, corpus)
+
+
 def test_what_was_fitted_judges_alike(monkeypatch):
     corpus = data.load(composed().data).train[:60]
     texts = [p.statement for p in corpus[:9]]

@@ -40,7 +40,8 @@ def kept(config: DataConfig, prompt: PromptConfig | None, make: Callable[[], Cor
     if found := read_json(file):
         return _corpus(found)
     corpus = make()
-    cache.keep(file, json.dumps(_plain(corpus)).encode(), MOST)
+    if _read(config) == read:  # nobody has written to them meanwhile
+        cache.keep(file, json.dumps(_plain(corpus)).encode(), MOST)
     return corpus
 
 

@@ -1,6 +1,7 @@
 """What is fitted to a corpus, kept in the cache from one command to the next: for a sweep it is fitted once."""
 
 import hashlib
+import os
 import pickle
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -32,7 +33,8 @@ def fitted(make: Callable[[Sequence[Problem]], T], problems: Sequence[Problem]) 
         digest.update(repr(problem).encode(errors="surrogatepass"))
     file = cache.directory() / FOLDER / f"{digest.hexdigest()[:24]}.pickle"
     with suppress(Exception):  # not there, or cut short by a full disk
-        return pickle.loads(file.read_bytes())
+        if file.stat().st_uid == os.getuid():  # another user's pickle could run anything
+            return pickle.loads(file.read_bytes())
     found = make(problems)
     cache.keep(file, pickle.dumps(found), MOST)
     return found

@@ -10,19 +10,24 @@ from pathlib import Path
 
 def directory() -> Path:
     """Where it lies: QGEN_CACHE, or qgen/ in the user's cache directory."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("QGEN_CACHE") or Path(home) / "qgen")
+    if own := os.environ.get("QGEN_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "qgen"
 
 
 def keep(file: Path, data: bytes, most: int) -> None:
-    """Write a file of the cache in one move, and leave the newest so many of its folder. A cache that cannot be written
-    is no reason to stop."""
+    """Write a file of the cache, named by a hash, in one move, and leave the newest so many of its folder. A cache that
+    cannot be written is no reason to stop."""
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         fresh = file.with_name(f".{file.name}.{os.getpid()}")
-        fresh.write_bytes(data)
-        fresh.replace(file)
-        for old in sorted(file.parent.glob(f"*{file.suffix}"), key=lambda path: path.stat().st_mtime)[:-most]:
+        try:
+            fresh.write_bytes(data)
+            fresh.replace(file)
+        finally:
+            fresh.unlink(missing_ok=True)  # what a full disk took of it
+        own = "[0-9a-f]" * len(file.stem) + file.suffix  # hashes: what somebody else keeps there stays
+        for old in sorted(file.parent.glob(own), key=lambda path: path.stat().st_mtime)[:-most]:
             old.unlink()
 
 
