@@ -68,7 +68,7 @@ def test_what_is_left_is_written_together_where_that_takes_no_longer(together, r
     made = solver(
         {DIGITS.statement: ["210"], SPHERES.statement: ["4/sqrt(3)", "5", "5", "4*sqrt(3)/3"], CUBES.statement: ["335"]}
     )
-    made.engine.together = together
+    made.together = together
     made.votes([DIGITS, SPHERES, CUBES])
     assert [count for count, _ in made.engine.calls] == rounds
 

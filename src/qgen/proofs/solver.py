@@ -58,6 +58,7 @@ class Solver:
     def __init__(self, engine: Engine, prompt: PromptConfig, config: SolverConfig, corpus: list[Problem] | None = None):
         self.engine, self.prompt, self.config = engine, prompt, config
         self.agreement = AnswerComparer(config.time_out)
+        self.together = min(ranks.gather([getattr(engine, "together", 1)]))  # all ranks make the same rounds
         self.keep = False  # True: parts of the last batch are not solved again (the check, which resumes nothing)
         self._known: dict[tuple[str, str], Votes] = {}
         self.calibration = None if corpus is None else self._calibrated(chosen(corpus, config.calibrate))
@@ -121,7 +122,7 @@ class Solver:
         ]:
             begun = len(made[unsettled[0]])  # all of them have made as many
             left = len(plan) - begun
-            room = begun and len(unsettled) * left <= getattr(self.engine, "together", 1)
+            room = begun and len(unsettled) * left <= self.together
             which = plan[begun : begun + (left if room else _round(len(plan), begun, adaptive))]
             todo = [(problems[i][0], kind) for i in unsettled for kind in which]
             seed = random.Random(f"{begun}\0{batch}".encode(errors="surrogatepass")).randrange(2**31)
