@@ -15,7 +15,7 @@ try:
 except ImportError:  # a CPU's torch has none
     triton = None
 
-BLOCK = 64  # columns that are read at once
+BLOCK = 64  # columns that are read at once; half of them where registers or shared memory hold no more
 
 
 @torch.library.custom_op("qgen::attend", mutates_args=())
@@ -36,10 +36,11 @@ def attend(q: Tensor, keys: Tensor, values: Tensor, position: Tensor, scale: flo
         return scaled_dot_product_attention(q, keys[:, :, :last], values[:, :, :last], mask, scale=scale).contiguous()
     rows, groups, heads, width = q.shape
     q, out = q.contiguous(), torch.empty(q.shape, dtype=q.dtype, device=q.device)
+    narrow = q.itemsize > 2 or torch.cuda.get_device_capability(q.device) < (8, 0)
     _attend[rows, groups](
         q, keys, values, position, out, scale * 1.4426950408889634, groups, heads, width, *keys.stride()[:3],
-        HEADS=max(16, triton.next_power_of_2(heads)), WIDTH=max(16, triton.next_power_of_2(width)), BLOCK=BLOCK,
-        num_warps=4, num_stages=2,
+        HEADS=max(16, triton.next_power_of_2(heads)), WIDTH=max(16, triton.next_power_of_2(width)),
+        BLOCK=BLOCK // 2 if narrow else BLOCK, num_warps=4, num_stages=2,
     )  # fmt: skip
     return out
 
