@@ -119,6 +119,24 @@ def test_a_layer_is_compiled_once_for_all_rows_and_lengths(policy, monkeypatch):
     assert counters["stats"]["unique_graphs"] == 1
 
 
+def test_a_layer_of_another_model_keeps_its_sizes(monkeypatch):
+    seen = []
+
+    def backend(graph, _):
+        inputs = [node.meta["example_value"] for node in graph.graph.nodes if node.op == "placeholder"]
+        seen.append([tuple(map(str, one.shape)) for one in inputs if torch.is_tensor(one)][:2])
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    torch._dynamo.reset()
+    for hidden in (32, 48, 64):
+        config = AutoConfig.for_model("llama", vocab_size=97, hidden_size=hidden, intermediate_size=2 * hidden,
+                                      num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2)  # fmt: skip
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+        writer(model, compile_layers=True).write(PROMPTS, SamplingConfig(max_new_tokens=3, temperature=0))
+    assert [hidden for _, (hidden,) in seen] == ["32", "48", "64"]  # x, and the norm before attention
+
+
 def test_logprobs_are_the_policys_at_the_temperature(policy):
     torch.manual_seed(1)
     for prompt, drawn in zip(PROMPTS, writer(policy).write(PROMPTS, SamplingConfig(20, 0.7, top_p=0.9)), strict=True):

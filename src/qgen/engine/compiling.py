@@ -17,7 +17,7 @@ def compile_layer() -> Callable:
     starts over at the floats. On one H100 80GB a first rollout of 135M took 21.1 s so and takes 9.0, beside an earlier
     job's caches 18.5 and 3.8 (benchmarks/results/rollout/h100_compile.txt).
     """
-    compiled = torch.compile(decoder.write)
+    compiled = torch.compile(decoder.write, dynamic=False)  # but for what is marked, whatever sizes other models have
 
     def run(x, weights, shape, keys, values, position, cos, sin):
         any_size = torch._dynamo.maybe_mark_dynamic
