@@ -83,11 +83,11 @@ def loopback(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_all_formats_are_made_once_and_replaced_only_when_asked(pipeline, tmp_path):
     run, out = pipeline[0] / "outputs" / "t", tmp_path / "out"
-    every = (f"run={run}", f"out={out}", "format=[ollama,gguf,merged,adapter]", "precision=[q8_0]")
+    every = (f"run={run}", f"out={out}", "format=[ollama,gguf,merged,adapter]", "precision=[f16]")
     done = qgen(*every, cwd=tmp_path, module="export")
     assert done.returncode == 0, done.stderr
     assert "top token the same at 100.00%" in " ".join(done.stdout.split())
-    folders = {"adapter": "adapter_model.safetensors", "merged": "model.safetensors", "gguf": "t-distill-q8_0.gguf",
+    folders = {"adapter": "adapter_model.safetensors", "merged": "model.safetensors", "gguf": "t-distill-f16.gguf",
                "ollama": "Modelfile"}  # fmt: skip
     for format, file in folders.items():
         assert {file, "README.md", place.RECORD} <= {path.name for path in (out / format).iterdir()}
