@@ -9,7 +9,7 @@ from trl import GRPOConfig
 from qgen.doctor.lengths import Lengths
 from qgen.doctor.machine import Device
 from qgen.doctor.simulate import Peak, Twin
-from qgen.engine.compiled import BUCKET
+from qgen.engine.compiled import BUCKET, ladder
 from qgen.engine.decoder import bytes_of, bytes_of_cache, bytes_short, unsupported
 from qgen.metrics.loss import TOKENS
 from qgen.proofs import engines
@@ -172,7 +172,11 @@ def _rollout(config: Config, shape: PretrainedConfig, device: Device, itemsize: 
         return asked if config.stage.name == "grpo" else Rollout.generate
     if asked is Rollout.auto:
         length = config.model.max_length
-        fit = (r for r in COPIES if not bytes_short(shape, itemsize, r is Rollout.compiled_int8, rows, length, free))
+        fit = (
+            r
+            for r in COPIES
+            if not bytes_short(shape, itemsize, r is Rollout.compiled_int8, ladder(rows), length, free)
+        )
         return next(fit, Rollout.generate) if device.cuda and not unsupported(shape) else Rollout.generate
     return asked
 
@@ -187,7 +191,7 @@ def _vllm(config: Config, device: Device) -> float:
 
 def _static(shape: PretrainedConfig, rows: int, length: int, itemsize: int) -> int:
     """Bytes of a copy's cache, as it is allocated."""
-    return bytes_of_cache(shape, rows, -(-length // BUCKET) * BUCKET, itemsize)
+    return bytes_of_cache(shape, ladder(rows), -(-length // BUCKET) * BUCKET, itemsize)
 
 
 def _parts(peak: Peak, kept: str) -> dict[str, float]:

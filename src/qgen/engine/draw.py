@@ -24,7 +24,7 @@ def choose(logits: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
         logits = logits / draw.temperature
     score = TopPLogitsWarper(draw.top_p)(None, logits) if draw.top_p < 1 else logits
     if draw.temperature:  # the Gumbel-max trick (arXiv:1611.01144): argmax of log p + Gumbel noise is a draw of p
-        score = score - torch.empty_like(score).exponential_().log()
+        score = score - torch.rand_like(score).log().neg().log()  # not exponential_, which no compiler fuses
     token = score.argmax(-1)
     return token, logits.gather(1, token[:, None])[:, 0] - logits.logsumexp(-1)
 

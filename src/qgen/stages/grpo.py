@@ -106,10 +106,10 @@ def build(context: Context) -> GRPOTrainer:
         train_dataset=rows,
         processing_class=context.tokenizer,
     )
-    if config.model.backend is Backend.hf:  # Unsloth compiles anew for each width
+    if config.model.backend is Backend.hf:  # Unsloth has a loss of its own, and compiles anew for each width
         trim_completions(trainer)
-    if context.writer:
-        log_gap(trainer)
+        if context.writer:
+            log_gap(trainer)
     if stage.rollout_batch_size:
         trainer._generate_single_turn = in_parts(trainer._generate_single_turn, stage.rollout_batch_size)
     if stage.redraws:
