@@ -58,7 +58,9 @@ def loaded(name):
 
 
 def folders(cache):
-    return [path.name for path in cache.iterdir() if path.is_dir()] if cache.exists() else []
+    """What was converted there, or left half done: problems and what is fitted to them are kept beside it."""
+    kept = [path.name for path in cache.iterdir() if path.is_dir()] if cache.exists() else []
+    return [name for name in kept if name not in ("problems", "fitted")]
 
 
 def test_a_gguf_file_is_the_model_that_it_was_written_from(saved, file, cache, problems, capsys):
