@@ -2,8 +2,9 @@
 
 The same SFT steps are run as a job of a sweep (Hydra, a child process, tracking, memory monitoring, checkpoints) and
 by a script that calls transformers, PEFT and TRL alone (benchmarks/direct.py, on the rows that qgen trains on), one
-after the other in pairs, as whole processes. Both must arrive at the same losses. Validation measures the model and is
-no part of the overhead: its seconds are taken off qgen's and shown. The last column is the median over pairs.
+after the other in pairs, as whole processes. Both must arrive at the same losses, up to rounding: qgen shares a step's
+rows out by length. Validation measures the model and is no part of the overhead: its seconds are taken off qgen's and
+shown. The last column is the median over pairs.
 """
 
 import argparse
@@ -14,6 +15,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import numpy as np
 
 from qgen import data
 from qgen.data.mix import training_rows
@@ -42,7 +45,7 @@ def main() -> None:
         for i in range(given.pairs + 1):  # the first warms the disk's cache and is not counted
             order = (direct, sweep) if i % 2 else (sweep, direct)
             found = {run.__name__: run(home / f"{i}", home, fixed) for run in order}
-            if found["direct"]["losses"] != found["sweep"]["losses"]:
+            if not np.allclose(found["direct"]["losses"], found["sweep"]["losses"], rtol=1e-5):
                 sys.exit(f"the two did not take the same steps: {found}")
             pairs.append(found)
     show(pairs[1:])
@@ -118,7 +121,7 @@ def show(pairs: list[dict]) -> None:
             for p in pairs
         ],
     }
-    print(f"{len(pairs)} pairs, losses identical; the goal is {GOAL}")
+    print(f"{len(pairs)} pairs, losses the same; the goal is {GOAL}")
     for name, values in lines.items():
         print(
             f"{name:50}" + "".join(f"{value:8.2f}" for value in values) + f"   median {statistics.median(values):7.2f}"
