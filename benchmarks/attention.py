@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--out", type=Path)
     parser.add_argument("overrides", nargs="*", help="of the config, as on qgen's command line")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     if not torch.cuda.is_available():
         raise SystemExit("this compares a GPU's kernels, and there is none here")
     config = composed(["stage=grpo", *given.overrides])

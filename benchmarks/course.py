@@ -55,13 +55,14 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="at once on a GPU")
     parser.add_argument("--seconds", type=int, help="after which all are stopped, each at a checkpoint of its own")
     parser.add_argument("overrides", nargs="*", default=[], help="of all jobs' config, after -- where --only is given")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     given.runs.mkdir(parents=True, exist_ok=True)
     until = time.monotonic() + given.seconds if given.seconds else float("inf")
     waiting = [(name, seed) for name in JOBS if name in given.only for seed in given.seeds]
     waiting = [(name, seed) for name, seed in waiting if not whole(given.runs, name, seed)]
-    running: dict[tuple[str, int], tuple[subprocess.Popen, int]] = {}
-    devices = range(max(1, torch.cuda.device_count()))
+    running: dict[tuple[str, int], tuple[subprocess.Popen, str]] = {}
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    devices = seen.split(",") if seen else list(map(str, range(max(1, torch.cuda.device_count()))))
     while (waiting or running) and time.monotonic() < until:
         for key, (process, _) in list(running.items()):
             if process.poll() is not None:
@@ -94,7 +95,7 @@ def whole(runs: Path, name: str, seed: int) -> bool:
     return (home(runs, name, seed) / SUMMARY).exists()
 
 
-def begin(given: argparse.Namespace, name: str, seed: int, device: int) -> subprocess.Popen:
+def begin(given: argparse.Namespace, name: str, seed: int, device: str) -> subprocess.Popen:
     """Start a job, whose print goes into RUNS/NAME-SEED.log."""
     job, there = JOBS[name], home(given.runs, name, seed)
     before = [] if job.after is None else [f"stage.init_from={home(given.runs, job.after, seed)}/adapter"]
@@ -102,7 +103,7 @@ def begin(given: argparse.Namespace, name: str, seed: int, device: int) -> subpr
             *job.overrides, *before, f"seed={seed}", f"output_dir={given.runs}", f"run_name={there.parent.name}",
             f"resume={str((there / 'config.yaml').exists()).lower()}", *given.overrides]  # fmt: skip
     with (given.runs / f"{name}-{seed}.log").open("a") as log:
-        return subprocess.Popen(line, stdout=log, stderr=log, env=os.environ | {"CUDA_VISIBLE_DEVICES": str(device)})
+        return subprocess.Popen(line, stdout=log, stderr=log, env=os.environ | {"CUDA_VISIBLE_DEVICES": device})
 
 
 if __name__ == "__main__":

@@ -50,13 +50,13 @@ def main() -> None:
     parser.add_argument("--show", action="store_true", help="print FILE, and measure nothing")
     parser.add_argument("--one", choices=ENGINES, help=argparse.SUPPRESS)
     parser.add_argument("overrides", nargs="*", help="of the config, as on qgen's command line")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     if given.one:
         measure(given)
         return
     if not given.show:
         for engine in given.engines:
-            line = [sys.executable, __file__, *sys.argv[1:], "--one", engine]
+            line = [sys.executable, __file__, "--one", engine, *sys.argv[1:]]
             try:
                 code = subprocess.run(line, timeout=given.seconds, check=False).returncode
             except subprocess.TimeoutExpired:

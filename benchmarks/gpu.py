@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--data", default="/tmp/qgen/data/math_train.jsonl", help="problems, one JSON object a line")
     parser.add_argument("--limit", type=int, default=240, help="seconds that a row may have the GPU")
     parser.add_argument("overrides", nargs="*", default=[], help="of the jobs' config, after -- where --rows is given")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     if given.show:
         show(given.show)
         return

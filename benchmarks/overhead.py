@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("overrides", nargs="*", help="of the config, as on qgen's command line")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     fixed = [f"stage.max_steps={given.steps}", "validation.every=0", "stage=sft", *given.overrides]
     config = composed(fixed)
     with tempfile.TemporaryDirectory() as folder:

@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--int8", action="store_true")
     parser.add_argument("--vllm", action="store_true")
     parser.add_argument("overrides", nargs="*", help="of the config, as on qgen's command line")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     config = composed(["stage=grpo", *given.overrides])
     if given.vllm:
         print(json.dumps(by_vllm(config, given.rows, given.tokens), indent=1))

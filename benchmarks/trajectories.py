@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--rollouts", nargs="+", choices=[r.value for r in Rollout], default=["generate", "compiled"])
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("overrides", nargs="*", help="of the jobs' config, after -- where --rollouts is given")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     found = {rollout: run(rollout, given) for rollout in given.rollouts}
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps(found, indent=1))

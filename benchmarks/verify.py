@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=200)
     parser.add_argument("--each", type=int, default=40)
     parser.add_argument("--show", action="store_true")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     if given.file:
         given.out.mkdir(parents=True, exist_ok=True)
         problems = given.out / "problems.jsonl"
