@@ -67,9 +67,9 @@ def test_a_row_that_has_ended_makes_room_for_the_next_prompt(policy, at_once):
     prompts = [PROMPTS[i % 5] for i in range(13)] + [[30, 31]]
     alone = [writer(policy, ends).write([prompt], GREEDY)[0].ids for prompt in PROMPTS]
     ours, ended = writer(policy, ends), []
-    written = ours.write(prompts, GREEDY, at_once, ended.append)
+    written = ours.write(prompts, GREEDY, at_once, lambda number, tokens: ended.append((number, tokens)))
     assert [w.ids for w in written[:13]] == [alone[i % 5] for i in range(13)]
-    assert sum(ended) == 14
+    assert dict(ended) == dict(enumerate(written))
     assert len(ours.state.token) == compiled.ladder(at_once or 14)
 
 

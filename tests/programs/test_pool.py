@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -279,3 +280,41 @@ def test_the_benchmark_holds_for_a_few_hundred():
     script = Path(__file__).parents[2] / "benchmarks" / "programs.py"
     done = subprocess.run([sys.executable, script, "400", "100", "7"], capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout
+
+
+def test_programs_that_are_submitted_run_beside_their_caller(monkeypatch):
+    began = time.monotonic()
+    endless, *rest = [pool.submit(program, SHORT) for program in ("while True: pass", "print(1)", "import os")]
+    assert time.monotonic() - began < 0.4
+    assert [future.result().reason or future.result().answer for future in rest] == ["1", "refused"]
+    assert endless.result().reason == "timeout"
+    assert pool.submit("print(2)").result().answer == "2"
+
+    def broken(*_):
+        raise NoWallError("no wall")
+
+    monkeypatch.setattr(pool, "run", broken)
+    with pytest.raises(NoWallError, match="no wall"):
+        pool.submit("print(3)").result()
+    monkeypatch.undo()
+    assert pool.submit("print(4)").result().answer == "4"
+
+
+def test_a_program_whose_caller_has_gone_is_not_begun(monkeypatch):
+    ran, begun, go = [], threading.Event(), threading.Event()
+
+    def held(programs, limits):
+        ran.extend(programs)
+        begun.set()
+        go.wait(10)
+        return run(programs, limits)
+
+    monkeypatch.setattr(pool, "run", held)
+    first = pool.submit("print(1)", SHORT)
+    assert begun.wait(10)
+    late = pool.submit("print(5)", SHORT)
+    assert late.cancel()
+    go.set()
+    assert first.result().answer == "1"
+    assert pool.submit("print(6)", SHORT).result().answer == "6"
+    assert ran == ["print(1)", "print(6)"]

@@ -10,6 +10,7 @@ from qgen import data
 from qgen.evaluation import sets, varied
 from qgen.mathematics.problem import Fault, Problem, parse, render
 from qgen.mathematics.programmed import recalled
+from qgen.programs import submit
 from qgen.proofs import reading
 from qgen.rewards import Rewards
 from qgen.rewards.registry import parsed
@@ -47,6 +48,20 @@ def test_a_program_is_run_once(monkeypatch):
     first = reading.read([text])
     monkeypatch.setattr(reading, "compute", None)
     assert reading.read([text, text]) == first * 2
+
+
+def test_a_program_that_was_begun_is_not_run_again(monkeypatch):
+    texts = [wrote(f"{COUNT}  # begun {i}", "1") for i in range(2)]
+    asked = []
+    monkeypatch.setattr(reading, "submit", lambda program, limits: (asked.append(program), submit(program, limits))[1])
+    for text in (texts[0], texts[0], "no problem", wrote(None, "5")):
+        reading.begin(text)
+    assert asked == [f"{COUNT}  # begun 0"]
+    assert [problem.answer for problem in reading.read(texts)] == ["210", "210"]
+    assert asked == [f"{COUNT}  # begun {i}" for i in range(2)]
+    reading.begin(texts[0])
+    assert len(asked) == 2
+    assert not set(asked) & set(reading._begun)
 
 
 def test_rewards_keep_the_comparison():

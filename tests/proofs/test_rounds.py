@@ -25,7 +25,7 @@ class Prepared:
     def __init__(self, said: dict[str, list[str]]):
         self.said, self.calls = said, []
 
-    def write(self, prompts, sampling, seed):
+    def write(self, prompts, sampling, seed, wrote):
         self.calls.append((len(prompts), seed))
         found = []
         for prompt in prompts:
@@ -37,6 +37,7 @@ class Prepared:
             else:
                 answer = f"\\boxed{{{answer}}}"
             found.append(Completion(answer, 10, True))
+            wrote(len(found) - 1, found[-1])
         return found
 
 
@@ -63,14 +64,19 @@ def test_clear_votes_end_early_and_all_that_was_attempted_counts():
     assert Solvable(made)(["broken"]) == [0.0]
 
 
-@pytest.mark.parametrize(("together", "rounds"), [(4, [12, 4]), (3, [12, 2, 2]), (1, [12, 2, 2])])
-def test_what_is_left_is_written_together_where_that_takes_no_longer(together, rounds):
-    made = solver(
-        {DIGITS.statement: ["210"], SPHERES.statement: ["4/sqrt(3)", "5", "5", "4*sqrt(3)/3"], CUBES.statement: ["335"]}
-    )
+@pytest.mark.parametrize(
+    ("together", "calls"), [(24, [24]), (23, [12, 4]), (4, [12, 4]), (3, [12, 2, 2]), (1, [12, 2, 2])]
+)
+def test_what_is_left_is_written_together_where_that_takes_no_longer_and_votes_are_the_same(together, calls):
+    said = {
+        DIGITS.statement: ["210", "210", "210", "210", "7"],
+        SPHERES.statement: ["4/sqrt(3)", "5", "5", "4*sqrt(3)/3", "\\frac{4}{\\sqrt{3}}"],
+        CUBES.statement: ["335"],
+    }
+    alone, made = (solver({statement: list(answers) for statement, answers in said.items()}) for _ in range(2))
     made.together = together
-    made.votes([DIGITS, SPHERES, CUBES])
-    assert [count for count, _ in made.engine.calls] == rounds
+    assert made.votes([DIGITS, SPHERES, CUBES]) == alone.votes([DIGITS, SPHERES, CUBES])
+    assert [count for count, _ in made.engine.calls] == calls
 
 
 def test_the_same_batch_has_the_same_seeds_and_each_round_another():

@@ -130,12 +130,15 @@ class Oracle:
         self.answers = {p.statement: p.answer for p in (*corpus().train, *corpus().heldout)}
         self.seeds: list[int] = []
 
-    def write(self, prompts, sampling, seed):
+    def write(self, prompts, sampling, seed, wrote):
         self.seeds.append(seed)
         draw = random.Random(seed)
         asked = ["\n".join(message["content"] for message in prompt) for prompt in prompts]
         known = [next((a for s, a in self.answers.items() if s in text), None) for text in asked]
-        return [Completion(f"\\boxed{{{(a or str(draw.randrange(10**6))).strip('$')}}}", 5, True) for a in known]
+        found = [Completion(f"\\boxed{{{(a or str(draw.randrange(10**6))).strip('$')}}}", 5, True) for a in known]
+        for number, completion in enumerate(found):
+            wrote(number, completion)
+        return found
 
 
 def test_a_solver_that_knows_is_not_bought_and_tries_anew_the_second_time():

@@ -8,7 +8,7 @@ import torch
 from conftest import CUBES, DIGITS, SPHERES, composed, corpus
 
 from qgen.adversary.controls import shuffle
-from qgen.mathematics.equivalence import AnswerComparer, final_answer
+from qgen.mathematics.equivalence import LONGEST, AnswerComparer, final_answer
 from qgen.mathematics.problem import render
 from qgen.models.model import load
 from qgen.proofs.calibration import Calibration, Tried
@@ -53,6 +53,22 @@ def tiny():
 def test_answers_are_counted_by_what_they_mean(agreement, key, answers, agree, runner_up):
     ((found, runner, _),) = agreement.count([key], [answers])
     assert (found, runner) == (agree, runner_up)
+
+
+def test_a_list_of_a_thousand_numbers_is_compared_as_it_is_written(agreement):
+    long = ", ".join(map(str, range(1, 9000, 9)))
+    began = time.perf_counter()
+    ((found, runner, other),) = agreement.count(["7"], [[long, f" {long}.", "1 + 6", "14/2", long + ", 0"]])
+    assert time.perf_counter() - began < 4
+    assert (found, runner) == (2, 2)
+    assert len(other) > LONGEST
+    assert agreement.same([long], [[long, "7"]]) == [[long, "7"]]
+
+
+def test_what_is_written_as_the_key_asks_no_algebra():
+    one = AnswerComparer()
+    assert one.same(["$7$"], [["7", None, "7."]]) == [["$7$", None, "$7$"]]
+    assert one._pool is None
 
 
 def test_an_answer_that_hangs_is_killed_and_the_next_is_counted(agreement):

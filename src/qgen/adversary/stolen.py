@@ -10,7 +10,7 @@ from qgen.adversary.paraphrase import paraphrase
 from qgen.adversary.undetermined import written
 from qgen.mathematics.problem import Problem
 from qgen.mathematics.statement import question, sentences
-from qgen.metrics.topics import TopicModel
+from qgen.metrics.topics import topics
 
 FOREIGN = 0.02  # probability of a topic below which a problem is not of it
 
@@ -96,7 +96,7 @@ def offtopic(material: Material, rng: random.Random) -> list[Junk]:
     problem's own, as Algebra and Intermediate Algebra do, and that a classifier of real problems (metrics/topics.py)
     gives less than FOREIGN.
     """
-    model = TopicModel(material.known)
+    model = topics(material.known)
     if not model.topics:
         return []
     strays = rng.sample(material.unseen, len(material.unseen))

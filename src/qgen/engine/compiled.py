@@ -84,7 +84,7 @@ class CompiledWriter:
         prompts: list[list[int]],
         sampling: SamplingConfig,
         at_once: int | None = None,
-        wrote: Callable[[int], None] = lambda count: None,
+        wrote: Callable[[int, WrittenTokens], None] = lambda number, tokens: None,
     ) -> list[WrittenTokens]:
         """One completion a prompt (its token ids), in their order, drawn with torch's random numbers of the device.
 
@@ -92,7 +92,7 @@ class CompiledWriter:
 
         Args:
             at_once: rows that write together, rounded up to a size of `ladder`; None: one for each prompt.
-            wrote: is called with how many completions have ended since it was called last.
+            wrote: is called with each prompt's number and its completion as soon as that has ended.
 
         Raises RuntimeError where it holds no copy.
         """
@@ -111,9 +111,10 @@ class CompiledWriter:
         while holds or waiting:
             done = state.done[:count].tolist()
             ended = [row for row in holds if done[row]]
-            self._collect(state, {row: holds.pop(row) for row in ended}, found)
-            if ended:
-                wrote(len(ended))
+            numbers = {row: holds.pop(row) for row in ended}
+            self._collect(state, numbers, found)
+            for number in numbers.values():
+                wrote(number, found[number])
             if free := [row for row in range(count) if row not in holds][: len(waiting)]:
                 holds |= {row: waiting.popleft() for row in free}
                 self._read(state, {row: prompts[holds[row]] for row in free}, draw)

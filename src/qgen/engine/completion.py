@@ -1,5 +1,6 @@
 """What an engine writes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -10,3 +11,10 @@ class Completion:
     text: str
     tokens: int  # written, the end of the turn included
     finished: bool  # ended by itself, rather than at max_new_tokens
+
+
+Wrote = Callable[[int, Completion], None]  # is called with a prompt's number and its completion
+
+
+def silent(number: int, completion: Completion) -> None:
+    """Called with a completion that nobody waits for."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from qgen.engine.completion import Completion
+from qgen.engine.completion import Completion, Wrote, silent
 from qgen.settings.sampling import SamplingConfig
 
 INSTALL = "pip install 'qgen[llamacpp]'"
@@ -46,7 +46,9 @@ class LlamaCpp:
         self.over: Callable[[str], bool] = lambda text: False
         self.identity, self.written = "", 0
 
-    def write(self, prompts: list[list[Message]], sampling: SamplingConfig, seed: int) -> list[Completion]:
+    def write(
+        self, prompts: list[list[Message]], sampling: SamplingConfig, seed: int, wrote: Wrote = silent
+    ) -> list[Completion]:
         """One completion a prompt, in the prompts' order, `at_once` of them together.
 
         Each has a seed of its own, made of `seed` and its place; what stands beside it in the server's batch is rounded
@@ -55,7 +57,10 @@ class LlamaCpp:
         texts = [self.prompt(prompt) for prompt in prompts]
         seeds = [random.Random(f"{seed}/{i}").randrange(2**31) for i in range(len(texts))]
         with ThreadPoolExecutor(self.at_once) as pool:
-            found = list(pool.map(lambda text, own: self._one(text, sampling, own), texts, seeds))
+            found: list[Completion] = []
+            for completion in pool.map(lambda text, own: self._one(text, sampling, own), texts, seeds):
+                wrote(len(found), completion)
+                found.append(completion)
         self.written += sum(completion.tokens for completion in found)
         return found
 

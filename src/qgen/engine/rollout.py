@@ -5,7 +5,6 @@ transformers' `generate` runs a batch until its last row has ended, and one prob
 """
 
 import math
-from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +15,7 @@ from transformers import BatchEncoding, DynamicCache, PreTrainedModel, PreTraine
 from transformers.generation import TopPLogitsWarper
 
 from qgen.engine.compiled import CompiledWriter, ended, ladder
-from qgen.engine.completion import Completion
+from qgen.engine.completion import Completion, Wrote, silent
 from qgen.engine.decoder import bytes_short, unsupported
 from qgen.runtime import memory, shards
 from qgen.runtime.finite import NotFiniteError
@@ -34,7 +33,7 @@ def generate(
     prompts: list[list[dict[str, str]]],
     sampling: SamplingConfig,
     seed: int,
-    wrote: Callable[[int], None] = lambda count: None,
+    wrote: Wrote = silent,
     writer: CompiledWriter | None = None,
 ) -> list[Completion]:
     """One completion a prompt, in the prompts' order.
@@ -43,7 +42,7 @@ def generate(
     as they were. Prompts of like length are generated together, sampling.batch_size at once.
 
     Args:
-        wrote: is called with the number of completions that have just ended, for a progress bar.
+        wrote: is called with each prompt's number and its completion as soon as that has ended.
         writer: writes them from its copy of the model, taken anew, and given back where it is not resident.
 
     Raises NotFiniteError where the model's log-probabilities are NaN.
@@ -51,25 +50,27 @@ def generate(
     texts = tokenizer.apply_chat_template(prompts, add_generation_prompt=True, tokenize=False)
     order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), texts[i], i))
     stops = ends(model, tokenizer)
-    rows: list[list[int]] = []
+    found: dict[int, Completion] = {}
+
+    def keep(place: int, row: list[int]) -> None:
+        number = order[place]
+        found[number] = Completion(tokenizer.decode(row, skip_special_tokens=True), len(row), row[-1] in stops)
+        wrote(number, found[number])
+
     with _writing(model), writer.fresh() if writer else _merged(model), torch.random.fork_rng():
         torch.manual_seed(seed)
         if writer is not None:
             ids = tokenizer([texts[i] for i in order], add_special_tokens=False)["input_ids"]
-            written = writer.write(ids, sampling, sampling.batch_size, wrote)
+            written = writer.write(ids, sampling, sampling.batch_size, lambda place, row: keep(place, row.ids))
             _finite(all(math.isfinite(value) for w in written for value in w.logprobs))
-            rows = [w.ids for w in written]
         else:
             for start in range(0, len(order), sampling.batch_size):
                 batch = [texts[i] for i in order[start : start + sampling.batch_size]]
                 inputs = tokenizer(batch, return_tensors="pt", padding=True, add_special_tokens=False)
                 own = hasattr(model, "for_inference")  # Unsloth's, whose layers want its own loop
-                rows += (_by_transformers if own else decode)(model, inputs.to(model.device), sampling, stops)
-                wrote(len(batch))
-    found = {
-        i: Completion(tokenizer.decode(row, skip_special_tokens=True), len(row), row[-1] in stops)
-        for i, row in zip(order, rows, strict=True)
-    }
+                rows = (_by_transformers if own else decode)(model, inputs.to(model.device), sampling, stops)
+                for place, row in enumerate(rows, start):
+                    keep(place, row)
     return [found[i] for i in range(len(prompts))]
 
 

@@ -124,7 +124,8 @@ def outputs(
                 bar = tqdm(total=len(asked), desc=f"{candidate.name} writes", unit="problem", leave=False, disable=None)
                 with bar, adapted(base, candidate.adapter) as policy:
                     prompts = [r["prompt"] for r in asked]
-                    written = generate(policy, tokenizer, prompts, sampling, seed, bar.update, copy)
+                    tell = lambda *_, bar=bar: bar.update()  # noqa: E731
+                    written = generate(policy, tokenizer, prompts, sampling, seed, tell, copy)
                 known[key] = {
                     "key": key, "writer": candidate.name, "seed": seed, "rollout": rollout_of(copy).value,
                     "seconds": round(time.monotonic() - began, 2), "texts": [c.text for c in written],

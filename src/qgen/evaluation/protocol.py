@@ -18,7 +18,7 @@ from qgen.mathematics.problem import Problem
 from qgen.metrics import diversity
 from qgen.metrics.copies import JACCARD, Copies
 from qgen.metrics.similarity import SimilarityIndex, mask
-from qgen.metrics.topics import TopicModel
+from qgen.metrics.topics import topics
 from qgen.proofs.levels import LevelModel
 
 COLLAPSE = "collapse"  # the control that measures of a whole set are tested against
@@ -60,7 +60,7 @@ class Protocol:
         self.metrics = [m for m in METRICS if m.name not in unknown]
         self.copies, self.masked = Copies(statements), Copies(statements, mask)
         self.near = (SimilarityIndex(statements), SimilarityIndex(mask(s) for s in statements))
-        self.topics = TopicModel(train)
+        self.topics = topics(train)
         self.losses, self.votes, self.levels = losses, votes, levels
         self._known: dict[str, float] = {}  # losses
         self._voted: dict[tuple[str, str], Any] = {}

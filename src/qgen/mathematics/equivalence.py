@@ -24,6 +24,7 @@ _SAID = re.compile(
     r":)\s*(?P<zh>[^\n。]{1,120})",
     re.I,
 )
+LONGEST = 200  # characters of an answer that algebra is asked about; the longest of MATH's has 159
 _UNSOLVED = {"undefined", "not determined", "cannot be determined"}  # said by who could not solve it
 
 
@@ -54,10 +55,11 @@ class AnswerComparer:
 
     Args:
         time_out: seconds for the answers to one problem, after which the process is killed and a new one started;
-            what could not be compared in time counts as different.
+            what could not be compared in time counts as different. So does what is longer than LONGEST, unless it is
+            written alike: a model's lists of a thousand numbers took all of their time.
     """
 
-    def __init__(self, time_out: float = 10.0):
+    def __init__(self, time_out: float = 5.0):
         self.time_out = time_out
         self._pool: ProcessPool | None = None
 
@@ -77,8 +79,21 @@ class AnswerComparer:
 
         Raises JudgeError where the process cannot be started or dies of something else than the time limit.
         """
-        if not keys:
-            return []
+        spellings = [_literally(key, group) for key, group in zip(keys, answers, strict=True)]
+        tasks = [self._asked(key, spelling) for key, spelling in zip(keys, spellings, strict=True)]
+        for task, spelling in zip(tasks, spellings, strict=True):
+            if task is not None:
+                spelling |= self._result(task) or {}
+        return [
+            [None if answer is None else spelling[answer] for answer in group]
+            for spelling, group in zip(spellings, answers, strict=True)
+        ]
+
+    def _asked(self, key: str, spelling: dict[str, str]) -> Future | None:
+        """What algebra will say of the answers that are written otherwise than the key; None where there are none."""
+        others = [answer for answer, kind in spelling.items() if kind != key and len(answer) <= LONGEST]
+        if not others or len(key) > LONGEST:
+            return None
         if self._pool is None:  # spawned: a fork of a process with threads and a GPU may hang
             from pebble import ProcessPool  # not before it is needed: rewards are imported to check a config too
 
@@ -86,16 +101,7 @@ class AnswerComparer:
                 max_workers=min(8, os.cpu_count() or 1), context=get_context("spawn"), initializer=_ready
             )
             self._end = finalize(self, _stop, self._pool)  # also where Python ends, before what stopping takes is gone
-        groups = [list(dict.fromkeys(answer for answer in group if answer is not None)) for group in answers]
-        tasks = [
-            self._pool.schedule(_same, args=(key, group), timeout=self.time_out)
-            for key, group in zip(keys, groups, strict=True)
-        ]
-        found = []
-        for task, key, group, given in zip(tasks, keys, groups, answers, strict=True):
-            spelling = self._result(task) or _literally(key, group)
-            found.append([None if answer is None else spelling[answer] for answer in given])
-        return found
+        return self._pool.schedule(_same, args=(key, others), timeout=self.time_out)
 
     def _result(self, task: Future) -> dict[str, str] | None:
         try:
@@ -218,9 +224,9 @@ def _alike(one: list, other: list) -> bool:
         return False
 
 
-def _literally(key: str, answers: list[str]) -> dict[str, str]:
-    """The same where algebra took too long: only answers that are written alike are the same."""
-    return {answer: key if plain(answer) == plain(key) else plain(answer) for answer in answers}
+def _literally(key: str, answers: list[str | None]) -> dict[str, str]:
+    """What is known without algebra: answers that are written alike are the same."""
+    return {a: key if plain(a) == plain(key) else plain(a) for a in answers if a is not None}
 
 
 def most_frequent(spelled: list[str | None], key: str) -> tuple[int, str]:

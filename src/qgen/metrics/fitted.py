@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy
 import scipy
 import sklearn
+from threadpoolctl import threadpool_limits
 
 from qgen.mathematics.problem import Problem
 from qgen.runtime import cache
@@ -35,6 +36,7 @@ def fitted(make: Callable[[Sequence[Problem]], T], problems: Sequence[Problem]) 
     with suppress(Exception):  # not there, or cut short by a full disk
         if file.stat().st_uid == os.getuid():  # another user's pickle could run anything
             return pickle.loads(file.read_bytes())
-    found = make(problems)
+    with threadpool_limits(1):  # the matrices are small: threads that wait for one another on 32 cores took minutes
+        found = make(problems)
     cache.keep(file, pickle.dumps(found), MOST)
     return found

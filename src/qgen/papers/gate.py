@@ -13,7 +13,7 @@ from qgen.metrics.copies import JACCARD, Copies
 from qgen.metrics.difficulty import levels
 from qgen.metrics.meaning import embedding
 from qgen.metrics.similarity import SimilarityIndex, mask
-from qgen.metrics.topics import TopicModel
+from qgen.metrics.topics import topics
 from qgen.metrics.variations import Judge
 from qgen.proofs import reading
 from qgen.rewards.format import Format
@@ -68,7 +68,7 @@ class Gate:
         self.view: Callable[[str], str] = str if original else mask
         self.repeat = 1 - 1e-6 if original else REPEAT
         self._passed = SimilarityIndex([self.view(s) for s in statements], start=False)
-        self.topics = None if original or self.foreign else TopicModel(corpus.train)
+        self.topics = None if original or self.foreign else topics(corpus.train)
         self.kinds = _judge(corpus.train) if kind else None
         others = statements
         if original:

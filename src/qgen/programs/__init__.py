@@ -10,7 +10,10 @@ Nothing here knows about problems or models, and nothing here imports torch.
 from qgen.programs.extract import program_in
 from qgen.programs.fence import RefusedError, check
 from qgen.programs.outcome import REASONS, Limits, Outcome
-from qgen.programs.pool import NoWallError, Pool, run
+from qgen.programs.pool import NoWallError, Pool, run, submit
 from qgen.programs.shape import shape
 
-__all__ = ["REASONS", "Limits", "NoWallError", "Outcome", "Pool", "RefusedError", "check", "program_in", "run", "shape"]
+__all__ = [
+    "REASONS", "Limits", "NoWallError", "Outcome", "Pool", "RefusedError", "check", "program_in", "run", "shape",
+    "submit",
+]  # fmt: skip

@@ -19,7 +19,9 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
-from threading import RLock
+from concurrent.futures import Future
+from queue import SimpleQueue
+from threading import RLock, Thread
 from typing import Any
 
 from qgen.programs.allowed import SOURCE
@@ -221,6 +223,39 @@ def run(programs: Sequence[str], limits: Limits | None = None) -> list[Outcome]:
     return _shared.run(programs, limits)
 
 
+def submit(program: str, limits: Limits | None = None) -> "Future[Outcome]":
+    """What will become of a program, which runs beside whatever the caller goes on with. What `run` raises, the future
+    raises; one that is cancelled before its program has begun runs nothing.
+    """
+    global _runner
+    if _runner is None or not _runner.is_alive():  # a fork has the thread's name alone
+        # it stays until the process ends: the kernel ends servers with the thread that started them
+        _runner = Thread(target=_serve, name="programs", daemon=True)
+        _runner.start()
+    future: Future[Outcome] = Future()
+    _submitted.put((future, program, limits or Limits()))
+    return future
+
+
+def _serve() -> None:
+    """Run what was submitted, all that waits with the same limits in one go."""
+    while True:
+        taken = [_submitted.get()]
+        while not _submitted.empty():
+            taken.append(_submitted.get())
+        waiting = [job for job in taken if job[0].set_running_or_notify_cancel()]
+        for limits in dict.fromkeys(limits for _, _, limits in waiting):
+            part = [(future, program) for future, program, own in waiting if own == limits]
+            try:
+                outcomes = run([program for _, program in part], limits)
+            except BaseException as error:  # whoever waits is told, whatever it is
+                for future, _ in part:
+                    future.set_exception(error)
+            else:
+                for (future, _), outcome in zip(part, outcomes, strict=True):
+                    future.set_result(outcome)
+
+
 def _unfit(program: str) -> Outcome | None:
     """The outcome of what need not be sent anywhere."""
     if not isinstance(program, str):
@@ -255,3 +290,5 @@ def _cores() -> int:
 
 
 _shared: Pool | None = None
+_runner: Thread | None = None
+_submitted: "SimpleQueue[tuple[Future[Outcome], str, Limits]]" = SimpleQueue()

@@ -9,7 +9,7 @@ import torch
 
 from qgen.data.prompts import Message
 from qgen.engine import llamacpp, rollout
-from qgen.engine.completion import Completion
+from qgen.engine.completion import Completion, Wrote, silent
 from qgen.engine.llamacpp import LlamaCpp
 from qgen.mathematics.equivalence import final_answer
 from qgen.models import model as models
@@ -36,10 +36,12 @@ class InProcess:
         self.together = rows if self.copy is not None and self.copy.cuda else 1
         self.over: Callable[[str], bool] | None = None  # as LlamaCpp's, which alone can stop one text of several
 
-    def write(self, prompts: list[list[Message]], sampling: SamplingConfig, seed: int) -> list[Completion]:
+    def write(
+        self, prompts: list[list[Message]], sampling: SamplingConfig, seed: int, wrote: Wrote = silent
+    ) -> list[Completion]:
         """One completion a prompt, in the prompts' order."""
         sampling = SamplingConfig(**vars(sampling) | {"batch_size": self.rows})
-        found = rollout.generate(self.model, self.tokenizer, prompts, sampling, seed, writer=self.copy)
+        found = rollout.generate(self.model, self.tokenizer, prompts, sampling, seed, wrote, self.copy)
         self.written += sum(completion.tokens for completion in found)
         return found
 
@@ -81,10 +83,12 @@ class Solving:
     def __init__(self, engine: LlamaCpp | InProcess):
         self.engine, self.identity, self.together = engine, engine.identity, getattr(engine, "together", 1)
 
-    def write(self, prompts: list[list[Message]], sampling: SamplingConfig, seed: int) -> list[Completion]:
+    def write(
+        self, prompts: list[list[Message]], sampling: SamplingConfig, seed: int, wrote: Wrote = silent
+    ) -> list[Completion]:
         """One completion a prompt, in the prompts' order."""
         self.engine.over = answered
-        return self.engine.write(prompts, sampling, seed)
+        return self.engine.write(prompts, sampling, seed, wrote)
 
 
 def answered(text: str) -> bool:

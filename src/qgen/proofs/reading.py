@@ -1,20 +1,34 @@
 """What a text that a model wrote is: a problem with the answer that its program computes, or why it is none.
 
 Rewards, validation, distillation, evaluation and papers read here, so that what is stated beside a program is believed
-by none of them. Programs are run once: every reward term reads the same completions.
+by none of them. Programs are run once: every reward term reads the same completions. They may be begun while others are
+still written.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from functools import cache
 
 from qgen.mathematics.equivalence import AnswerComparer
 from qgen.mathematics.problem import PROGRAM, Fault, Problem, misread, parse, render
-from qgen.mathematics.programmed import Computed, compute
-from qgen.programs import NoWallError
+from qgen.mathematics.programmed import LIMITS, Computed, compute
+from qgen.programs import Limits, NoWallError, Outcome, submit
 from qgen.runtime import ranks
 
 KEPT = 8192  # programs whose results are remembered, as many as problem.parse remembers texts
 _known: dict[Problem, Computed] = {}
+_begun: dict[str, Future[Outcome]] = {}
+
+
+def begin(text: str) -> None:
+    """Run the program of a text that is about to be read, beside what is still written. Nothing happens where several
+    ranks read: each then runs a share of all programs, which need not be of its own texts."""
+    found = parse(text)
+    if isinstance(found, Problem) and found.program is not None and found not in _known and ranks.size() == 1:
+        if len(_begun) >= KEPT:  # of texts that were never read
+            _begun.clear()
+        if found.program not in _begun:
+            _begun[found.program] = submit(found.program, LIMITS)
 
 
 def read(texts: Sequence[str]) -> list[Problem | Fault]:
@@ -57,9 +71,14 @@ def _each(texts: Sequence[str]) -> list[tuple[Problem | Fault, Computed | None]]
 
 def _run(problems: list[Problem]) -> list[Computed]:
     try:
-        return compute(problems, _comparer())
+        return compute(problems, _comparer(), run=_outcomes)
     except NoWallError as error:
         raise NoWallError(f"{error}\nleave prompt.solution=program out: then no model is asked for programs") from error
+
+
+def _outcomes(programs: Sequence[str], limits: Limits) -> list[Outcome]:
+    futures = [_begun.pop(p) if p in _begun else submit(p, limits) for p in programs]
+    return [future.result() for future in futures]
 
 
 @cache

@@ -1,7 +1,8 @@
 """A solver: whoever writes makes independent attempts at problems, and their answers are put to the vote.
 
-Attempts are made in rounds, programs before words, and no more at a problem whose vote is settled (votes.py). What was
-attempted always counts.
+Attempts are made in rounds, programs before words, and no more at a problem whose vote is settled (votes.py). An engine
+that writes all attempts in the time of one makes them in one round; those of a later round than the one that settled a
+vote then count as little as if they had not been made. So votes do not depend on who writes.
 """
 
 import atexit
@@ -12,11 +13,11 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol
 
 from qgen.data.prompts import Message
-from qgen.engine.completion import Completion
+from qgen.engine.completion import Completion, Wrote, silent
 from qgen.mathematics.equivalence import AnswerComparer
 from qgen.mathematics.problem import Problem
 from qgen.metrics.difficulty import ease as ideal
-from qgen.proofs.attempts import KINDS, PROGRAM, ROOM, WORDS, Attempt, asked, read
+from qgen.proofs.attempts import KINDS, PROGRAM, ROOM, WORDS, Attempt, Reading, asked
 from qgen.proofs.calibration import Calibration, Tried, chosen, kept
 from qgen.proofs.votes import Votes, counted, settled
 from qgen.runtime import ranks
@@ -36,10 +37,12 @@ class Engine(Protocol):
     engine has `identity`, a text that differs where the weights do, its calibration is kept on disk.
     """
 
-    def write(self, prompts: list[list[Message]], sampling: SamplingConfig, seed: int) -> list[Completion]:
+    def write(
+        self, prompts: list[list[Message]], sampling: SamplingConfig, seed: int, wrote: Wrote = silent
+    ) -> list[Completion]:
         """One completion a prompt, in their order; the same prompt twice gives two independent ones. Of the same
         prompts and seed, the same on the same machine as far as the engine can. Of several ranks, each asks its own
-        for a share of the prompts, which may be none."""
+        for a share of the prompts, which may be none. `wrote` is called as soon as one has ended, or once all have."""
 
 
 class Solver:
@@ -58,7 +61,7 @@ class Solver:
     def __init__(self, engine: Engine, prompt: PromptConfig, config: SolverConfig, corpus: list[Problem] | None = None):
         self.engine, self.prompt, self.config = engine, prompt, config
         self.agreement = AnswerComparer(config.time_out)
-        self.together = min(ranks.gather([getattr(engine, "together", 1)]))  # all ranks make the same rounds
+        self.together = min(ranks.gather([getattr(engine, "together", 1)]))  # all ranks make the same calls
         self.keep = False  # True: parts of the last batch are not solved again (the check, which resumes nothing)
         self._known: dict[tuple[str, str], Votes] = {}
         self.calibration = None if corpus is None else self._calibrated(chosen(corpus, config.calibrate))
@@ -122,7 +125,7 @@ class Solver:
         ]:
             begun = len(made[unsettled[0]])  # all of them have made as many
             left = len(plan) - begun
-            room = begun and len(unsettled) * left <= self.together
+            room = len(unsettled) * left <= self.together
             which = plan[begun : begun + (left if room else _round(len(plan), begun, adaptive))]
             todo = [(problems[i][0], kind) for i in unsettled for kind in which]
             seed = random.Random(f"{begun}\0{batch}".encode(errors="surrogatepass")).randrange(2**31)
@@ -132,24 +135,37 @@ class Solver:
             said = [(problems[i][1], [attempt.answer for attempt in made[i]]) for i in unsettled]
             for i, answers in zip(unsettled, ranks.spread(self._compared, said), strict=True):
                 spelled[i] = answers
+        if adaptive:
+            for i, (_, key) in enumerate(problems):
+                counts = stopped(key, made[i], spelled[i], len(plan))
+                made[i], spelled[i] = made[i][:counts], spelled[i][:counts]
         return made, spelled
 
     def _made(self, todo: list[tuple[str, str]], seed: int) -> list[Attempt]:
         """An attempt of each kind at each statement. Each rank makes its share, by a seed of its own: attempts at one
-        problem may be shared among them."""
-        kinds_asked = [kind for kind in KINDS if any(kind == one for _, one in todo)]  # by all ranks, in one order
+        problem may be shared among them. Programs are run while other texts are still written."""
+        kinds_asked = [kind for kind in KINDS if any(kind == one for _, one in todo)]
+        calls = [kinds_asked] if len(todo) <= self.together else [[kind] for kind in kinds_asked]  # as on all ranks
 
         def part(share: list[tuple[str, str]]) -> list[Attempt]:
-            written: dict[int, Completion] = {}
-            for kind in kinds_asked:
-                which = [i for i, (_, one) in enumerate(share) if one == kind]
-                prompts = [asked(self.prompt, share[i][0], kind) for i in which]
-                sampling = SamplingConfig(max_new_tokens=length(self.config, kind), temperature=self.config.temperature)
-                found = self.engine.write(prompts, sampling, (seed + ranks.rank()) % 2**31)
-                written |= zip(which, found, strict=True)
-            return read([kind for _, kind in share], [written[i] for i in range(len(share))])
+            with Reading() as reading:
+                for kinds in calls:
+                    self._write({i: one for i, one in enumerate(share) if one[1] in kinds}, seed, reading)
+                return reading.attempts()
 
         return ranks.spread(part, todo)
+
+    def _write(self, share: dict[int, tuple[str, str]], seed: int, reading: Reading) -> None:
+        """Have the engine write one attempt at each (statement, kind), read under its number."""
+        numbers, kinds = list(share), {kind for _, kind in share.values()}
+
+        def wrote(place: int, completion: Completion) -> None:
+            reading.add(numbers[place], share[numbers[place]][1], completion)
+
+        tokens = max((length(self.config, kind) for kind in kinds), default=1)
+        sampling = SamplingConfig(max_new_tokens=tokens, temperature=self.config.temperature)
+        prompts = [asked(self.prompt, *one) for one in share.values()]
+        self.engine.write(prompts, sampling, (seed + ranks.rank()) % 2**31, wrote)
 
     def _wanted(self, key: str, made: list[Attempt], spelled: list[str | None], adaptive: bool) -> bool:
         left = self.config.samples - len(made)
@@ -192,19 +208,19 @@ def standing(name: str, new_tokens: int) -> "LlamaCpp | InProcess":
     return engine
 
 
-def stopped(key: str, made: Sequence[Attempt], spelled: Sequence[str | None]) -> int:
-    """Of all attempts at a problem, how many an adaptive solver would have made."""
+def stopped(key: str, made: Sequence[Attempt], spelled: Sequence[str | None], samples: int) -> int:
+    """Of the attempts at a problem, how many an adaptive solver, which makes `samples` at most, would have made."""
     count = 0
     while count < len(made):
-        count += _round(len(made), count, True)
-        if settled(counted(key, made[:count], spelled[:count]), len(made) - count):
+        count += _round(samples, count, True)
+        if settled(counted(key, made[:count], spelled[:count]), samples - count):
             break
     return count
 
 
 def adaptive(key: str, made: Sequence[Attempt], spelled: Sequence[str | None]) -> Votes:
     """Of all attempts at a problem, the votes of those that an adaptive solver would have made."""
-    count = stopped(key, made, spelled)
+    count = stopped(key, made, spelled, len(made))
     return counted(key, made[:count], spelled[:count])
 
 
@@ -217,7 +233,7 @@ def kinds(config: SolverConfig) -> list[str]:
 def length(config: SolverConfig, kind: str) -> int:
     """Tokens that an attempt may have. Programs are given half of what words are: of qwen_coder's at 240 problems of
     MATH 98 % of the right ones were whole by 384 tokens, and 80 % of the right answers in words said by 512
-    (benchmarks/results/solver/h200.json)."""
+    (benchmarks/results/solver/h200.json). In one call with words they may have as many as those."""
     return config.max_new_tokens if kind == WORDS else max(1, config.max_new_tokens // 2)
 
 

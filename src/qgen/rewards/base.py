@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from qgen.data.prompts import Message
 from qgen.engine.compiled import SMALLEST, CompiledWriter
-from qgen.engine.completion import Completion
+from qgen.engine.completion import Completion, Wrote, silent
 from qgen.engine.decoder import bytes_of_cache
 from qgen.engine.rollout import generate
 from qgen.metrics.loss import text_losses
@@ -64,7 +64,9 @@ class Base:
                     digest.update(f"{plain} {tuple(weight.shape)}".encode() + first)
         return digest.hexdigest()[:24]
 
-    def write(self, prompts: list[list[Message]], sampling: SamplingConfig, seed: int) -> list[Completion]:
+    def write(
+        self, prompts: list[list[Message]], sampling: SamplingConfig, seed: int, wrote: Wrote = silent
+    ) -> list[Completion]:
         """One completion a prompt, in their order, as many at once as there is room for. Where the model is sharded,
         every rank calls it, if with no prompt."""
         length = sampling.max_new_tokens
@@ -74,7 +76,7 @@ class Base:
         with self._adapter_off():
             if not prompts:
                 return []
-            return generate(self.model, self.tokenizer, prompts, sampling, seed, writer=self.writer)
+            return generate(self.model, self.tokenizer, prompts, sampling, seed, wrote, self.writer)
 
     def _room(self, writer: CompiledWriter, tokens: int) -> int:
         """Attempts whose cache takes at most a quarter of what is free."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from qgen.mathematics.problem import Problem
-from qgen.metrics.topics import TopicModel
+from qgen.metrics.topics import topics
 from qgen.rewards.registry import Completion, readable, term
 
 SHARE = 0.25  # of the real problems that are less certainly of their own topic than what earns everything
@@ -22,7 +22,7 @@ class Topic:
     """
 
     def __init__(self, corpus: list[Problem]):
-        self.model = TopicModel(corpus)
+        self.model = topics(corpus)
         self.number = {topic: i for i, topic in enumerate(self.model.topics)}
         if not self.number:
             self.note = "without an opinion: there are fewer than two topics with five problems"

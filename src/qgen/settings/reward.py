@@ -26,7 +26,7 @@ class SolverConfig:
     programs: float = 0.5  # share of them that are programs, run in the sandbox; the others are in words
     max_new_tokens: int = 768  # of an attempt in words; programs have half as many
     temperature: float = 0.7
-    time_out: float = 10.0  # seconds in which the answers to one problem are compared
+    time_out: float = 5.0  # seconds in which the answers to one problem are compared
     calibrate: int = 200  # real problems solved first, once for each model, to learn what it can
     usable: float = 0.1  # share of right attempts at those from which its votes count as a measure of difficulty
 

@@ -9,6 +9,8 @@ from trl import GRPOConfig, GRPOTrainer
 
 from qgen.data.prompts import epochs
 from qgen.engine.compiled import CompiledWriter
+from qgen.engine.state import WrittenTokens
+from qgen.proofs import reading
 from qgen.rewards import RewardScores, text
 from qgen.runtime import ranks
 from qgen.settings.choices import Backend, Rollout
@@ -40,10 +42,13 @@ def rollout(context: Context, writer: CompiledWriter) -> Callable[[list, GRPOTra
     """What TRL asks for completions (its rollout_func), from the copy of the policy."""
     sampling = context.config.sampling
 
+    def begin(_: int, row: WrittenTokens) -> None:
+        reading.begin(context.tokenizer.decode(row.ids, skip_special_tokens=True))
+
     def write(prompts: list, trainer: GRPOTrainer) -> dict[str, list]:
         ids = tokens(context, prompts)
         with writer.fresh():
-            written = writer.write(ids, sampling, context.config.stage.rollout_batch_size)
+            written = writer.write(ids, sampling, context.config.stage.rollout_batch_size, begin)
         return {
             "prompt_ids": ids,
             "completion_ids": [w.ids for w in written],

@@ -16,6 +16,7 @@ from qgen.engine.rollout import generate
 from qgen.mathematics.equivalence import final_answer
 from qgen.mathematics.problem import Problem
 from qgen.metrics.loss import completion_loss
+from qgen.proofs import reading
 from qgen.rewards import parsed
 from qgen.runs.files import Row, prune, read_json, rows, steps
 from qgen.runs.rundir import ADAPTER, SAMPLES, SUMMARY
@@ -126,8 +127,8 @@ class Validation(TrainerCallback):
         config = context.config
         prompts = [r["prompt"] for r in self.requests]
         columns = {name: [r[name] for r in self.requests] for name in self.requests[0] if name != "prompt"}
-        seed = config.data.split_seed
-        written = generate(context.model, context.tokenizer, prompts, config.sampling, seed, writer=context.writer)
+        seed, wrote = config.data.split_seed, lambda _, completion: reading.begin(completion.text)
+        written = generate(context.model, context.tokenizer, prompts, config.sampling, seed, wrote, context.writer)
         texts = ranks.gather([[completion.text for completion in written]])[0]  # a rank without room does not merge
         scores = self.rewards.score(prompts, texts, **columns)
         context.keep("validation", step, columns, texts, scores)
