@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from qgen.mathematics.problem import Problem, fault
-from qgen.mathematics.programmed import invented
+from qgen.mathematics.programmed import invented, rounded
 from qgen.metrics.intervals import proportion
 from qgen.proofs.proof import KINDS
 from qgen.reporting.tables import plain_table, show
@@ -31,7 +31,7 @@ def main() -> None:
 def passes(row: dict) -> bool:
     """Whether the gate finds nothing wrong with statement, answer and program."""
     problem = Problem(row["statement"], row["answer"], program=row["program"])
-    return fault(problem) is None and invented(problem) is None
+    return fault(problem) is None and invented(problem) is None and rounded(problem) is None
 
 
 def table(title: str, found: list[dict]):

@@ -8,7 +8,7 @@ from conftest import DIGITS
 from qgen.data import recompute
 from qgen.mathematics.equivalence import AnswerComparer
 from qgen.mathematics.problem import Fault, Problem, fault
-from qgen.mathematics.programmed import compute, invented, recomputed
+from qgen.mathematics.programmed import compute, invented, recomputed, rounded
 from qgen.programs import Limits
 
 MODULO = Problem("What is the remainder when $10^{2020}$ is divided by $13$?", "4", program="print(pow(10, 2020, 13))")
@@ -38,7 +38,8 @@ def test_the_program_s_answer_stands_in_the_place_of_the_stated_one(agreement):
         ("print(210)", "The sum is $\\boxed{210}$.", "210", True),
         ("print(210)", "210 degrees", "210 degrees", True),
         ("print(210)", "$210$.", "$210$", True),
-        ("from math import pi\nprint(pi)", "3", "3.141592654", False),
+        ("from math import pi\nprint(pi)", "$\\pi$", "$\\pi$", True),
+        ("print(1023 / 256)", "4", "3.99609375", False),
         ("from sympy import sqrt\nprint(sqrt(8))", "2", "2 \\sqrt{2}", False),
     ],
 )
@@ -56,6 +57,8 @@ def test_spellings(agreement, program, stated, answer, same):
         ("def f(x): return x", "program", "empty"),
         ("print(1e300)", "program", "inexact: 1e+300"),
         ("print('x' * 300)", "runs on", "longer than a line"),
+        ("from math import pi\nprint(pi)", "program", "rounded: 3.141592654 is no exact answer"),
+        ("print((4, 17 / 3))", "program", "rounded: 5.666666666666667"),
     ],
 )
 def test_a_program_without_an_answer_is_a_fault(agreement, program, kind, says):
@@ -86,6 +89,22 @@ def test_a_program_computes_from_the_numbers_of_its_statement(agreement, stateme
     if made_up:
         (found,) = compute([problem], agreement)
         assert found.problem == Fault("program", f"invented: {made_up} is not in the statement")
+
+
+@pytest.mark.parametrize(
+    ("statement", "answer", "cut"),
+    [
+        ("Evaluate $\\sin 120^\\circ$.", "0.8660254038", "0.8660254038"),
+        ("Evaluate $\\sin 120^\\circ$, rounded to ten decimal places.", "0.8660254038", None),
+        ("求 $\\sin 120^\\circ$ 的近似值。", "0.8660254038", None),
+        ("Find $1/2^{10}$.", "0.0009765625", None),
+        ("Find $2000/7$.", "285.7142857", "285.7142857"),
+        ("Find $1/8$ and $1/3$.", "0.125, 0.3333333333", "0.3333333333"),
+        ("How many grains are there?", "18446744073709551615", None),
+    ],
+)
+def test_a_float_that_was_cut_is_no_answer(statement, answer, cut):
+    assert rounded(Problem(statement, answer)) == cut
 
 
 def test_an_answer_that_the_statement_gives_is_a_leak(agreement):

@@ -7,6 +7,7 @@ import re
 import tokenize
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import accumulate, chain
 from typing import Any
 
@@ -26,6 +27,9 @@ _GIVEN = re.compile(
 _CALL = re.compile(r"^print\([ \t]*(?P<name>[a-zA-Z]\w*)\((?P<value>-?\d+(?:,[ ]?-?\d+)*)\)[ \t]*\)", re.M)
 _EXAMPLES = {"sequence", "numbers", "integers", "nums", "list", "lst", "arr", "array", "data", "values"}
 _SENTENCE = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,},?\s+[a-zA-Z]{2,}")
+_DECIMAL = re.compile(r"(?<!\d)\d*\.\d+")
+_ROUNDED = 9  # significant digits from which a decimal is what a float was cut to: ten are told (programs.outcome)
+_ASKED = re.compile(r"decimal|approximat|nearest|round|estimate|significant|近似|小数|精确到|保留|四舍五入|约为", re.I)
 _ROUNDS = re.compile(r"//|\b(?:int|round|floor|ceil|trunc|divmod|isqrt)\b")  # 61 // 3 does not say that it left one
 
 
@@ -68,8 +72,8 @@ def compute(
     """Each of these problems, all of which have a program, with the answer that it computes.
 
     A Fault of the kind "program" says why a program gives none: it was refused, failed, took too long, printed a float
-    too large to mean a number, or made up what the statement leaves open (`invented`). Where the stated answer means
-    the same and is no sentence, its spelling is kept.
+    too large to mean a number, made up what the statement leaves open (`invented`), or knows a rounded value alone
+    (`rounded`). Where the stated answer means the same and is no sentence, its spelling is kept.
     What is wrong with the problem under its new answer (it may stand in the statement) is a Fault as anywhere.
 
     Args:
@@ -93,7 +97,9 @@ def compute(
             found.append(Computed(Fault("program", told), outcome, problem.answer, None))
             continue
         answered = replace(problem, answer=stated[i] if same[i] and not _worded(stated[i]) else result)
-        found.append(Computed(fault(answered) or answered, outcome, problem.answer, same[i]))
+        cut = rounded(answered)
+        wrong = Fault("program", f"rounded: {cut} is no exact answer") if cut else fault(answered)
+        found.append(Computed(wrong or answered, outcome, problem.answer, same[i]))
     return found
 
 
@@ -127,6 +133,18 @@ def invented(problem: Problem) -> str | None:
         own = re.search(rf"^def {call['name']}\b", source, re.M)
         if own and not said.issuperset(map(int, re.findall(r"\d+", call["value"]))):
             return f"{call['name']}({call['value']})"
+    return None
+
+
+def rounded(problem: Problem) -> str | None:
+    """The decimal in an answer that a float was cut to, such as 0.8660254038 for half the root of three; None without
+    one, and where the statement asks for a decimal. Problems of competitions have exact answers."""
+    if _ASKED.search(problem.statement):
+        return None
+    for found in _DECIMAL.findall(problem.answer):
+        digits, power = found.replace(".", "").lstrip("0"), Fraction(found).denominator
+        if len(digits) >= _ROUNDED and power & (power - 1):  # 3.99609375 is 1023/256 to the digit
+            return found
     return None
 
 
