@@ -3,7 +3,7 @@ from conftest import composed
 
 from qgen.engine.completion import Completion
 from qgen.mathematics.equivalence import AnswerComparer
-from qgen.programs import NoWallError, pool
+from qgen.programs import NoWallError, Pool
 from qgen.proofs.attempts import PROGRAM, WORDS, asked, read
 
 
@@ -55,10 +55,10 @@ def test_both_kinds_are_asked_for_with_the_statement_as_it_stands(language):
 
 
 def test_no_sandbox_is_one_message_with_a_remedy(monkeypatch):
-    def none(*_):
+    def none(*_, **__):
         raise NoWallError("no wall")
 
-    monkeypatch.setattr(pool, "run", none)
+    monkeypatch.setattr(Pool, "run", none)
     with pytest.raises(NoWallError, match="programs=0"):
         read([PROGRAM], [wrote(code("print(1)"))])
 
