@@ -99,12 +99,20 @@ def test_a_program_computes_from_the_numbers_of_its_statement(agreement, stateme
         ("求 $\\sin 120^\\circ$ 的近似值。", "0.8660254038", None),
         ("Find $1/2^{10}$.", "0.0009765625", None),
         ("Find $2000/7$.", "285.7142857", "285.7142857"),
+        ("Five people sit around a round table. How likely is it?", "0.3333333333", "0.3333333333"),
+        ("Find $\\sin 120^\\circ$. Round your answer to ten places.", "0.8660254038", None),
+        ("Find all.", f"0.{'3' * 5000}, 1", f"0.{'3' * 5000}"),  # Python makes no number of so many digits
         ("Find $1/8$ and $1/3$.", "0.125, 0.3333333333", "0.3333333333"),
         ("How many grains are there?", "18446744073709551615", None),
     ],
 )
 def test_a_float_that_was_cut_is_no_answer(statement, answer, cut):
     assert rounded(Problem(statement, answer)) == cut
+
+
+def test_a_decimal_of_thousands_of_digits_is_a_fault(agreement):
+    problem = Problem("Find all solutions of $3x = 1$.", "1", program='print("[0." + "3" * 5000 + ", 1]")')
+    assert compute([problem], agreement)[0].problem == Fault("program", f"rounded: 0.{'3' * 18} is no exact answer")
 
 
 def test_an_answer_that_the_statement_gives_is_a_leak(agreement):

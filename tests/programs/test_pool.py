@@ -290,10 +290,10 @@ def test_programs_that_are_submitted_run_beside_their_caller(monkeypatch):
     assert endless.result().reason == "timeout"
     assert pool.submit("print(2)").result().answer == "2"
 
-    def broken(*_):
+    def broken(*_, **__):
         raise NoWallError("no wall")
 
-    monkeypatch.setattr(pool, "run", broken)
+    monkeypatch.setattr(Pool, "run", broken)
     with pytest.raises(NoWallError, match="no wall"):
         pool.submit("print(3)").result()
     monkeypatch.undo()
@@ -302,19 +302,63 @@ def test_programs_that_are_submitted_run_beside_their_caller(monkeypatch):
 
 def test_a_program_whose_caller_has_gone_is_not_begun(monkeypatch):
     ran, begun, go = [], threading.Event(), threading.Event()
+    give = pool._Server.give
 
-    def held(programs, limits):
-        ran.extend(programs)
+    def held(server, index, source, *args):
+        ran.append(source)
         begun.set()
         go.wait(10)
-        return run(programs, limits)
+        return give(server, index, source, *args)
 
-    monkeypatch.setattr(pool, "run", held)
+    monkeypatch.setattr(pool._Server, "give", held)
     first = pool.submit("print(1)", SHORT)
     assert begun.wait(10)
-    late = pool.submit("print(5)", SHORT)
-    assert late.cancel()
+    assert pool.submit("print(5)", SHORT).cancel()
     go.set()
     assert first.result().answer == "1"
     assert pool.submit("print(6)", SHORT).result().answer == "6"
     assert ran == ["print(1)", "print(6)"]
+
+
+def test_one_that_waits_for_others_handed_over_with_it_is_not_begun_either():
+    pool.run(["print(1)"] * 8)  # the servers are there
+    futures = [pool.submit(f"while True: {number}", SHORT) for number in range(40)]
+    time.sleep(0.3)  # all have been taken, and most have not begun
+    gone = sum(future.cancel() for future in futures)
+    assert gone >= 40 - 3 * pool._kept().workers
+    assert pool.submit("print(2)", SHORT).result(10).answer == "2"
+
+
+@pytest.mark.parametrize("end", ["", "raise KeyboardInterrupt"])
+def test_python_ends_without_waiting_for_all_that_was_submitted(end):
+    script = f"""
+import time
+from qgen.programs import Limits, run, submit
+run(["print(1)"])
+futures = [submit(f"while True: {{n}}", Limits(seconds=1)) for n in range(100)]
+print("begun", flush=True)
+time.sleep(0.5)
+{end}
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout.readline() == b"begun\n"
+        process.wait(10)  # all of them take 100 s on one core, and 12 on eight
+
+
+@LINUX
+def test_a_fork_made_while_programs_run_runs_its_own():
+    script = """
+import os, signal, time
+from qgen.programs import Limits, run, submit
+run(["print(1)"])
+futures = [submit(f"while True: {n}", Limits(seconds=1)) for n in range(4)]
+time.sleep(0.3)
+child = os.fork()
+if child == 0:
+    signal.alarm(30)  # a lock that nobody gives back
+    print(run(["print(6)"])[0].answer, submit("print(7)").result().answer, flush=True)
+    os._exit(0)
+print(os.waitpid(child, 0)[1], {future.result().reason for future in futures})
+"""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=90)
+    assert done.stdout == "6 7\n0 {'timeout'}\n", done.stderr

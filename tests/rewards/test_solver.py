@@ -8,6 +8,7 @@ import torch
 from conftest import CUBES, DIGITS, SPHERES, composed, corpus
 
 from qgen.adversary.controls import shuffle
+from qgen.mathematics.answers import plain
 from qgen.mathematics.equivalence import LONGEST, AnswerComparer, final_answer
 from qgen.mathematics.problem import render
 from qgen.models.model import load
@@ -63,6 +64,18 @@ def test_a_list_of_a_thousand_numbers_is_compared_as_it_is_written(agreement):
     assert (found, runner) == (2, 2)
     assert len(other) > LONGEST
     assert agreement.same([long], [[long, "7"]]) == [[long, "7"]]
+
+
+def test_an_answer_is_as_long_as_its_plain_form(agreement):
+    spaced = "1 +" + " " * LONGEST + "6"
+    assert agreement.same(["7"], [["1 + 6", spaced]]) == [["7", "7"]]
+
+
+@pytest.mark.parametrize("blank", [" ", "\n", "\t", "~", "\\quad", "\u3000"])
+def test_blanks_are_read_in_a_time_that_grows_with_their_number_alone(blank):
+    began = time.process_time()
+    assert plain("1" + blank * 20_000 + "+ !") == "1+!"
+    assert time.process_time() - began < 1  # it took six seconds, and for most of these more than that
 
 
 def test_what_is_written_as_the_key_asks_no_algebra():

@@ -69,6 +69,7 @@ def _typed(answer: str) -> str:
     text = re.sub("[₀-₉]+", r"_{\g<0>}", text)
     text = unicodedata.normalize("NFKC", text).translate(_CHARACTERS)
     text = _SPACING.sub(" ", re.sub(r"\\!|\\[()\[\]]", "", text).replace("{,}", ","))
+    text = re.sub(r"\s+", " ", text)  # what splits answers below takes the square of a run's length
     text = _THOUSANDS.sub(lambda found: re.sub(r"[, ]", "", found.group()), text)
     return _ROUGHLY.sub("", text).strip().rstrip(".").strip()
 

@@ -24,7 +24,7 @@ _SAID = re.compile(
     r":)\s*(?P<zh>[^\n。]{1,120})",
     re.I,
 )
-LONGEST = 200  # characters of an answer that algebra is asked about; the longest of MATH's has 159
+LONGEST = 200  # characters of an answer in plain form that algebra is asked about; the longest of MATH's has 159
 _UNSOLVED = {"undefined", "not determined", "cannot be determined"}  # said by who could not solve it
 
 
@@ -91,8 +91,8 @@ class AnswerComparer:
 
     def _asked(self, key: str, spelling: dict[str, str]) -> Future | None:
         """What algebra will say of the answers that are written otherwise than the key; None where there are none."""
-        others = [answer for answer, kind in spelling.items() if kind != key and len(answer) <= LONGEST]
-        if not others or len(key) > LONGEST:
+        others = [answer for answer, kind in spelling.items() if kind != key and len(kind) <= LONGEST]
+        if not others or len(plain(key)) > LONGEST:
             return None
         if self._pool is None:  # spawned: a fork of a process with threads and a GPU may hang
             from pebble import ProcessPool  # not before it is needed: rewards are imported to check a config too

@@ -29,7 +29,12 @@ _EXAMPLES = {"sequence", "numbers", "integers", "nums", "list", "lst", "arr", "a
 _SENTENCE = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,},?\s+[a-zA-Z]{2,}")
 _DECIMAL = re.compile(r"(?<!\d)\d*\.\d+")
 _ROUNDED = 9  # significant digits from which a decimal is what a float was cut to: ten are told (programs.outcome)
-_ASKED = re.compile(r"decimal|approximat|nearest|round|estimate|significant|近似|小数|精确到|保留|四舍五入|约为", re.I)
+_LONG = 1000  # characters of a decimal that are looked at: Python makes no number of 4,300 digits and more
+_ASKED = re.compile(  # a round table, or five people around it, asks for none
+    r"decimal|approximat|nearest|\bround(?:ed|ing| (?:your|the|it|to|off|up|down|each|all))\b|estimate|significant|"
+    r"近似|小数|精确到|保留|四舍五入|约为",
+    re.I,
+)
 _ROUNDS = re.compile(r"//|\b(?:int|round|floor|ceil|trunc|divmod|isqrt)\b")  # 61 // 3 does not say that it left one
 
 
@@ -98,7 +103,7 @@ def compute(
             continue
         answered = replace(problem, answer=stated[i] if same[i] and not _worded(stated[i]) else result)
         cut = rounded(answered)
-        wrong = Fault("program", f"rounded: {cut} is no exact answer") if cut else fault(answered)
+        wrong = Fault("program", f"rounded: {cut:.20} is no exact answer") if cut else fault(answered)
         found.append(Computed(wrong or answered, outcome, problem.answer, same[i]))
     return found
 
@@ -142,7 +147,7 @@ def rounded(problem: Problem) -> str | None:
     if _ASKED.search(problem.statement):
         return None
     for found in _DECIMAL.findall(problem.answer):
-        digits, power = found.replace(".", "").lstrip("0"), Fraction(found).denominator
+        digits, power = found.replace(".", "").lstrip("0"), Fraction(found[:_LONG]).denominator
         if len(digits) >= _ROUNDED and power & (power - 1):  # 3.99609375 is 1023/256 to the digit
             return found
     return None

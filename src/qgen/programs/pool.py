@@ -4,7 +4,8 @@
         outcomes = pool.run(programs, Limits(seconds=2))
 
 Servers are started by exec, so that a process with torch's threads is never forked; they end with the pool, with the
-process that opened it however that ends, and on Ctrl-C.
+process that opened it however that ends, and on Ctrl-C in `run`. What was submitted runs beside its caller: whoever
+leaves cancels what has not begun, and no program begins once Python ends.
 """
 
 import atexit
@@ -18,10 +19,11 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, InvalidStateError
+from functools import partial
 from queue import SimpleQueue
-from threading import RLock, Thread
+from threading import Event, Lock, RLock, Thread
 from typing import Any
 
 from qgen.programs.allowed import SOURCE
@@ -56,14 +58,23 @@ class Pool:
         self._lock = RLock()
         self._owner = os.getpid()
 
-    def run(self, programs: Sequence[str], limits: Limits | None = None, *, fence: bool = True) -> list[Outcome]:
+    def run(
+        self,
+        programs: Sequence[str],
+        limits: Limits | None = None,
+        *,
+        fence: bool = True,
+        wanted: Callable[[int], bool] = lambda index: True,
+    ) -> list[Outcome]:
         """What became of each program, in their order.
 
         Args:
             programs: Python sources.
             limits: what each may use.
             fence: False runs programs that the fence would refuse, to show that the wall holds them; for tests alone.
+            wanted: is asked, when a program's turn has come, whether it shall run; its place among them is given.
         """
+        self._as_own()
         limits = limits or Limits()
         outcomes: list[Outcome | None] = [_unfit(program) for program in programs]
         waiting = deque(index for index, outcome in enumerate(outcomes) if outcome is None)
@@ -71,7 +82,7 @@ class Pool:
             if waiting:
                 try:
                     self._open(len(waiting))
-                    self._work(programs, limits, fence, outcomes, waiting)
+                    self._work(programs, limits, fence, outcomes, waiting, wanted)
                 except BaseException:  # Ctrl-C too: no program goes on after its caller has left
                     self.close()
                     raise
@@ -79,12 +90,14 @@ class Pool:
 
     def protection(self) -> str:
         """What holds programs on this machine, a line for each part of the wall."""
+        self._as_own()
         with self._lock:
             self._open(1)
             return _told(self._servers[0].wall)
 
     def close(self) -> None:
-        """End the servers, and whatever they run."""
+        """End the servers, and whatever they run. It waits for a `run` of another thread."""
+        self._as_own()
         with self._lock:
             while self._servers:
                 self._servers.pop().kill()
@@ -95,9 +108,12 @@ class Pool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _as_own(self) -> None:
+        """In a fork: its parent's servers are not its own, and whoever held the lock is not there to give it back."""
+        if self._owner != os.getpid():
+            self._servers, self._lock, self._owner = [], RLock(), os.getpid()
+
     def _open(self, wanted: int) -> None:
-        if self._owner != os.getpid():  # a fork: its parent's servers are not its own
-            self._servers, self._owner = [], os.getpid()
         fresh = [_Server() for _ in range(min(self.workers, wanted) - len(self._servers))]
         self._servers += fresh
         for server in fresh:
@@ -108,14 +124,26 @@ class Pool:
                     "or arm64, or accept what is left with Pool(weak=True)"
                 )
 
-    def _work(self, programs: Sequence[str], limits: Limits, fence: bool, outcomes: list, waiting: deque[int]) -> None:
+    def _work(
+        self,
+        programs: Sequence[str],
+        limits: Limits,
+        fence: bool,
+        outcomes: list,
+        waiting: deque[int],
+        wanted: Callable[[int], bool],
+    ) -> None:
         tries: dict[int, int] = {}
         with selectors.DefaultSelector() as selector:
             busy: set[_Server] = set()
             idle = list(self._servers)
             while waiting or busy:
                 while waiting and idle:
-                    server, index = idle.pop(), waiting.popleft()
+                    index = waiting.popleft()
+                    if not wanted(index):
+                        outcomes[index] = Outcome(reason="killed", detail="nobody waited for it any more")
+                        continue
+                    server = idle.pop()
                     if server.give(index, programs[index], limits, fence):
                         selector.register(server.pipe, selectors.EVENT_READ, server)
                         busy.add(server)
@@ -216,44 +244,65 @@ class _Server:
 
 def run(programs: Sequence[str], limits: Limits | None = None) -> list[Outcome]:
     """What became of each program, by a pool that this process keeps until it ends."""
-    global _shared
-    if _shared is None:
-        _shared = Pool()
-        atexit.register(_shared.close)
-    return _shared.run(programs, limits)
+    return _kept().run(programs, limits)
 
 
 def submit(program: str, limits: Limits | None = None) -> "Future[Outcome]":
     """What will become of a program, which runs beside whatever the caller goes on with. What `run` raises, the future
     raises; one that is cancelled before its program has begun runs nothing.
     """
-    global _runner
-    if _runner is None or not _runner.is_alive():  # a fork has the thread's name alone
-        # it stays until the process ends: the kernel ends servers with the thread that started them
-        _runner = Thread(target=_serve, name="programs", daemon=True)
-        _runner.start()
+    global _runner, _submitted
+    with _starting:
+        if _runner is None or not _runner.is_alive():  # a fork has the thread's name alone, and a copy of what waits
+            _submitted = SimpleQueue()
+            _runner = Thread(target=_serve, args=(_submitted,), name="programs", daemon=True)
+            _runner.start()
     future: Future[Outcome] = Future()
     _submitted.put((future, program, limits or Limits()))
     return future
 
 
-def _serve() -> None:
+def _serve(submitted: "SimpleQueue[_Job]") -> None:
     """Run what was submitted, all that waits with the same limits in one go."""
     while True:
-        taken = [_submitted.get()]
-        while not _submitted.empty():
-            taken.append(_submitted.get())
-        waiting = [job for job in taken if job[0].set_running_or_notify_cancel()]
-        for limits in dict.fromkeys(limits for _, _, limits in waiting):
-            part = [(future, program) for future, program, own in waiting if own == limits]
-            try:
-                outcomes = run([program for _, program in part], limits)
-            except BaseException as error:  # whoever waits is told, whatever it is
-                for future, _ in part:
-                    future.set_exception(error)
-            else:
-                for (future, _), outcome in zip(part, outcomes, strict=True):
-                    future.set_result(outcome)
+        taken = [submitted.get()]
+        while not submitted.empty():
+            taken.append(submitted.get())
+        for limits in dict.fromkeys(limits for _, _, limits in taken):
+            _run_submitted([(future, program) for future, program, own in taken if own == limits], limits)
+
+
+def _run_submitted(jobs: "list[tuple[Future[Outcome], str]]", limits: Limits) -> None:
+    futures = [future for future, _ in jobs]
+
+    def wanted(index: int) -> bool:
+        future = futures[index]  # it runs already where its first server died
+        return not _ending.is_set() and (future.running() or future.set_running_or_notify_cancel())
+
+    told: list[Callable[[], None]]
+    try:
+        outcomes = _kept().run([program for _, program in jobs], limits, wanted=wanted)
+        told = [partial(future.set_result, outcome) for future, outcome in zip(futures, outcomes, strict=True)]
+    except BaseException as error:  # whoever waits is told, whatever it is
+        told = [partial(future.set_exception, error) for future in futures]
+    for tell in told:
+        with contextlib.suppress(InvalidStateError):  # it was cancelled
+            tell()
+
+
+def _kept() -> Pool:
+    """The pool that this process keeps until it ends."""
+    global _shared
+    with _starting:
+        if _shared is None:
+            _shared = Pool()
+            atexit.register(_end, _shared)
+    return _shared
+
+
+def _end(pool: Pool) -> None:
+    _ending.set()  # else closing waits for all programs that were submitted
+    pool.close()
 
 
 def _unfit(program: str) -> Outcome | None:
@@ -289,6 +338,9 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+_Job = tuple[Future[Outcome], str, Limits]
+_starting = Lock()
+_ending = Event()  # set when Python ends: no program begins any more
 _shared: Pool | None = None
 _runner: Thread | None = None
-_submitted: "SimpleQueue[tuple[Future[Outcome], str, Limits]]" = SimpleQueue()
+_submitted: "SimpleQueue[_Job]" = SimpleQueue()

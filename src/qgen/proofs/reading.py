@@ -5,6 +5,7 @@ by none of them. Programs are run once: every reward term reads the same complet
 still written.
 """
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import cache
@@ -18,6 +19,7 @@ from qgen.runtime import ranks
 KEPT = 8192  # programs whose results are remembered, as many as problem.parse remembers texts
 _known: dict[Problem, Computed] = {}
 _begun: dict[str, Future[Outcome]] = {}
+os.register_at_fork(after_in_child=_begun.clear)  # nobody runs them there
 
 
 def begin(text: str) -> None:
@@ -78,7 +80,11 @@ def _run(problems: list[Problem]) -> list[Computed]:
 
 def _outcomes(programs: Sequence[str], limits: Limits) -> list[Outcome]:
     futures = [_begun.pop(p) if p in _begun else submit(p, limits) for p in programs]
-    return [future.result() for future in futures]
+    try:
+        return [future.result() for future in futures]
+    finally:
+        for future in futures:  # on Ctrl-C, those that have not begun
+            future.cancel()
 
 
 @cache

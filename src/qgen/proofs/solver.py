@@ -2,7 +2,7 @@
 
 Attempts are made in rounds, programs before words, and no more at a problem whose vote is settled (votes.py). An engine
 that writes all attempts in the time of one makes them in one round; those of a later round than the one that settled a
-vote then count as little as if they had not been made. So votes do not depend on who writes.
+vote then count as little as if they had not been made. Only a program's length depends on who writes (`length`).
 """
 
 import atexit

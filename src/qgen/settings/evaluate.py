@@ -15,7 +15,7 @@ class SolverOptions:
 
     solver: str | None = None  # a hub model or a local directory that solves the problems; null leaves that out
     samples: int = 2 * SolverConfig.samples  # its attempts at each problem, at most
-    max_new_tokens: int = 2 * SolverConfig.max_new_tokens  # of an attempt in words; programs have half as many
+    max_new_tokens: int = 2 * SolverConfig.max_new_tokens  # of an attempt in words; programs written apart: half
 
 
 @dataclass

@@ -24,7 +24,7 @@ class SolverConfig:
     model: str | None = None  # a packaged model, a directory or a GGUF file, as model.name; null: the frozen base
     samples: int = 8  # attempts at each problem, at most: none is made where the vote is settled
     programs: float = 0.5  # share of them that are programs, run in the sandbox; the others are in words
-    max_new_tokens: int = 768  # of an attempt in words; programs have half as many
+    max_new_tokens: int = 768  # of an attempt in words; programs written apart: half
     temperature: float = 0.7
     time_out: float = 5.0  # seconds in which the answers to one problem are compared
     calibrate: int = 200  # real problems solved first, once for each model, to learn what it can
