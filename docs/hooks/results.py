@@ -44,6 +44,9 @@ Table = tuple[str, str, str, list[Path]]  # title, what made it, what is printed
 def runs() -> Iterator[Table]:
     """Folders, by the commands that print them."""
     yield "speed: steps on one GPU", *commanded("benchmarks/gpu.py --show"), sorted(SPEED.rglob("*.jsonl"))
+    for file in sorted((RESULTS / "engine").glob("*.json")):
+        shown = commanded(f"benchmarks/engine.py --out benchmarks/results/engine/{file.name} --show")
+        yield titled(f"engine/{file.stem}"), *shown, [file]
     for script, (what, *names) in KINDS.items():
         for folder in (REAL, *sorted(REAL.glob("*/"))):
             if files := [folder / name for name in names if (folder / name).exists()]:
