@@ -99,6 +99,7 @@ def test_a_program_computes_from_the_numbers_of_its_statement(agreement, stateme
         ("求 $\\sin 120^\\circ$ 的近似值。", "0.8660254038", None),
         ("Find $1/2^{10}$.", "0.0009765625", None),
         ("Find $2000/7$.", "285.7142857", "285.7142857"),
+        ("How many dollars has he?", "1234567.89", None),
         ("Five people sit around a round table. How likely is it?", "0.3333333333", "0.3333333333"),
         ("Find $\\sin 120^\\circ$. Round your answer to ten places.", "0.8660254038", None),
         ("Find all.", f"0.{'3' * 5000}, 1", f"0.{'3' * 5000}"),  # Python makes no number of so many digits

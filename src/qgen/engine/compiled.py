@@ -113,8 +113,6 @@ class CompiledWriter:
             ended = [row for row in holds if done[row]]
             numbers = {row: holds.pop(row) for row in ended}
             self._collect(state, numbers, found)
-            for number in numbers.values():
-                wrote(number, found[number])
             if free := [row for row in range(count) if row not in holds][: len(waiting)]:
                 holds |= {row: waiting.popleft() for row in free}
                 self._read(state, {row: prompts[holds[row]] for row in free}, draw)
@@ -124,6 +122,8 @@ class CompiledWriter:
                 holds, count = {row: holds[was] for row, was in enumerate(going)}, size
             for _ in range(min(LOOK, sampling.max_new_tokens - 1) if holds else 0):
                 self._step(state, count, draw)
+            for number in numbers.values():  # while the GPU takes the steps that were launched
+                wrote(number, found[number])
         return [found[i] for i in range(len(prompts))]
 
     def release(self) -> None:
