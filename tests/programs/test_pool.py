@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from qgen.programs import REASONS, Limits, NoWallError, Pool, pool, run
+from qgen.programs import REASONS, Limits, NoWallError, Pool, background, pool, run
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the whole wall stands on Linux alone")
 SHORT = Limits(seconds=0.5, memory=128, output=1000)
@@ -249,12 +249,12 @@ def test_torch_is_not_forked_and_a_fork_has_its_own_servers():
         code = 1
         try:
             code = 0 if run(["print(3)"])[0].answer == "3" else 2
-            pool._shared.close()
+            background._shared.close()
         finally:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert run(["print(4)"])[0].answer == "4"
-    pool._shared.close()
+    background._shared.close()
 
 
 def test_a_package_that_sympy_cannot_use_keeps_no_server_from_starting(tmp_path, monkeypatch):
@@ -284,20 +284,20 @@ def test_the_benchmark_holds_for_a_few_hundred():
 
 def test_programs_that_are_submitted_run_beside_their_caller(monkeypatch):
     began = time.monotonic()
-    endless, *rest = [pool.submit(program, SHORT) for program in ("while True: pass", "print(1)", "import os")]
+    endless, *rest = [background.submit(program, SHORT) for program in ("while True: pass", "print(1)", "import os")]
     assert time.monotonic() - began < 0.4
     assert [future.result().reason or future.result().answer for future in rest] == ["1", "refused"]
     assert endless.result().reason == "timeout"
-    assert pool.submit("print(2)").result().answer == "2"
+    assert background.submit("print(2)").result().answer == "2"
 
     def broken(*_, **__):
         raise NoWallError("no wall")
 
     monkeypatch.setattr(Pool, "run", broken)
     with pytest.raises(NoWallError, match="no wall"):
-        pool.submit("print(3)").result()
+        background.submit("print(3)").result()
     monkeypatch.undo()
-    assert pool.submit("print(4)").result().answer == "4"
+    assert background.submit("print(4)").result().answer == "4"
 
 
 def test_a_program_whose_caller_has_gone_is_not_begun(monkeypatch):
@@ -311,22 +311,22 @@ def test_a_program_whose_caller_has_gone_is_not_begun(monkeypatch):
         return give(server, index, source, *args)
 
     monkeypatch.setattr(pool._Server, "give", held)
-    first = pool.submit("print(1)", SHORT)
+    first = background.submit("print(1)", SHORT)
     assert begun.wait(10)
-    assert pool.submit("print(5)", SHORT).cancel()
+    assert background.submit("print(5)", SHORT).cancel()
     go.set()
     assert first.result().answer == "1"
-    assert pool.submit("print(6)", SHORT).result().answer == "6"
+    assert background.submit("print(6)", SHORT).result().answer == "6"
     assert ran == ["print(1)", "print(6)"]
 
 
 def test_one_that_waits_for_others_handed_over_with_it_is_not_begun_either():
-    pool.run(["print(1)"] * 8)  # the servers are there
-    futures = [pool.submit(f"while True: {number}", SHORT) for number in range(40)]
+    run(["print(1)"] * 8)  # the servers are there
+    futures = [background.submit(f"while True: {number}", SHORT) for number in range(40)]
     time.sleep(0.3)  # all have been taken, and most have not begun
     gone = sum(future.cancel() for future in futures)
-    assert gone >= 40 - 3 * pool._kept().workers
-    assert pool.submit("print(2)", SHORT).result(10).answer == "2"
+    assert gone >= 40 - 3 * background._kept().workers
+    assert background.submit("print(2)", SHORT).result(10).answer == "2"
 
 
 @pytest.mark.parametrize("end", ["", "raise KeyboardInterrupt"])

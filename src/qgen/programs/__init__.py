@@ -7,10 +7,11 @@ Nothing here knows about problems or models, and nothing here imports torch.
     [Outcome(answer='60.0', exact=False, ...), Outcome(reason='refused', detail='line 1: the module os', ...)]
 """
 
+from qgen.programs.background import run, submit
 from qgen.programs.extract import program_in
 from qgen.programs.fence import RefusedError, check
 from qgen.programs.outcome import REASONS, Limits, Outcome
-from qgen.programs.pool import NoWallError, Pool, run, submit
+from qgen.programs.pool import NoWallError, Pool
 from qgen.programs.shape import shape
 
 __all__ = [
