@@ -226,7 +226,9 @@ def _alike(one: list, other: list) -> bool:
 
 def _literally(key: str, answers: list[str | None]) -> dict[str, str]:
     """What is known without algebra: answers that are written alike are the same."""
-    return {a: key if plain(a) == plain(key) else plain(a) for a in answers if a is not None}
+    own = plain(key)
+    forms = {answer: plain(answer) for answer in dict.fromkeys(answers) if answer is not None}
+    return {answer: key if form == own else form for answer, form in forms.items()}
 
 
 def most_frequent(spelled: list[str | None], key: str) -> tuple[int, str]:

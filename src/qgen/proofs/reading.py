@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import cache
 
+from qgen.engine.completion import Completion
 from qgen.mathematics.equivalence import AnswerComparer
 from qgen.mathematics.problem import PROGRAM, Fault, Problem, misread, parse, render
 from qgen.mathematics.programmed import LIMITS, Computed, compute
@@ -31,6 +32,11 @@ def begin(text: str) -> None:
             _begun.clear()
         if found.program not in _begun:
             _begun[found.program] = submit(found.program, LIMITS)
+
+
+def wrote(_: int, completion: Completion) -> None:
+    """`begin`, as an engine calls it (engine/completion.py)."""
+    begin(completion.text)
 
 
 def read(texts: Sequence[str]) -> list[Problem | Fault]:

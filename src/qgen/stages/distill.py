@@ -45,8 +45,8 @@ def best_of_n(context: Context) -> list[dict]:
     print(f"distill: writing {stage.num_generations} completions for each of {stage.num_prompts} requests")
 
     def write(prompts: list) -> list[Completion]:
-        seed, wrote = config.seed + ranks.rank(), lambda _, completion: reading.begin(completion.text)
-        return generate(context.model, context.tokenizer, prompts, config.sampling, seed, wrote, context.writer)
+        model, seed = context.model, config.seed + ranks.rank()
+        return generate(model, context.tokenizer, prompts, config.sampling, seed, reading.wrote, context.writer)
 
     with whole(context.model):
         written = ranks.spread(write, [r["prompt"] for r in requests])

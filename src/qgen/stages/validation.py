@@ -127,8 +127,8 @@ class Validation(TrainerCallback):
         config = context.config
         prompts = [r["prompt"] for r in self.requests]
         columns = {name: [r[name] for r in self.requests] for name in self.requests[0] if name != "prompt"}
-        seed, wrote = config.data.split_seed, lambda _, completion: reading.begin(completion.text)
-        written = generate(context.model, context.tokenizer, prompts, config.sampling, seed, wrote, context.writer)
+        model, seed = context.model, config.data.split_seed
+        written = generate(model, context.tokenizer, prompts, config.sampling, seed, reading.wrote, context.writer)
         texts = ranks.gather([[completion.text for completion in written]])[0]  # a rank without room does not merge
         scores = self.rewards.score(prompts, texts, **columns)
         context.keep("validation", step, columns, texts, scores)
