@@ -13,8 +13,8 @@ steps' own peak of memory stands beside the job's. While a row has the GPU, the 
 cost nobody time.
 The untrained 135M earns next to nothing, so `grpo-135m-taught` begins with an adapter of 60 steps of SFT, to compare
 rewards. 1.5B are the real weights of qwen_coder, 64 completions a step. 14B and 4B are random weights of Qwen3-14B's
-and Qwen3-4B's shape, in NF4, written once under --runs. Rows that end in 40gib and 15gib are the recipes a100 and t4
-under the memory of the cards that they are named for.
+and Qwen3-4B's shape, in NF4, written once under --runs. Two GPUs share the 64 completions of one. Rows that end in
+40gib and 15gib are the recipes a100 and t4 under the memory of the cards that they are named for.
 """
 
 import argparse
@@ -73,6 +73,7 @@ ROWS = {
     "grpo-1.5b/vllm": [*GRPO_REAL, *VLLM],
     "grpo-1.5b/qgen": [*GRPO_REAL, *QGEN],
     "grpo-1.5b-proved/qgen": [*GRPO_REAL, *QGEN, "reward=proved"],
+    "grpo-1.5b-proved/qgen-two-gpus": [*GRPO_REAL, *QGEN, "reward=proved", "stage.gradient_accumulation_steps=2"],
     "grpo-14b/stock": [*GRPO_LARGE, *STOCK],
     "grpo-14b/unsloth": [*GRPO_LARGE, *UNSLOTH],
     "grpo-14b/vllm": [*GRPO_LARGE, *VLLM],
@@ -95,6 +96,7 @@ SHAPES = {  # what random weights are written of
 }  # fmt: skip
 STEPS = {"grpo-14b/stock": 4, "grpo-14b/unsloth": 5, "sft-14b/stock": 5, "grpo-135m/stock": 5, "grpo-135m/unsloth": 6,
          "grpo-4b/qgen-15gib": 5}  # fmt: skip
+LAUNCH = {"grpo-1.5b-proved/qgen-two-gpus": ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]}
 WARM = 2
 
 
@@ -147,11 +149,12 @@ class Row:
         shutil.rmtree(self.home, ignore_errors=True)  # its files tell of an earlier job
         self.data = given.runs / f"{workload(name)}.jsonl" if workload(name) in SOLUTION else given.data
         command = [
-            sys.executable, "-m", "qgen.train", "data=jsonl", f"data.path={self.data}", "data.limit=1500",
-            "runtime.memory.clean_above=1", *self.overrides, *given.overrides, f"run_name={self.home.name}",
-            f"output_dir={given.runs}", f"stage.max_steps={min(given.steps, STEPS.get(name, given.steps))}",
-            "stage.save_steps=1000", "validation.every=0", "validation.prompts=8", "validation.problems=8",
-            "validation.keep_best=false", "runtime.memory.every=1", "runtime.oom.retries=0", "overwrite=true",
+            sys.executable, *LAUNCH.get(name, []), "-m", "qgen.train", "data=jsonl", f"data.path={self.data}",
+            "data.limit=1500", "runtime.memory.clean_above=1", *self.overrides, *given.overrides,
+            f"run_name={self.home.name}", f"output_dir={given.runs}",
+            f"stage.max_steps={min(given.steps, STEPS.get(name, given.steps))}", "stage.save_steps=1000",
+            "validation.every=0", "validation.prompts=8", "validation.problems=8", "validation.keep_best=false",
+            "runtime.memory.every=1", "runtime.oom.retries=0", "overwrite=true",
         ]  # fmt: skip
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.told: list[str] = []

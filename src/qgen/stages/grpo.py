@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from itertools import chain
 
 from datasets import Dataset
@@ -10,6 +11,7 @@ from trl import GRPOConfig, GRPOTrainer
 from qgen.data.prompts import epochs
 from qgen.engine.compiled import CompiledWriter
 from qgen.engine.state import WrittenTokens
+from qgen.engine.vllm import hand_over, room_for, takes_adapter
 from qgen.proofs import reading
 from qgen.rewards import RewardScores, text
 from qgen.runtime import ranks
@@ -103,14 +105,18 @@ def build(context: Context) -> GRPOTrainer:
         mine[:] = scores.total[ranks.rank() * count :][:count]
 
     rewards.sink = keep
-    trainer = GRPOTrainer(
-        rollout_func=rollout(context, context.writer) if context.writer else None,
-        model=context.model,
-        reward_funcs=rewards.functions(),
-        args=arguments,
-        train_dataset=rows,
-        processing_class=context.tokenizer,
-    )
+    beside = vllm and takes_adapter(arguments)
+    with room_for(config.model.lora.r) if beside else nullcontext():
+        trainer = GRPOTrainer(
+            rollout_func=rollout(context, context.writer) if context.writer else None,
+            model=context.model,
+            reward_funcs=rewards.functions(),
+            args=arguments,
+            train_dataset=rows,
+            processing_class=context.tokenizer,
+        )
+    if beside:
+        hand_over(trainer)
     if config.model.backend is Backend.hf:  # Unsloth has a loss of its own, and compiles anew for each width
         trim_completions(trainer)
         if context.writer:

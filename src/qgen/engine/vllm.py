@@ -1,0 +1,60 @@
+"""TRL's vLLM in the job's process, given the adapter beside its weights instead of in them.
+
+TRL adds the adapter to the weights that are trained, copies all of them into vLLM and subtracts the adapter again. In
+16 or 4 bits each sum is rounded, so that the weights drift from those that were loaded (TRL issue 6688), and all of
+them are copied for each rollout. Here the trainer's weights are not touched, and vLLM reads a file of the adapter.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from trl import GRPOConfig, GRPOTrainer
+
+from qgen.runtime import shards
+
+RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # that vLLM makes room for: its MaxLoRARanks
+
+
+def takes_adapter(arguments: GRPOConfig) -> bool:
+    """Whether vLLM can be given the adapter: where it runs in this process, keeps its weights between rollouts, and
+    each rank has the whole adapter."""
+    return arguments.vllm_mode == "colocate" and not arguments.vllm_enable_sleep_mode and not shards.planned()
+
+
+@contextmanager
+def room_for(rank: int) -> Iterator[None]:
+    """Within, TRL starts vLLM with room for an adapter of this rank. Raises ValueError above what vLLM has room for."""
+    from trl.generation import vllm_generation
+
+    if rank > RANKS[-1]:
+        raise ValueError(f"model.lora.r={rank}: vLLM takes adapters up to {RANKS[-1]}; set model.rollout=auto")
+    start = vllm_generation.LLM
+    vllm_generation.LLM = partial(start, enable_lora=True, max_lora_rank=min(r for r in RANKS if r >= rank))
+    try:
+        yield
+    finally:
+        vllm_generation.LLM = start
+
+
+def hand_over(trainer: GRPOTrainer) -> None:
+    """From now on vLLM writes with the adapter as it is when TRL would have copied the weights."""
+    generation = trainer.vllm_generation
+    write, numbers = generation.llm.generate, count(1)
+    folder = TemporaryDirectory(prefix="qgen-adapter-")  # which goes when the trainer does
+
+    def sync() -> None:
+        from vllm.lora.request import LoRARequest
+
+        number = next(numbers)
+        home = Path(folder.name) / str(number)
+        generation.model.save_pretrained(home, save_embedding_layers=False)
+        shutil.rmtree(home.with_name(str(number - 1)), ignore_errors=True)  # which vLLM has read
+        adapter = LoRARequest(f"step-{number}", number, str(home))  # what vLLM keeps of prompts goes by the name
+        generation.llm.generate = partial(write, lora_request=adapter)
+
+    generation.sync_weights = sync
