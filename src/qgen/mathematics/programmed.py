@@ -35,6 +35,7 @@ _ASKED = re.compile(  # a round table, or five people around it, asks for none
     r"近似|小数|精确到|保留|四舍五入|约为",
     re.I,
 )
+_UNDONE = re.compile(r"\\(?:sum|prod|int|lim)(?![a-zA-Z])|\\operatorname\{[A-Z]|\\wedge|\\vee|\b(?:True|False)\b")
 _ROUNDS = re.compile(r"//|\b(?:int|round|floor|ceil|trunc|divmod|isqrt)\b")  # 61 // 3 does not say that it left one
 
 
@@ -77,9 +78,10 @@ def compute(
     """Each of these problems, all of which have a program, with the answer that it computes.
 
     A Fault of the kind "program" says why a program gives none: it was refused, failed, took too long, printed a float
-    too large to mean a number, made up what the statement leaves open (`invented`), or knows a rounded value alone
-    (`rounded`). Where the stated answer means the same and is no sentence, its spelling is kept.
-    What is wrong with the problem under its new answer (it may stand in the statement) is a Fault as anywhere.
+    too large to mean a number, made up what the statement leaves open (`invented`), knows a rounded value alone
+    (`rounded`), or prints a truth value or what sympy could not work out, such as an integral. Where the stated answer
+    means the same and is no sentence, its spelling is kept. What is wrong with the problem under its new answer (it may
+    stand in the statement) is a Fault as anywhere.
 
     Args:
         run: what becomes of programs under limits, in their order (programs.run).
@@ -102,8 +104,12 @@ def compute(
             found.append(Computed(Fault("program", told), outcome, problem.answer, None))
             continue
         answered = replace(problem, answer=stated[i] if same[i] and not _worded(stated[i]) else result)
-        cut = rounded(answered)
-        wrong = Fault("program", f"rounded: {cut:.20} is no exact answer") if cut else fault(answered)
+        if left := _UNDONE.search(result):
+            wrong = Fault("program", f"undone: an answer with {left.group()} is none")
+        elif cut := rounded(answered):
+            wrong = Fault("program", f"rounded: {cut:.20} is no exact answer")
+        else:
+            wrong = fault(answered)
         found.append(Computed(wrong or answered, outcome, problem.answer, same[i]))
     return found
 

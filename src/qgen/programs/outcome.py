@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from math import isfinite
+from math import isfinite, ulp
+
+from qgen.programs.closed import ULPS, closed_form
 
 REASONS = {
     "refused": "it says something that programs may not say, or is too long; nothing of it ran",
@@ -72,8 +74,8 @@ class Outcome:
     @property
     def value(self) -> str | None:
         """The answer as an answer key would write it: a float that is an integer up to rounding becomes that integer,
-        any other float gets PLACES digits. None without an answer, or where a float is too large to hold every
-        integer."""
+        one that means a fraction, a root or a multiple of pi, and no short decimal, becomes that (closed.py), and any
+        other gets PLACES digits. None without an answer, or where a float is too large to hold every integer."""
         if not self.ran:
             return None
         try:
@@ -85,4 +87,8 @@ class Outcome:
         if not isfinite(number) or abs(number) >= 2**53:
             return None
         whole = abs(number - round(number)) <= min(1e-6, 1e-9 * max(1.0, abs(number)))
-        return str(round(number)) if whole else format(Decimal(f"{number:.{PLACES}g}"), "f")
+        if whole:
+            return str(round(number))
+        told = f"{number:.{PLACES}g}"
+        short = abs(float(told) - number) <= ULPS * ulp(number)
+        return (None if short else closed_form(self.answer)) or format(Decimal(told), "f")

@@ -20,7 +20,7 @@ from qgen.runtime import cache, ranks
 from qgen.settings.prompt import PromptConfig
 from qgen.settings.reward import SolverConfig
 
-VERSION = 4  # of how attempts are made and read: another makes the cache's files anew
+VERSION = 5  # of how attempts are made and read: another makes the cache's files anew
 FOLDER = "solvers"  # in the cache
 CHANCE = 0.05  # of a trend as strong where levels say nothing, below which they are told apart
 LEVELS = range(1, 6)
