@@ -35,7 +35,7 @@ _ASKED = re.compile(  # a round table, or five people around it, asks for none
     r"近似|小数|精确到|保留|四舍五入|约为",
     re.I,
 )
-_UNDONE = re.compile(r"\\(?:sum|prod|int|lim)(?![a-zA-Z])|\\operatorname\{[A-Z]|\\wedge|\\vee|\b(?:True|False)\b")
+_UNDONE = re.compile(r"\\(?:sum|prod|int|lim)(?![a-zA-Z])|\\operatorname\{[A-Z]|\b(?:True|False)\b")
 _ROUNDS = re.compile(r"//|\b(?:int|round|floor|ceil|trunc|divmod|isqrt)\b")  # 61 // 3 does not say that it left one
 
 
