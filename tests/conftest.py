@@ -75,7 +75,8 @@ def problems() -> list[Problem]:
 
 def composed(*overrides: str) -> Config:
     """The checked config of a command line; a copy of one's own."""
-    return copy.deepcopy(_composed(overrides, os.getcwd(), frozenset(os.environ.items())))
+    environment = frozenset((name, value) for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST")
+    return copy.deepcopy(_composed(overrides, os.getcwd(), environment))
 
 
 @cache
