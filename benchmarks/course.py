@@ -41,7 +41,7 @@ JOBS = {
     "seed": Job("grpo", "sft", [*GRPO, "reward=seed"]),
     "verified": Job("grpo", "sft", [*GRPO, "reward=verified"]),
     "self": Job("distill", None, [*OWN, "stage.init_from=base", "stage.num_prompts=300"]),
-    "proved": Job("grpo", "self", [*GRPO, "reward=proved", "stage.redraws=1"]),
+    "proved": Job("grpo", "self", [*GRPO, "reward=proved"]),
     "last": Job("distill", "proved", [*OWN, "stage.num_prompts=300"]),
 }  # fmt: skip
 
@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, help="after which all are stopped, each at a checkpoint of its own")
     parser.add_argument("overrides", nargs="*", default=[], help="of all jobs' config, after -- where --only is given")
     given = parser.parse_intermixed_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs of a shell's background ignore it, and hand that on
     given.runs.mkdir(parents=True, exist_ok=True)
     until = time.monotonic() + given.seconds if given.seconds else float("inf")
     waiting = [(name, seed) for name in JOBS if name in given.only for seed in given.seeds]

@@ -111,6 +111,44 @@ def test_a_job_takes_no_other_with_it(home):
     assert "qgen: 2 of 4 jobs failed, 2 are complete" in err
 
 
+BACKGROUND = """
+import sys
+from pathlib import Path
+from qgen.sweeps import pool
+from qgen.sweeps.jobs import Job
+
+class Sleeper(Job):
+    @property
+    def command(self):
+        code = ("import pathlib, sys, time\\nhere = pathlib.Path(sys.argv[1])\\ntry:\\n    (here / 'begun').touch()\\n"
+                "    time.sleep(60)\\nexcept KeyboardInterrupt:\\n    (here / 'saved').touch()")
+        return [sys.executable, "-c", code, str(self.out)]
+
+try:
+    pool.run([Sleeper(i, [], Path(sys.argv[1]) / str(i)) for i in range(2)], 2, lambda: None, lambda job: None)
+except KeyboardInterrupt:
+    sys.exit(7)
+"""
+
+
+def test_a_sweep_in_a_shells_background_hears_no_ctrl_c_but_hands_on_what_ends_it(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", BACKGROUND, str(tmp_path)],
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )
+    deadline = time.monotonic() + 60
+    while len(list(tmp_path.glob("*/begun"))) < 2:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.terminate()
+    assert process.wait(30) == 7
+    assert len(list(tmp_path.glob("*/saved"))) == 2
+
+
 @pytest.mark.slow
 def test_ctrl_c_stops_a_sweep(home):
     long = ("-m", "seed=0,1,2", "stage.max_steps=300", "stage.save_steps=1", "validation.every=0", "sweep.jobs=2")
