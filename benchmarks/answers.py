@@ -8,6 +8,7 @@ as it is today, which may refuse more than it did when they were written.
 
 import argparse
 from collections import defaultdict
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +31,11 @@ def main() -> None:
 
 
 def passed(found: list[dict]) -> list[dict]:
-    """Those whose programs are run today and whose statement, answer and program the gate finds nothing wrong with."""
+    """Those whose programs, run today, give the answer that was read, and that the gate finds nothing wrong with."""
     problems = [Problem(row["statement"], row["answer"], program=row["program"]) for row in found]
-    today = compute(problems, AnswerComparer())
-    return [row for row, one in zip(found, today, strict=True) if isinstance(one.problem, Problem)]
+    with closing(AnswerComparer()) as agreement:
+        today = compute(problems, agreement)
+    return [row for row, one in zip(found, today, strict=True) if isinstance(one.problem, Problem) and one.same]
 
 
 def table(title: str, found: list[dict]):

@@ -56,7 +56,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, help="after which all are stopped, each at a checkpoint of its own")
     parser.add_argument("overrides", nargs="*", default=[], help="of all jobs' config, after -- where --only is given")
     given = parser.parse_intermixed_args()
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs of a shell's background ignore it, and hand that on
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a shell's background; but jobs are to heed it
+        signal.signal(signal.SIGINT, lambda *_: None)
     given.runs.mkdir(parents=True, exist_ok=True)
     until = time.monotonic() + given.seconds if given.seconds else float("inf")
     waiting = [(name, seed) for name in JOBS if name in given.only for seed in given.seeds]

@@ -1,9 +1,10 @@
 """What a GRPO run's completions would have earned under other memories: python benchmarks/memories.py --out DIR RUN ...
 
 RUN is the directory of a GRPO stage under `reward=proved`, whose samples.jsonl holds the terms of every completion. All
-of them stay as they are but `novelty` and `distinct`, which are worked out again as if they remembered so many problems
-that were written before. Told are the mean reward, over the first quarter of the steps and over the last, and how the
-advantages in a group correlate with what the votes say (`solvable`). DIR/memories.json keeps that; --show prints it.
+of them stay as they are but `novelty` and `distinct`, which are worked out again, of the problems that today's gate
+reads, as if they remembered so many that were written before. Groups that were drawn again count as well. Told are the
+mean reward, over the first quarter of the steps and over the last, and how the advantages in a group correlate with
+what the votes say (`solvable`). DIR/memories.json keeps that; --show prints it.
 """
 
 import argparse
@@ -42,16 +43,23 @@ def measured(run: Path, memories: list[int]) -> list[Row]:
     corpus = data.load(config.data, config.prompt).train
     size = config.stage.num_generations
     kept = {name: term.weight for name, term in config.reward.terms.items() if name not in AGAIN}
-    terms = {memory: {name: term(corpus, memory=memory) for name, term in AGAIN.items()} for memory in memories}
-    batches = [
-        list(batch)
-        for _, batch in itertools.groupby(
-            (row for row in rows(run / rundir.SAMPLES) if row["mode"] == "train"), lambda row: row["step"]
-        )
+    terms = {
+        memory: {
+            name: term(corpus, **config.reward.terms[name].params | {"memory": memory}) for name, term in AGAIN.items()
+        }
+        for memory in memories
+    }
+    written = (row for row in rows(run / rundir.SAMPLES) if row["mode"] == "train")
+    at_once = config.stage.per_device_train_batch_size * config.stage.steps_per_generation
+    batches = [  # those of a step, and those that were drawn again
+        batch
+        for step in (list(step) for _, step in itertools.groupby(written, lambda row: row["step"]))
+        for batch in (step[:at_once], step[at_once:])
+        if batch
     ]
     earned: dict[int, list[np.ndarray]] = {memory: [] for memory in memories}
     for batch in tqdm(batches, desc=run.parent.name, unit="step"):
-        texts = [row["completion"] if row["terms"]["format"] else "" for row in batch]
+        texts = [row["completion"] for row in batch]
         others = np.array([np.prod([row["terms"][name] ** weight for name, weight in kept.items()]) for row in batch])
         for memory, own in terms.items():
             scores = [np.array(term(texts, batch_size=len(texts))) for term in own.values()]

@@ -1,11 +1,13 @@
 """vLLM is given the adapter. What runs vLLM takes a GPU: pytest -m gpu tests/engine/test_vllm.py."""
 
+import copy
 import hashlib
 
 import pytest
 import torch
 from datasets import Dataset
-from peft import PeftModel
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import AutoConfig, AutoModelForCausalLM
 from trl import GRPOConfig, GRPOTrainer
 
 from qgen.engine.vllm import hand_over, room_for, takes_adapter
@@ -15,18 +17,24 @@ from qgen.settings.compose import composed
 STEPS, LENGTH = 100, 48
 
 
-def test_the_adapter_is_handed_over_where_vllm_keeps_its_weights_in_this_process(tmp_path):
-    def asked(**more):
-        return takes_adapter(GRPOConfig(output_dir=str(tmp_path), use_cpu=True, use_vllm=True, **more))
+def test_the_adapter_is_handed_over_where_vllm_takes_it_and_keeps_its_weights_in_this_process(tmp_path):
+    base = AutoModelForCausalLM.from_config(AutoConfig.for_model(
+        "llama", vocab_size=97, hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=2
+    ))  # fmt: skip
 
-    assert asked()
-    assert not asked(vllm_mode="server")
-    assert not asked(vllm_enable_sleep_mode=True)
+    def handed(*, lora=None, **more):
+        arguments = GRPOConfig(output_dir=str(tmp_path), use_cpu=True, use_vllm=True, **more)
+        policy = get_peft_model(copy.deepcopy(base), LoraConfig(target_modules=["q_proj"], **(lora or {})))
+        return takes_adapter(policy, arguments)
 
-
-def test_a_rank_that_vllm_has_no_room_for_is_told():
-    with pytest.raises(ValueError, match=r"model\.lora\.r=600"), room_for(600):
-        pass
+    assert handed()
+    assert handed(lora={"r": 512})
+    assert not handed(lora={"r": 8, "rank_pattern": {"q_proj": 600}})
+    assert not handed(lora={"use_dora": True})
+    assert not handed(lora={"bias": "lora_only"})
+    assert not handed(lora={"modules_to_save": ["lm_head"]})
+    assert not handed(vllm_mode="server")
+    assert not handed(vllm_enable_sleep_mode=True)
 
 
 @pytest.mark.gpu
@@ -40,7 +48,7 @@ def test_the_weights_stay_as_they_are_and_the_adapter_is_in_use(tmp_path):
         max_steps=STEPS, learning_rate=2e-4, report_to="none", save_strategy="no", bf16=True, use_vllm=True,
         vllm_gpu_memory_utilization=0.2, vllm_max_model_length=256, logging_steps=1, beta=0.0,
     )  # fmt: skip
-    with room_for(composed(["stage=grpo", "model=smollm2"]).model.lora.r):
+    with room_for(policy):
         trainer = GRPOTrainer(
             model=policy, args=arguments, train_dataset=Dataset.from_list(rows), processing_class=tokenizer,
             reward_funcs=lambda completion_ids, **_: [float(len(set(ids))) for ids in completion_ids],

@@ -49,6 +49,18 @@ def test_spellings(agreement, program, stated, answer, same):
     assert (found.problem.answer, found.same) == (answer, same)
 
 
+def test_a_decimal_that_is_asked_for_stays_one(agreement):
+    asked = replace(DIGITS, statement="What is $\\sin 60^\\circ$, rounded to four decimal places?", answer="0.866")
+    (found,) = compute([replace(asked, program="from math import *\nprint(sin(radians(60)))")], agreement)
+    assert found.problem.answer == "0.8660254038"
+
+
+def test_a_sum_that_sympy_left_is_the_stated_number_that_it_means(agreement):
+    program = "from sympy import *\nk = symbols('k')\nprint(Sum(k, (k, 1, 20)))"
+    (found,) = compute([replace(DIGITS, program=program)], agreement)
+    assert (found.problem.answer, found.same) == ("210", True)
+
+
 @pytest.mark.parametrize(
     ("program", "kind", "says"),
     [
@@ -63,6 +75,7 @@ def test_spellings(agreement, program, stated, answer, same):
         ("print(7 % 2 == 1)", "program", "undone: an answer with True is none"),
         ("from sympy import *\nx = symbols('x')\nprint(Integral(sin(sin(x)), (x, 0, 1)))", "program", "undone"),
         ("from sympy import *\nx = symbols('x')\nprint(solve(x**5 - x - 1, x)[0])", "program", "undone"),
+        ("from sympy import *\nx = symbols('x')\nprint('It is', Integral(sin(sin(x)), x))", "program", "undone"),
     ],
 )
 def test_a_program_without_an_answer_is_a_fault(agreement, program, kind, says):

@@ -4,7 +4,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from sympy import FiniteSet, Float, Integer, Matrix, Rational, pi, sqrt, symbols
+from sympy import FiniteSet, Float, Integer, Matrix, Poly, Rational, pi, sqrt, symbols
 
 from qgen.programs.printed import Printer, TooMuch
 
@@ -26,6 +26,7 @@ CASES = (
     ((Integer,), str(Integer), False),
     (((n for n in ()),), "", False),
     ((x**2 + 1,), "x^{2} + 1", True),
+    ((Poly(x**2 + 1, x),), "x^{2} + 1", True),
     (("x**2 + 1",), "x^{2} + 1", True),
     ((Matrix([[1, 2], [3, Rational(1, 2)]]),), r"\begin{pmatrix} 1 & 2 \\ 3 & 1/2 \end{pmatrix}", True),
     ((0.5,), "0.5", False),

@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from peft import PeftModel
 from trl import GRPOConfig, GRPOTrainer
 
 from qgen.runtime import shards
@@ -20,21 +21,28 @@ from qgen.runtime import shards
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # that vLLM makes room for: its MaxLoRARanks
 
 
-def takes_adapter(arguments: GRPOConfig) -> bool:
-    """Whether vLLM can be given the adapter: where it runs in this process, keeps its weights between rollouts, and
-    each rank has the whole adapter."""
-    return arguments.vllm_mode == "colocate" and not arguments.vllm_enable_sleep_mode and not shards.planned()
+def takes_adapter(policy: PeftModel, arguments: GRPOConfig) -> bool:
+    """Whether vLLM can be given the policy's adapter: it runs in this process and keeps its weights between rollouts,
+    and each rank has the whole adapter, which is plain LoRA. Else TRL merges it."""
+    here = arguments.vllm_mode == "colocate" and not arguments.vllm_enable_sleep_mode and not shards.planned()
+    adapter = policy.peft_config["default"]
+    plain = not adapter.use_dora and adapter.bias == "none" and not adapter.modules_to_save
+    return here and plain and rank(policy) <= RANKS[-1]
+
+
+def rank(policy: PeftModel) -> int:
+    """The largest of the adapter's ranks."""
+    adapter = policy.peft_config["default"]
+    return max([adapter.r, *adapter.rank_pattern.values()])
 
 
 @contextmanager
-def room_for(rank: int) -> Iterator[None]:
-    """Within, TRL starts vLLM with room for an adapter of this rank. Raises ValueError above what vLLM has room for."""
+def room_for(policy: PeftModel) -> Iterator[None]:
+    """Within, TRL starts vLLM with room for the policy's adapter."""
     from trl.generation import vllm_generation
 
-    if rank > RANKS[-1]:
-        raise ValueError(f"model.lora.r={rank}: vLLM takes adapters up to {RANKS[-1]}; set model.rollout=auto")
-    start = vllm_generation.LLM
-    vllm_generation.LLM = partial(start, enable_lora=True, max_lora_rank=min(r for r in RANKS if r >= rank))
+    start, own = vllm_generation.LLM, rank(policy)
+    vllm_generation.LLM = partial(start, enable_lora=True, max_lora_rank=min(r for r in RANKS if r >= own))
     try:
         yield
     finally:
@@ -52,7 +60,7 @@ def hand_over(trainer: GRPOTrainer) -> None:
 
         number = next(numbers)
         home = Path(folder.name) / str(number)
-        generation.model.save_pretrained(home, save_embedding_layers=False)
+        generation.model.save_pretrained(home, save_embedding_layers=False, selected_adapters=["default"])
         shutil.rmtree(home.with_name(str(number - 1)), ignore_errors=True)  # which vLLM has read
         adapter = LoRARequest(f"step-{number}", number, str(home))  # what vLLM keeps of prompts goes by the name
         generation.llm.generate = partial(write, lora_request=adapter)

@@ -35,7 +35,10 @@ _ASKED = re.compile(  # a round table, or five people around it, asks for none
     r"近似|小数|精确到|保留|四舍五入|约为",
     re.I,
 )
-_UNDONE = re.compile(r"\\(?:sum|prod|int|lim)(?![a-zA-Z])|\\operatorname\{[A-Z]|\b(?:True|False)\b")
+_UNDONE = re.compile(  # truth values, and what sympy leaves as it was
+    r"\\(?:sum|prod|int|lim|tilde)(?![a-zA-Z])|\\operatorname\{[A-Z]|\\frac\{d\}\{d|"
+    r"\b(?:True|False|NaN|(?:Sum|Product|Integral|Limit|Derivative|ConditionSet)(?=\())"
+)
 _ROUNDS = re.compile(r"//|\b(?:int|round|floor|ceil|trunc|divmod|isqrt)\b")  # 61 // 3 does not say that it left one
 
 
@@ -89,7 +92,10 @@ def compute(
     Raises NoWallError where this machine cannot hold programs.
     """
     outcomes = run([problem.program or "" for problem in problems], limits)
-    results = [outcome.value for outcome in outcomes]
+    results = [
+        outcome.decimal if _ASKED.search(problem.statement) else outcome.value
+        for problem, outcome in zip(problems, outcomes, strict=True)
+    ]
     ran = [i for i, result in enumerate(results) if result is not None]
     stated = [(final_answer(problem.answer) or problem.answer).rstrip(".") for problem in problems]
     counted = agreement.count([stated[i] for i in ran], [[results[i]] for i in ran])
@@ -104,12 +110,11 @@ def compute(
             found.append(Computed(Fault("program", told), outcome, problem.answer, None))
             continue
         answered = replace(problem, answer=stated[i] if same[i] and not _worded(stated[i]) else result)
-        if left := _UNDONE.search(result):
+        wrong = fault(answered)
+        if left := _UNDONE.search(answered.answer):
             wrong = Fault("program", f"undone: an answer with {left.group()} is none")
         elif cut := rounded(answered):
             wrong = Fault("program", f"rounded: {cut:.20} is no exact answer")
-        else:
-            wrong = fault(answered)
         found.append(Computed(wrong or answered, outcome, problem.answer, same[i]))
     return found
 

@@ -1,7 +1,7 @@
 """What a float means, where it is a fraction, a root of one or a fraction of pi to its last digit.
 
-Programs write `math.sqrt(3) / 2` where an answer key has a root. Of 1,032 problems of qwen_coder whose program printed
-a long decimal, 752 meant one of these: 318 a root, 269 a fraction, 165 a multiple of pi (counted in two runs of GRPO).
+Programs write `math.sqrt(3) / 2` where an answer key has a root. Of 1,116 problems of qwen_coder whose program printed
+a long decimal, 762 meant one of these: 323 a root, 272 a fraction, 167 a multiple of pi (counted in two runs of GRPO).
 """
 
 import math
@@ -10,7 +10,8 @@ from fractions import Fraction
 PLACES = 12  # significant digits from which a number can be told from its neighbours
 ULPS = 8  # by how many of a float's last places it may be off: a program rounds a few times
 FRACTIONS = 1000  # the largest denominator of a fraction, and
-OTHERS = 200  # under a root or of pi: a random number of the size of 1 is taken for one with a chance below 1e-6
+OTHERS = 200  # under a root or of pi
+MOST = {FRACTIONS: 10**7, OTHERS: 10**6}  # numerator times denominator: of larger ones there is one near every number
 
 
 def closed_form(printed: str) -> str | None:
@@ -35,7 +36,8 @@ def closed_form(printed: str) -> str | None:
 def _near(value: float, most: int, off: float) -> Fraction | None:
     """The fraction with a denominator up to `most` that a positive number, which may be off by so much, means."""
     found = Fraction(value).limit_denominator(most)
-    return found if found and abs(float(found) - value) <= off else None
+    near = abs(float(found) - value) <= off
+    return found if near and 0 < found.numerator * found.denominator <= MOST[most] else None
 
 
 def _square(number: int) -> tuple[int, int]:

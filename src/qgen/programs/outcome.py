@@ -73,22 +73,30 @@ class Outcome:
 
     @property
     def value(self) -> str | None:
-        """The answer as an answer key would write it: a float that is an integer up to rounding becomes that integer,
-        one that means a fraction, a root or a multiple of pi, and no short decimal, becomes that (closed.py), and any
-        other gets PLACES digits. None without an answer, or where a float is too large to hold every integer."""
+        """The answer as an answer key would write it: as `decimal`, but that a float that means a fraction, a root or a
+        multiple of pi, and no short decimal, becomes that (closed.py)."""
+        number, told = self._float, self.decimal
+        if number is None or told is None or abs(float(told) - number) <= ULPS * ulp(number):
+            return told
+        return closed_form(self.answer) or told
+
+    @property
+    def decimal(self) -> str | None:
+        """The answer; a float that is an integer up to rounding becomes that integer, and any other gets PLACES digits.
+        None without an answer, or where a float is too large to hold every integer."""
         if not self.ran:
             return None
-        try:
-            number = None if self.exact else float(self.answer)
-        except ValueError:  # several floats, or one within an expression
-            number = None
-        if number is None:
+        if (number := self._float) is None:
             return self.answer
         if not isfinite(number) or abs(number) >= 2**53:
             return None
         whole = abs(number - round(number)) <= min(1e-6, 1e-9 * max(1.0, abs(number)))
-        if whole:
-            return str(round(number))
-        told = f"{number:.{PLACES}g}"
-        short = abs(float(told) - number) <= ULPS * ulp(number)
-        return (None if short else closed_form(self.answer)) or format(Decimal(told), "f")
+        return str(round(number)) if whole else format(Decimal(f"{number:.{PLACES}g}"), "f")
+
+    @property
+    def _float(self) -> float | None:
+        """The answer where it is one float; None where it is exact, several floats, or one within an expression."""
+        try:
+            return None if self.exact or not self.ran else float(self.answer)
+        except ValueError:
+            return None

@@ -108,8 +108,10 @@ def spelled(value: Any, inside: bool = False) -> str:
 
 
 def _symbolic(value: Any, inside: bool) -> str:
-    from sympy import FiniteSet, MatrixBase, latex
+    from sympy import FiniteSet, MatrixBase, Poly, latex
 
+    if isinstance(value, Poly):
+        value = value.as_expr()
     if getattr(value, "is_Rational", False):
         return str(value)
     if isinstance(value, FiniteSet) and not inside and value.args:

@@ -105,8 +105,8 @@ def build(context: Context) -> GRPOTrainer:
         mine[:] = scores.total[ranks.rank() * count :][:count]
 
     rewards.sink = keep
-    beside = vllm and takes_adapter(arguments)
-    with room_for(config.model.lora.r) if beside else nullcontext():
+    beside = vllm and takes_adapter(context.model, arguments)
+    with room_for(context.model) if beside else nullcontext():
         trainer = GRPOTrainer(
             rollout_func=rollout(context, context.writer) if context.writer else None,
             model=context.model,

@@ -55,9 +55,7 @@ def run(jobs: list[Job], at_once: int, show: Callable[[], None], ended: Callable
 
     numbers = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
     before = {number: signal.signal(number, interrupted) for number in numbers}  # nohup has SIGHUP ignored
-    if (
-        signal.SIGINT not in before
-    ):  # as in a shell's background: unheard here, but jobs are to heed it
+    if signal.SIGINT not in before:  # as in a shell's background: unheard here, but jobs are to heed it
         before[signal.SIGINT] = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         while running or (waiting and not interrupts):
