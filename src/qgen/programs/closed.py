@@ -7,11 +7,10 @@ a long decimal, 762 meant one of these: 323 a root, 272 a fraction, 167 a multip
 import math
 from fractions import Fraction
 
-PLACES = 12  # significant digits from which a number can be told from its neighbours
+DIGITS = 12  # significant digits from which a number can be told from its neighbours
 ULPS = 8  # by how many of a float's last places it may be off: a program rounds a few times
-FRACTIONS = 1000  # the largest denominator of a fraction, and
-OTHERS = 200  # under a root or of pi
-MOST = {FRACTIONS: 10**7, OTHERS: 10**6}  # numerator times denominator: of larger ones there is one near every number
+FRACTIONS = 1000, 10**7  # the largest denominator, and numerator times denominator: beyond, every number is near one
+OTHERS = 200, 10**6  # the same under a root, and of pi
 
 
 def closed_form(printed: str) -> str | None:
@@ -19,7 +18,7 @@ def closed_form(printed: str) -> str | None:
     where it is none of these, or has too few digits to tell."""
     number, size = float(printed), abs(float(printed))
     digits, _, power = printed.lstrip("-").lower().partition("e")
-    if len(digits.replace(".", "").strip("0")) < PLACES or not 1e-6 < size < 1e6:
+    if len(digits.replace(".", "").strip("0")) < DIGITS or not 1e-6 < size < 1e6:
         return None
     off = max(ULPS * math.ulp(size), 10.0 ** (int(power or 0) - len(digits.partition(".")[2])))
     sign = "-" if number < 0 else ""
@@ -33,11 +32,13 @@ def closed_form(printed: str) -> str | None:
     return None
 
 
-def _near(value: float, most: int, off: float) -> Fraction | None:
-    """The fraction with a denominator up to `most` that a positive number, which may be off by so much, means."""
-    found = Fraction(value).limit_denominator(most)
+def _near(value: float, most: tuple[int, int], off: float) -> Fraction | None:
+    """The fraction with a denominator, and a product with its numerator, up to `most` that a positive number, which may
+    be off by so much, means."""
+    denominator, product = most
+    found = Fraction(value).limit_denominator(denominator)
     near = abs(float(found) - value) <= off
-    return found if near and 0 < found.numerator * found.denominator <= MOST[most] else None
+    return found if near and 0 < found.numerator * found.denominator <= product else None
 
 
 def _square(number: int) -> tuple[int, int]:

@@ -90,4 +90,5 @@ def _computed(outcome: Outcome | None, finished: bool) -> tuple[str | None, str 
     """A program's answer, or why it has none. A float is a vote for the answer that it means: 0.3333333333 for 1/3."""
     if outcome is None:
         return None, "no program" if finished else "cut off"
-    return outcome.value, None if outcome.value is not None else outcome.reason or "inexact"
+    value = outcome.value
+    return value, None if value is not None else outcome.reason or "inexact"
