@@ -205,6 +205,17 @@ def test_the_winners_are_the_best_of_the_last_steps(tmp_path):
     assert all(row["mode"] == "train" for row in found["best"])
 
 
+def test_real_problems_that_earn_nothing_set_no_standard():
+    """A solver that fails at most hard problems would put their median at 0, which any junk earns."""
+    rows = [{"level": 5, "reward": 0.0}] * 12 + [{"level": 5, "reward": 0.4}] * 8
+    standard = Standard(rows)
+    assert standard.of(5) == 0.4
+    assert not standard.figures("junk", [{"level": 5, "reward": 0.0, "again": 0.0}])["bought"]
+    assert standard.figures("junk", [{"level": 5, "reward": 0.5, "again": 0.4}])["bought"]
+    with pytest.raises(RuntimeError, match="none of 12 real problems earns anything"):
+        Standard(rows[:12])
+
+
 def test_a_run_of_other_rewards_is_refused(tmp_path):
     home = samples(tmp_path, "reward.terms.rigor.weight=0.5")
     with pytest.raises(ValueError, match=r"reward\.terms\.rigor\.weight: 0\.5 there, 0\.2 here"):

@@ -28,8 +28,9 @@ def earnings_table(report: Row) -> Table:
         mark = "" if real or not row["bought"] else "✗"
         table.add_row(row["class"], str(row["texts"]), *cells, *shares, mark, style="bold" if real else "")
     table.caption = (
-        "≥ median, ≥ p10: share that earns at least the median, or the 10th percentile, of real problems asked for at "
-        "its level; again: the best of three texts that were scored twice; ✗: one of them earned the median both times"
+        "≥ median, ≥ p10: share that earns at least the median, or the 10th percentile, of its level's real problems "
+        "that earn anything; again: the best of three texts that were scored twice; ✗: one of them earned the median "
+        "both times"
     )
     table.caption_justify = "left"
     return table
@@ -45,13 +46,13 @@ def level_table(report: Row) -> Table:
         real = row["class"] == "real"
         cells = []
         for level in levels:
-            found = row["levels"].get(level, {"median": None, "mean": None, "best": None})
-            standard = report["real"]["levels"].get(level, {"median": None})["median"]
-            first = found["median" if real else "best"]
+            found = row["levels"].get(level, {"standard": None, "mean": None, "best": None})
+            standard = report["real"]["levels"].get(level, {"standard": None})["standard"]
+            first = found["standard" if real else "best"]
             mark = "*" if not real and None not in (first, standard) and first >= standard else " "
             cells.append(Text.assemble(f"{_reward(first)}{mark}\n", (f"{_reward(found['mean'])} ", "dim")))
         table.add_row(row["class"], *cells, style="bold" if real else "")
-    table.caption = "*: at least the median of real problems of the level"
+    table.caption = "*: at least the median of real problems of the level that earn anything"
     table.caption_justify = "left"
     return table
 

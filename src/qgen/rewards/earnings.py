@@ -60,15 +60,24 @@ class Standard:
     """What real problems earn, by the level that was asked for.
 
     Args:
-        rows: of real problems, each asked for at its own level; at least one.
+        rows: of real problems, each asked for at its own level. Those that earn nothing set no standard: a solver that
+            fails at half of the hard problems would put their median at 0, which any junk earns.
+
+    Raises RuntimeError where none earns anything.
     """
 
     def __init__(self, rows: list[Row]):
-        self.rewards = np.array([row["reward"] for row in rows])
-        self._levels = np.array([row["level"] for row in rows])
+        paid = [row for row in rows if row["reward"] > 0]
+        if not paid:
+            raise RuntimeError(
+                f"none of {len(rows)} real problems earns anything under these rewards: check the solver"
+            )
+        self.rewards = np.array([row["reward"] for row in paid])
+        self._levels = np.array([row["level"] for row in paid])
 
     def of(self, level: int, share: float = 0.5) -> float:
-        """The reward that `share` of a level's real problems stay below; where the level has few, of all levels'."""
+        """The reward that `share` of a level's real problems stay below, of those that earn anything. Where the level
+        has few, of all levels'."""
         own = self.rewards[self._levels == level]
         return float(np.quantile(own if len(own) >= FEW else self.rewards, share))
 
@@ -91,7 +100,10 @@ class Standard:
         )  # fmt: skip
         return {
             "class": name, "texts": len(rows), **self._of(rows), "again": max(twice, default=None), "bought": bought,
-            "levels": {str(level): {"texts": len(own), **self._of(own)} for level, own in levels.items()},
+            "levels": {
+                str(level): {"texts": len(own), "standard": self.of(level), **self._of(own)}
+                for level, own in levels.items()
+            },
         }  # fmt: skip
 
     def _of(self, rows: list[Row]) -> Row:
