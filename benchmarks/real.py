@@ -142,13 +142,15 @@ def reading_table(files: list[Path]):
     """What was found of each model's problems by reading them: counts."""
     columns = {"form": "in form", "well_posed": "well posed", "right": "right", "on_topic": "on topic",
                "level_ok": "at level", "chestnut": "known"}  # fmt: skip
+    if any("trick" in row for file in files for row in rows(file)):  # which the first readers were not asked for
+        columns["trick"] = "tricks"
     table = plain_table("read and worked out one by one: how many are ...")
     for column in ("", "read", *columns.values()):
-        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+        table.add_column(column, justify="right" if column else "left", no_wrap=not column)
     table.padding = (0, 1, 0, 0)
     for file in files:
         found = rows(file)
-        table.add_row(file.stem, *map(str, (len(found), *(sum(bool(r[key]) for r in found) for key in columns))))
+        table.add_row(file.stem, *map(str, (len(found), *(sum(bool(r.get(key)) for r in found) for key in columns))))
     return table
 
 

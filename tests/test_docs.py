@@ -25,6 +25,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep
+from markdown.extensions.toc import slugify
 from omegaconf import DictConfig
 
 from qgen.settings import compose
@@ -58,7 +59,9 @@ MODULES = {
 FLAGS = {"--cfg": 1, "--from": 1, "--help": 0, "-m": 0, "--multirun": 0, "--dry-run": 0}  # and the words after each
 SPEEDS = ROOT / "benchmarks" / "results" / "speed"
 ANSWERS = ROOT / "benchmarks" / "results" / "real" / "h200" / "answers.jsonl"
-READ = {"stated": ANSWERS.parent / "read", "computed": ANSWERS.parent / "taught" / "read"}
+READ = {"stated": ANSWERS.parent / "read"} | {
+    answers: ANSWERS.parent / folder / "read" for answers, folder in (("computed", "taught"), ("course", "course"))
+}
 SPEED = {
     "13.82": ("grpo-135m/stock", 1),
     "6.68": ("grpo-135m/unsloth", 1),
@@ -228,6 +231,9 @@ def test_the_readme_is_short_and_its_links_live():
     local = [link for link in map("".join, links) if "://" not in link]
     assert len(local) > 20
     assert not [link for link in local if not (ROOT / link).exists()]
+    for page, anchor in re.findall(r"\]\(([^)#]+\.md)#([^)]+)\)", text):
+        headings = re.findall(r"^#+ (.+)$", (ROOT / page).read_text("utf-8"), re.MULTILINE)
+        assert anchor in {slugify(heading, "-") for heading in headings}, f"{page}#{anchor}"
 
 
 def test_the_chinese_readme_says_the_same():
@@ -284,7 +290,8 @@ def test_the_figures_of_the_speed_table_are_the_results():
 @pytest.mark.parametrize(
     ("page", "answers"),
     [
-        ("README.md", "computed"),
+        ("README.md", "course"),
+        ("docs/explanation/real-model.md", "course"),
         ("docs/explanation/real-model.md", "computed"),
         ("docs/explanation/real-model.md", "stated"),
     ],
@@ -294,7 +301,8 @@ def test_the_counts_of_what_was_read_are_the_files(page, answers):
     keys = ("form", "well_posed", "right", "on_topic", "level_ok", "chestnut")
     for file in READ[answers].glob("*.jsonl"):
         found = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
-        counts = [len(found), *(sum(bool(row[key]) for row in found) for key in keys)]
+        asked = [*keys, *(["trick"] if "trick" in found[0] else [])]
+        counts = [len(found), *(sum(bool(row[key]) for row in found) for key in asked)]
         assert re.search(rf"^ {file.stem} +{' +'.join(map(str, counts))}$", text, re.MULTILINE), file.stem
 
 

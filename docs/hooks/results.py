@@ -47,6 +47,9 @@ def runs() -> Iterator[Table]:
     for file in sorted((RESULTS / "engine").glob("*.json")):
         shown = commanded(f"benchmarks/engine.py --out benchmarks/results/engine/{file.name} --show")
         yield titled(f"engine/{file.stem}"), *shown, [file]
+    for file in sorted((RESULTS / "levels").glob("*.json")):
+        shown = commanded(f"benchmarks/levels.py --out benchmarks/results/levels/{file.name} --show")
+        yield titled(f"levels/{file.stem}"), *shown, [file]
     for script, (what, *names) in KINDS.items():
         for folder in (REAL, *sorted(REAL.glob("*/"))):
             if files := [folder / name for name in names if (folder / name).exists()]:
@@ -120,9 +123,9 @@ def titled(name: str) -> str:
 def read() -> str:
     """The real model's problems that were read and worked out one by one, with what was found."""
     parts = [
-        "# Problems that were read\n\nForty problems of each model ([the runs](../explanation/real-model.md)), as it "
-        "wrote them, unselected, each worked out by language-model assistants. They lie in the folders `read` of "
-        "`benchmarks/results/real/h200`; those of `taught` were asked for with a program."
+        "# Problems that were read\n\nTwenty to fifty problems of each model ([the runs](../explanation/real-model.md)), "
+        "as it wrote them, unselected, each worked out by language-model assistants. They lie in the folders `read` of "
+        "`benchmarks/results/real/h200`; those of `taught`, `hundred` and `course` were asked for with a program."
     ]
     for file in sorted(REAL.glob("**/read/*.jsonl")):
         parts.append(f"## {file.relative_to(REAL).with_suffix('').as_posix().replace('read/', '')}")
@@ -143,4 +146,4 @@ def judged(row: dict) -> str:
         return "not well posed"
     told = [("right" if row["right"] else f"wrong; the answer is {escaped(str(row['true_answer']))}")]
     told += [f"not {words}" for key, words in (("on_topic", "on topic"), ("level_ok", "at its level")) if not row[key]]
-    return ", ".join(told + ["known"] * bool(row["chestnut"]))
+    return ", ".join(told + ["known"] * bool(row["chestnut"]) + ["a trick"] * bool(row.get("trick")))

@@ -9,8 +9,7 @@ from qgen.evaluation.protocol import Protocol
 from qgen.evaluation.results import results
 from qgen.evaluation.sets import OutputSet, controls, real
 from qgen.mathematics.problem import render
-from qgen.proofs.calibration import Calibration, Tried, chosen
-from qgen.proofs.levels import LevelModel
+from qgen.metrics.levels import LevelModel
 from qgen.proofs.votes import Votes
 
 CORPUS = corpus()
@@ -33,9 +32,9 @@ def votes(problems):
 
 
 def known():
-    """What is known of that solver's levels."""
-    tried = [Tried(p.level, p.topic, ease(p.level), {}, 0, True) for p in chosen(CORPUS.train, len(CORPUS.train))]
-    return LevelModel(CORPUS.train, Calibration(tried))
+    """What is known of levels, by states that hold them."""
+    levels = {p.statement: float(p.level) for p in [*CORPUS.train, *CORPUS.heldout]}
+    return LevelModel(CORPUS.train, lambda statements: [np.array([levels.get(s, 3.0), 1.0]) for s in statements])
 
 
 @pytest.fixture(scope="module")

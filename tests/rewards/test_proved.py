@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from conftest import CUBES, DIGITS, SPHERES, composed, corpus
 
+from qgen import rewards
 from qgen.mathematics.problem import render
-from qgen.metrics.difficulty import DifficultyModel
+from qgen.metrics.levels import LevelModel
 from qgen.proofs.calibration import Calibration, Tried, chosen
-from qgen.proofs.levels import LevelModel
 from qgen.proofs.solver import Solver
 from qgen.proofs.votes import Votes
 from qgen.rewards import Rewards, knows_truth, registry, term, text
@@ -30,11 +30,11 @@ EASES = {1: 0.76, 2: 0.74, 3: 0.62, 4: 0.55, 5: 0.5}
 class Known(Solver):
     """Votes that stand for a large model's; all that uses them is the real thing."""
 
-    def __init__(self, agree=(), eases=EASES, clear=True, spread=0.05):
+    def __init__(self, agree=(), eases=EASES):
         self.config, self.agree = SolverConfig(), list(agree)
         self.calibration = Calibration([
-            Tried(p.level, p.topic, ease + spread * (-1) ** i, {"words": counts}, 0, clear)
-            for i, p in enumerate(chosen(CORPUS.train, 120))
+            Tried(p.level, p.topic, ease, {"words": counts}, 0)
+            for p in chosen(CORPUS.train, 120)
             for ease in [eases[p.level]]
             for counts in [{"made": 100, "agree": round(100 * ease), "unanswered": 0}]
         ])  # fmt: skip
@@ -101,12 +101,25 @@ def test_a_reward_that_asks_nobody_says_so():
     assert remarks({"stage": "grpo", "steps": 3, "form_only": True}) == [f"grpo: {FORM_ONLY}"]
 
 
+class Reader:
+    """A base whose states hold the level of each real problem, and of others what it is told."""
+
+    def __init__(self, told=(), noise=0.5):
+        dice = np.random.default_rng(0)
+        self.known = {p.statement: p.level + noise * dice.normal() for p in CORPUS.train} | dict(told)
+
+    def levels(self, problems, depth):
+        assert 0 < depth < 1
+        return LevelModel(problems, lambda statements: [np.array([self.known[s], 1.0]) for s in statements])
+
+
 def test_the_band_is_where_real_problems_of_the_level_lie():
-    written = [render(CORPUS.heldout[0])] * 4
-    shares = (1.0, 0.75, 0.62, 0.3)
+    four = CORPUS.heldout[:4]
+    written = [render(p) for p in four]
+    band = Band(CORPUS.train, Reader(zip((p.statement for p in four), (1.0, 2.0, 3.2, 5.0), strict=True)))
 
     def worth(level, written=written):
-        return Band(CORPUS.train, Known(shares))(completions=written, level=[level] * 4)
+        return band(completions=written, level=[level] * 4)
 
     assert worth(1)[0] == 1.0  # nothing is too easy for the easiest level
     assert worth(5)[3] == 1.0  # nor too hard for the hardest
@@ -115,38 +128,21 @@ def test_the_band_is_where_real_problems_of_the_level_lie():
     assert worth(1)[3] == worth(5)[0] == 0.0
     assert max(worth(3)[0], worth(3)[3]) < worth(3)[2]
     assert worth(3, ["broken", *written[:3]])[0] == 0.0
+    assert "have a rank correlation of 0." in band.note
 
 
-def test_a_level_is_told_by_text_and_solver_together():
-    known = Known().calibration
-    both, text = LevelModel(CORPUS.train, known), DifficultyModel(CORPUS.train)
-    assert both.tells
-    assert both.spearman > text.spearman
-    estimates = both.estimates([CORPUS.heldout[0].statement] * 3, [1.0, 0.7, 0.4])
-    assert list(estimates) == sorted(estimates)
-    for level in range(1, 5):
-        low, high = both.band(level)
-        assert both.outside((max(low, 0) + high) / 2, level) == 0.0
-        assert both.outside(high + both.reach, level) == pytest.approx(1.0)
-        assert high <= both.band(level + 1)[1]
-    assert (both.band(1)[0], both.band(5)[1]) == (-np.inf, np.inf)
-    assert both.asked(-9.0) == 1.0
-    assert both.asked(9.0) == 5.0
-
-
-def test_a_solver_that_cannot_be_believed_ends_the_run():
+def test_a_solver_that_cannot_be_believed_ends_the_run(monkeypatch):
+    weak = Known(eases=dict.fromkeys(range(1, 6), 0.02))
+    monkeypatch.setattr(rewards, "_solver", lambda *_: weak)
     with pytest.raises(RuntimeError, match=r"reward\.solver\.model=NAME, or choose reward=seed"):
-        Band(CORPUS.train, Known(eases=dict.fromkeys(range(1, 6), 0.02)))
+        Rewards(composed("reward=proved").reward, CORPUS.train, Reader())
 
 
 def test_levels_that_cannot_be_told_apart_have_no_band():
-    mixed = [replace(p, level=1 + i % 5) for i, p in enumerate(CORPUS.train)]  # whatever text and solver say
-    for problems, solver in ((mixed, Known((0.5,), eases=dict.fromkeys(range(1, 6), 0.6), spread=0)),
-                           (CORPUS.train, Known((0.5,), clear=False))):  # fmt: skip
-        flat = Band(problems, solver)
-        assert flat.weightless
-        assert "without weight" in flat.note
-        assert flat(completions=[render(CORPUS.heldout[0])], level=[5]) == [1.0]
+    flat = Band(CORPUS.train, Reader([(CORPUS.heldout[0].statement, 3.0)], noise=1e6))
+    assert flat.weightless
+    assert "without weight" in flat.note
+    assert flat(completions=[render(CORPUS.heldout[0]), "broken"], level=[5, 5]) == [1.0, 0.0]
 
 
 def test_topics_are_found_as_surely_as_real_problems_show_them():

@@ -21,7 +21,7 @@ class Metric:
 
 METRICS = (
     Metric("sound", "sound yield", "higher", ("answers", "topics", "levels"),
-           "outputs that are usable, on the topic asked for, solvable, and by text and solver as hard as real problems "
+           "outputs that are usable, on the topic asked for, solvable, and read as hard as real problems "
            "of the level asked for", tested="gap"),
     Metric("format_yield", "format yield", "higher", ("truncate",), "outputs that parse as one problem with an answer"),
     Metric("usable", "usable yield", "higher", SPOILED,
@@ -52,7 +52,7 @@ METRICS = (
     Metric("key", "right answers", "higher", ("answers",), "attempts by the solver that arrive at the answer given",
            unit="number"),
     Metric("level", "level error", "lower", ("levels",),
-           "levels between the one asked for and the one that text and solver tell, where the answer is clear",
+           "levels between the one asked for and the one that is read out of the statement",
            unit="number"),
 )  # fmt: skip
 BY_SOLVER = ("sound", "solvable", "key", "level")

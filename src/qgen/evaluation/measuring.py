@@ -27,10 +27,11 @@ from qgen.settings.sampling import SamplingConfig
 if TYPE_CHECKING:
     from qgen.data import Corpus
     from qgen.evaluation.sets import OutputSet
-    from qgen.proofs.solver import Solver
+    from qgen.rewards.base import Base
 
 FOLDER, RESULT, VARIATIONS, OUTPUTS = "evaluation", "evaluation.json", "variations.json", "outputs.jsonl"
 CONTROLS = 100  # real problems that are spoiled, at most
+DEPTH = 0.85  # of the judge's layers, from which levels are read; the reward reads them at .65
 
 
 def evaluated(config: EvaluateConfig) -> tuple[dict, Path]:
@@ -112,18 +113,19 @@ def figures(
     from qgen.evaluation.protocol import Protocol
     from qgen.evaluation.results import results
     from qgen.evaluation.sets import controls, real
-    from qgen.proofs.levels import LevelModel
+    from qgen.proofs.solver import Solver
     from qgen.rewards.base import Base
 
     language = run.prompt.language.value
     model, tokenizer = loaded
     base = Base(model, tokenizer, run.prompt, config.batch_size)
-    solver = _solver(config, config.evaluate.solver, run, corpus) if config.evaluate.solver else None
+    judge = _judge(config, config.evaluate.solver, run) if config.evaluate.solver else None
+    solver = Solver(judge, judge.prompt, _attempts(config), corpus.train) if judge else None
     problems = spread(corpus.heldout, min(config.n, len(corpus.heldout)), run.data.split_seed)  # those asked like
     authors = real(problems, language)
     spoiled = controls(problems[:CONTROLS], corpus.train, language)
     print(f"measuring {len(written)} models, real problems and {len(spoiled)} controls")
-    levels = LevelModel(corpus.train, solver.calibration) if solver and solver.calibration else None
+    levels = judge.levels(corpus.train, DEPTH) if judge else None
     votes = solver.votes if solver else None
     protocol = Protocol(corpus.train, authors, base.losses, votes, levels if levels and levels.tells else None)
     result = results(protocol, [*written, authors, *spoiled], pairs)
@@ -133,19 +135,22 @@ def figures(
     return result
 
 
-def _solver(config: EvaluateConfig, name: str, run: Config, corpus: "Corpus") -> "Solver":
-    """The solver that judges. It makes attempts of its own, not those that a reward was trained by: by default twice as
-    many and twice as long, asked for in other words."""
+def _judge(config: EvaluateConfig, name: str, run: Config) -> "Base":
+    """The model that judges: it solves, and levels are read out of it. It is asked in other words than a reward asks,
+    and levels are read at another depth (rewards/band.py)."""
     from qgen.engine.rollout import choose
     from qgen.models.model import load_plain
-    from qgen.proofs.solver import Solver
     from qgen.rewards.base import Base
 
-    options = config.evaluate
     wanted = ModelConfig(name=name, rollout=config.model.rollout or run.model.rollout)
     model, tokenizer = load_plain(wanted, run.seed)
     writer, _ = choose(wanted, config.batch_size, model, tokenizer)
-    settings = SolverConfig(model=name, samples=options.samples, max_new_tokens=options.max_new_tokens)
     words = composed([f"prompt={run.prompt.language.value}"]).prompt
     prompt = replace(words, solve=words.judge_solve, compute=words.judge_compute)
-    return Solver(Base(model, tokenizer, prompt, config.batch_size, writer), prompt, settings, corpus.train)
+    return Base(model, tokenizer, prompt, config.batch_size, writer)
+
+
+def _attempts(config: EvaluateConfig) -> SolverConfig:
+    """Attempts of the judge's own, not those that a reward was trained by: by default twice as many, twice as long."""
+    options = config.evaluate
+    return SolverConfig(model=options.solver, samples=options.samples, max_new_tokens=options.max_new_tokens)

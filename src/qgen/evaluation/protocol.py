@@ -17,9 +17,9 @@ from qgen.evaluation.sets import OutputSet
 from qgen.mathematics.problem import Problem
 from qgen.metrics import diversity
 from qgen.metrics.copies import JACCARD, Copies
+from qgen.metrics.levels import LevelModel
 from qgen.metrics.similarity import SimilarityIndex, mask
 from qgen.metrics.topics import topics
-from qgen.proofs.levels import LevelModel
 
 COLLAPSE = "collapse"  # the control that measures of a whole set are tested against
 SOLVED = ("answers", "levels", "topics")  # controls that a solver's metrics are tested against
@@ -44,7 +44,7 @@ class Protocol:
         real: held-out problems; they set the median distance and the band of likelihood.
         losses: the mean negative log-likelihood of texts under a frozen model that is not the policy, in nats a token.
         votes: a solver's votes on problems (see proofs/solver.py); None leaves its metrics out.
-        levels: how hard problems and levels are for that solver (proofs/levels.py); None: any level is as good.
+        levels: how hard problems and levels are (metrics/levels.py); None: any level is as good.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Protocol:
         self.topics = topics(train)
         self.losses, self.votes, self.levels = losses, votes, levels
         self._known: dict[str, float] = {}  # losses
+        self._read: dict[str, float] = {}  # levels
         self._voted: dict[tuple[str, str], Any] = {}
         self._graded: dict[str, dict[str, np.ndarray]] = {}
         self.real = real
@@ -102,7 +103,7 @@ class Protocol:
             votes = self._votes(self.votes, written.problems)
             found["agree"] = [v.agree for v in votes]
             found["solvable"] = [float(v.solvable) for v in votes]
-            found["in band"], found["level error"] = self._levelled(statements, votes, [r["level"] for r in asked])
+            found["in band"], found["level error"] = self._levelled(statements, [r["level"] for r in asked])
         graded = {}
         for name, values in found.items():
             graded[name] = np.full(len(written.texts), np.nan)
@@ -175,16 +176,17 @@ class Protocol:
             if values
         }
 
-    def _levelled(self, statements: list[str], votes: list, asked: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    def _levelled(self, statements: list[str], asked: list[int]) -> tuple[np.ndarray, np.ndarray]:
         """Whether problems are as hard as real ones of the level that was asked for, and by how many levels they are
-        off: NaN where the answer is not clear, for the ease of a problem without one says nothing."""
+        off."""
         if self.levels is None or not statements:
             return np.ones(len(statements)), np.full(len(statements), np.nan)
-        estimates = self.levels.estimates(statements, [v.agree for v in votes])
-        pairs = list(zip(map(float, estimates), asked, strict=True))
+        if new := [s for s in dict.fromkeys(statements) if s not in self._read]:
+            self._read |= zip(new, map(float, self.levels.estimates(new)), strict=True)
+        pairs = [(self._read[s], level) for s, level in zip(statements, asked, strict=True)]
         off = np.array([abs(self.levels.asked(estimate) - level) for estimate, level in pairs])
         fits = np.array([float(self.levels.outside(estimate, level) == 0) for estimate, level in pairs])
-        return fits, np.where([v.solvable for v in votes], off, np.nan)
+        return fits, off
 
     def _votes(self, ask: Callable[[list[Problem]], list], problems: list[Problem]) -> list:
         keys = [(p.statement, p.answer) for p in problems]

@@ -45,7 +45,7 @@ def _sums(
     found: dict[int, tuple[float, int]] = {}
     training = model.training
     model.eval()
-    for batch in _batches(lengths, batch_size):
+    for batch in batches(lengths, batch_size):
         width = max(len(pairs[i][1]) for i in batch)
         ids = torch.full((len(batch), width), tokenizer.pad_token_id)
         labels = torch.full((len(batch), width), -100)
@@ -62,7 +62,7 @@ def _sums(
     return [found[i] for i in range(len(pairs))]
 
 
-def _batches(lengths: list[int], batch_size: int) -> Iterator[list[int]]:
+def batches(lengths: list[int], batch_size: int) -> Iterator[list[int]]:
     """Indices of texts of like length, the shortest first: at most batch_size, and TOKENS where more than one."""
     batch: list[int] = []
     for i in sorted(range(len(lengths)), key=lengths.__getitem__):

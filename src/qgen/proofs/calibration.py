@@ -20,7 +20,7 @@ from qgen.runtime import cache, ranks
 from qgen.settings.prompt import PromptConfig
 from qgen.settings.reward import SolverConfig
 
-VERSION = 5  # of how attempts are made and read: another makes the cache's files anew
+VERSION = 6  # of how attempts are made and read: another makes the cache's files anew
 FOLDER = "solvers"  # in the cache
 CHANCE = 0.05  # of a trend as strong where levels say nothing, below which they are told apart
 LEVELS = range(1, 6)
@@ -35,7 +35,6 @@ class Tried:
     agree: float  # share of right ones among those that an adaptive solver makes
     kinds: dict[str, dict[str, int]]  # of each kind: made, agree, unanswered (votes.py)
     cut: int  # attempts that their length ended
-    clear: bool = False  # the votes that an adaptive solver counts are clear for the right answer
 
 
 class Calibration:

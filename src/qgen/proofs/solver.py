@@ -181,7 +181,7 @@ class Solver:
             attempts, spelled = self.attempts([(p.statement, p.answer) for p in problems], adaptive=False)
             return Calibration([
                 Tried(p.level, p.topic, votes.agree, counted(p.answer, made, said).kinds,
-                      sum(a.why == "cut off" for a in made), votes.solvable)
+                      sum(a.why == "cut off" for a in made))
                 for p, made, said in zip(problems, attempts, spelled, strict=True)
                 for votes in [adaptive(p.answer, made, said)]
             ])  # fmt: skip

@@ -105,6 +105,11 @@ class Rewards:
         self.config = config
         self.weights = {name: enabled.weight for name, enabled in config.terms.items()}
         self.solver = _solver(config.solver, base, corpus) if base and config.solver else None
+        if config.combine is Combine.product and self.solver and not self.solver.usable:
+            raise RuntimeError(
+                f"{self.solver.note}: too few to say anything of a problem, on which all hangs in a product. Name a "
+                "solver that can with reward.solver.model=NAME, or choose reward=seed, which knows form alone"
+            )
         offered = {"corpus": corpus, "base": base, "solver": self.solver, "teacher": judge, "language": language}
         self.terms = {name: build(name, enabled.params, **offered) for name, enabled in config.terms.items()}
         for name, function in self.terms.items():

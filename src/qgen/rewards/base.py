@@ -5,15 +5,19 @@ import hashlib
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
+import numpy as np
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from qgen.data.prompts import Message
+from qgen.data.prompts import Message, solve
 from qgen.engine.compiled import SMALLEST, CompiledWriter
 from qgen.engine.completion import Completion, Wrote, silent
 from qgen.engine.decoder import bytes_of_cache
 from qgen.engine.rollout import generate
+from qgen.mathematics.problem import Problem
+from qgen.metrics.levels import LevelModel
 from qgen.metrics.loss import text_losses
+from qgen.metrics.states import states
 from qgen.proofs.attempts import ROOM
 from qgen.runtime import ranks
 from qgen.runtime.memory import free
@@ -51,6 +55,21 @@ class Base:
         """Mean negative log-likelihood of each text, in nats a token."""
         with self._adapter_off():
             return ranks.spread(lambda part: text_losses(self.model, self.tokenizer, part, self.batch_size), texts)
+
+    def levels(self, problems: list[Problem], depth: float) -> LevelModel:
+        """How hard problems are, read out of the state from which the base would begin to solve them.
+
+        Args:
+            problems: real ones, whose levels are known.
+            depth: share of the layers that the state has passed, above 0 to 1.
+        """
+        identity = f"{self.identity} {depth} {self.prompt.solve}"
+        return LevelModel(problems, functools.partial(self._states, depth=depth), identity)
+
+    def _states(self, statements: list[str], depth: float) -> list[np.ndarray]:
+        prompts = [solve(self.prompt, statement) for statement in statements]
+        with self._adapter_off():
+            return ranks.spread(lambda p: states(self.model, self.tokenizer, p, depth, self.batch_size), prompts)
 
     @functools.cached_property
     def identity(self) -> str:

@@ -29,10 +29,11 @@ def folds(train: list[Problem], heldout: list[Problem], most: int) -> list[tuple
 def builder(config: Config) -> Callable[[list[Problem]], Rewards]:
     """What makes rewards of training problems, all of them with one base, which is loaded where a term asks it.
 
-    Raises as models.model.load does.
+    Raises as models.model.load and engine.rollout.choose do.
     """
     base = None
     if config.reward.solver or "natural" in config.reward.terms:
+        from qgen.engine.rollout import choose
         from qgen.models.model import load
         from qgen.rewards.base import Base
         from qgen.runtime.quiet import quiet
@@ -40,5 +41,9 @@ def builder(config: Config) -> Callable[[list[Problem]], Rewards]:
         quiet()
         config.model.backend = Backend.hf
         model, tokenizer = load(config.model, None, config.seed)
-        base = Base(model, tokenizer, config.prompt, config.sampling.batch_size)
+        writer = None
+        if config.reward.solver and not config.reward.solver.model:  # as in training: a solver writes from a copy
+            writer, chosen = choose(config.model, config.sampling.batch_size, model, tokenizer)
+            print(f"rollout: {chosen}")
+        base = Base(model, tokenizer, config.prompt, config.sampling.batch_size, writer)
     return lambda problems: Rewards(config.reward, problems, base, config.judge, config.prompt.language)
