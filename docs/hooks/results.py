@@ -123,8 +123,8 @@ def titled(name: str) -> str:
 def read() -> str:
     """The real model's problems that were read and worked out one by one, with what was found."""
     parts = [
-        "# Problems that were read\n\nTwenty to fifty problems of each model ([the runs](../explanation/real-model.md)), "
-        "as it wrote them, unselected, each worked out by language-model assistants. They lie in the folders `read` of "
+        "# Problems that were read\n\nTwenty to fifty of each model ([the runs](../explanation/real-model.md)), as it "
+        "wrote them, unselected, each worked out by language-model assistants. They lie in the folders `read` of "
         "`benchmarks/results/real/h200`; those of `taught`, `hundred` and `course` were asked for with a program."
     ]
     for file in sorted(REAL.glob("**/read/*.jsonl")):
