@@ -175,3 +175,13 @@ def test_a_key_that_is_near_to_none_is_answered_by_those_that_there_are():
     assert instead("run", ["paths", "out"]) == "; there are out, paths"
     assert instead("path", ["paths", "out"]) == "; did you mean paths?"
     assert instead("zzz", [f"key{i}" for i in range(20)]) == ""
+
+
+def test_the_recipe_of_proved_problems_distils_first():
+    distill, grpo = (composed("experiment=proved", f"stage={stage}") for stage in ("distill", "grpo"))
+    assert (distill.stage.init_from, distill.stage.max_steps, distill.stage.num_prompts) == ("base", 60, 300)
+    assert grpo.stage.init_from == f"{grpo.output_dir}/{distill.run_name}/distill"
+    assert grpo.stage.rollouts == 64
+    assert grpo.run_name == "proved-qwen_coder-champ"
+    assert (grpo.reward.combine.value, grpo.prompt.solution) == ("product", "program")
+    assert composed("experiment=proved", "stage=grpo", "model=tiny").run_name == "proved-tiny-champ"
