@@ -23,8 +23,6 @@ from qgen.runs.rundir import SUMMARY
 
 PROGRAM = ["prompt.solution=program", "sampling.max_new_tokens=448", "validation.prompts=64"]
 GRPO = ["stage=grpo", "stage.per_device_train_batch_size=8", "stage.gradient_accumulation_steps=8"]
-OWN = ["stage=distill", "teacher=self", "reward=proved", "stage.per_device_train_batch_size=8",
-       "stage.gradient_accumulation_steps=2", "stage.max_steps=60"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,9 +38,9 @@ JOBS = {
     "sft": Job("sft", None, ["stage=sft"]),
     "seed": Job("grpo", "sft", [*GRPO, "reward=seed"]),
     "verified": Job("grpo", "sft", [*GRPO, "reward=verified"]),
-    "self": Job("distill", None, [*OWN, "stage.init_from=base", "stage.num_prompts=300"]),
-    "proved": Job("grpo", "self", [*GRPO, "reward=proved"]),
-    "last": Job("distill", "proved", [*OWN, "stage.num_prompts=300"]),
+    "self": Job("distill", None, ["experiment=proved", "stage=distill"]),
+    "proved": Job("grpo", "self", ["experiment=proved", "stage=grpo"]),
+    "last": Job("distill", "proved", ["experiment=proved", "stage=distill"]),
 }  # fmt: skip
 
 

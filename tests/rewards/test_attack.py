@@ -11,6 +11,7 @@ from qgen.adversary import Material
 from qgen.engine.completion import Completion
 from qgen.rewards import Rewards, attack, registry, term, text
 from qgen.rewards.earnings import BEST, FEW, Payer, Standard
+from qgen.rewards.unseen import builder
 from qgen.settings.attack import AttackConfig
 from qgen.settings.choices import JunkClass
 from qgen.settings.config import to_yaml
@@ -214,6 +215,13 @@ def test_real_problems_that_earn_nothing_set_no_standard():
     assert standard.figures("junk", [{"level": 5, "reward": 0.5, "again": 0.4}])["bought"]
     with pytest.raises(RuntimeError, match="none of 12 real problems earns anything"):
         Standard(rows[:12])
+
+
+def test_a_term_that_asks_the_base_gets_one_without_a_solver():
+    config = composed("stage=grpo", "model=tiny", "+reward.terms.band.weight=0.1")
+    assert config.reward.solver is None
+    assert "natural" not in config.reward.terms
+    assert "band" in builder(config)(corpus().train).terms
 
 
 def test_a_run_of_other_rewards_is_refused(tmp_path):

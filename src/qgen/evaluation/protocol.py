@@ -6,7 +6,7 @@ under the ROC curve of .8, or for yields and measures of whole sets a gap that e
 result, and the table of the tests names it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -181,9 +181,7 @@ class Protocol:
         off."""
         if self.levels is None or not statements:
             return np.ones(len(statements)), np.full(len(statements), np.nan)
-        if new := [s for s in dict.fromkeys(statements) if s not in self._read]:
-            self._read |= zip(new, map(float, self.levels.estimates(new)), strict=True)
-        pairs = [(self._read[s], level) for s, level in zip(statements, asked, strict=True)]
+        pairs = list(zip(_found(self._read, self.levels.estimates, statements), asked, strict=True))
         off = np.array([abs(self.levels.asked(estimate) - level) for estimate, level in pairs])
         fits = np.array([float(self.levels.outside(estimate, level) == 0) for estimate, level in pairs])
         return fits, off
@@ -195,9 +193,7 @@ class Protocol:
         return [self._voted[key] for key in keys]
 
     def _losses(self, statements: list[str]) -> np.ndarray:
-        if new := [s for s in dict.fromkeys(statements) if s not in self._known]:
-            self._known |= zip(new, self.losses(new), strict=True)
-        return np.array([self._known[s] for s in statements])
+        return np.array(_found(self._known, self.losses, statements))
 
     def _repeats(self, statements: list[str]) -> np.ndarray:
         return np.tril(self._alike(statements) > REPEAT, k=-1).any(axis=1).astype(float)
@@ -206,3 +202,10 @@ class Protocol:
         """The similarity of each to each, numbers and letters masked, of shape (statements, statements)."""
         vectors = self.near[1].vectors([mask(s) for s in statements])
         return (vectors @ vectors.T).toarray()
+
+
+def _found(known: dict[str, float], find: Callable[[list[str]], Iterable[float]], statements: list[str]) -> list[float]:
+    """A figure of each statement: found for those that are not known yet, all at once, and known from then on."""
+    if new := [s for s in dict.fromkeys(statements) if s not in known]:
+        known |= zip(new, map(float, find(new)), strict=True)
+    return [known[s] for s in statements]

@@ -43,7 +43,7 @@ class LevelModel:
         spearman: rank correlation of estimated and real levels in five-fold cross-validation, -1 to 1; 0 where nothing
             is known.
         tells: whether the first level's band and the last one's have nothing in common, which takes a correlation of
-            about .5. Else nothing is told of levels that overlap so far.
+            about .6. Else nothing is told of levels that overlap so far.
         reach: how far three quarters of the real problems' estimates lie from the middle of their level's, at most.
     """
 

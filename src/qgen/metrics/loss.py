@@ -46,20 +46,27 @@ def _sums(
     training = model.training
     model.eval()
     for batch in batches(lengths, batch_size):
-        width = max(len(pairs[i][1]) for i in batch)
-        ids = torch.full((len(batch), width), tokenizer.pad_token_id)
-        labels = torch.full((len(batch), width), -100)
+        ids, attend = padded(model, tokenizer, [pairs[i][1] for i in batch])
+        labels = ids.masked_fill(attend == 0, -100)
         for row, i in enumerate(batch):
-            skip, full = pairs[i]
-            ids[row, : len(full)] = torch.tensor(full)
-            labels[row, skip : len(full)] = torch.tensor(full[skip:])
-        attend = torch.arange(width)[None] < torch.tensor([[lengths[i]] for i in batch])
-        logits = model(input_ids=ids.to(model.device), attention_mask=attend.long().to(model.device)).logits[:, :-1]
+            labels[row, : pairs[i][0]] = -100
+        logits = model(input_ids=ids, attention_mask=attend).logits[:, :-1]
         for i, row, target in zip(batch, logits, labels[:, 1:].to(logits.device), strict=True):
             total = cross_entropy(row.float(), target, reduction="sum")  # by row: its softmax is as large as the logits
             found[i] = (total.item(), int((target != -100).sum()))
     model.train(training)
     return [found[i] for i in range(len(pairs))]
+
+
+def padded(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: list[list[int]]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows of tokens, padded behind their end, and which of them are no padding, where the model is. Both of shape
+    (rows, tokens)."""
+    width = max(map(len, rows))
+    ids = torch.tensor([[*row, *[tokenizer.pad_token_id] * (width - len(row))] for row in rows])
+    attend = torch.arange(width)[None] < torch.tensor([[len(row)] for row in rows])
+    return ids.to(model.device), attend.long().to(model.device)
 
 
 def batches(lengths: list[int], batch_size: int) -> Iterator[list[int]]:

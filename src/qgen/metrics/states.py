@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from qgen.metrics.loss import batches
+from qgen.metrics.loss import batches, padded
 
 
 @torch.no_grad()
@@ -29,15 +29,9 @@ def states(
     training = model.training
     model.eval()
     for batch in batches([len(row) for row in ids], batch_size):
-        width = max(len(ids[i]) for i in batch)
-        padded = torch.tensor([[*ids[i], *[tokenizer.pad_token_id] * (width - len(ids[i]))] for i in batch])
-        attend = torch.tensor([[1] * len(ids[i]) + [0] * (width - len(ids[i])) for i in batch])
+        tokens, attend = padded(model, tokenizer, [ids[i] for i in batch])
         passed = model(
-            input_ids=padded.to(model.device),
-            attention_mask=attend.to(model.device),
-            output_hidden_states=True,
-            use_cache=False,
-            logits_to_keep=1,
+            input_ids=tokens, attention_mask=attend, output_hidden_states=True, use_cache=False, logits_to_keep=1
         ).hidden_states
         layer = passed[max(1, round(depth * (len(passed) - 1)))]
         for row, i in zip(layer, batch, strict=True):
