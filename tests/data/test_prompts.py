@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from conftest import CUBES, composed
 
-from qgen.data.prompts import ask, ask_like, lesson, of_task, request, variation, vary
+from qgen.data.prompts import ask, ask_like, lesson, of_task, request, requests, variation, vary
 from qgen.mathematics.problem import Problem, parse
 from qgen.settings.choices import Kind, Task
 
@@ -42,6 +42,15 @@ def test_requests_are_the_same_each_time_and_some_name_a_point():
     assert first == [ask_like(prompt, p) for p in made]
     named = sum("induction" in messages[-1]["content"] for messages in first)
     assert 20 <= named < 40
+
+
+def test_a_request_says_which_points_it_names_for_rewards_to_read():
+    prompt = composed().prompt
+    made = [Problem("s", "a", topic="T", level=1, points=("induction", "limit"), id=str(i)) for i in range(4)]
+    for row in [*requests(prompt, made, 12, 0), of_task(prompt, made[0], Task.both, 0)]:
+        told = row["prompt"][-1]["content"]
+        assert [p for p in ("induction", "limit") if p in told] == sorted(row["points"])
+    assert of_task(prompt, made[0], Task.both, 1)["points"] == []
 
 
 def test_vary_shows_the_original():

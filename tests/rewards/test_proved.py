@@ -8,7 +8,7 @@ import pytest
 from conftest import CUBES, DIGITS, SPHERES, composed, corpus
 
 from qgen import rewards
-from qgen.mathematics.problem import render
+from qgen.mathematics.problem import Problem, render
 from qgen.metrics.levels import LevelModel
 from qgen.proofs.calibration import Calibration, Tried, chosen
 from qgen.proofs.solver import Solver
@@ -154,6 +154,16 @@ def test_topics_are_found_as_surely_as_real_problems_show_them():
     assert np.mean(right) > 0.7
     assert np.mean(wrong) < 0.4
     assert topic(completions=["broken", render(CUBES)], topic=[known[0].topic, "Cooking"]) == [0.0, None]
+
+
+def test_what_a_request_names_is_to_be_used():
+    """Of 125 outputs of a trained qwen_coder, 55 to 59 % used all the points that were asked for."""
+    asked = [["divisor", "prime"], ["divisor", "sphere"], ["sphere"], [], ["Vieta's formulas"], ["divisor"]]
+    divisors = Problem("How many divisors of $10!$ are prime?", "4")
+    texts = [render(divisors)] * 5 + ["broken"]
+    found = registry.call("points", registry.TERMS["points"], texts, points=asked)
+    assert found == [1.0, pytest.approx(2 / 3), 0.5, 1.0, 1.0, 0.0]
+    assert registry.TERMS["points"](texts) == [1.0] * 5 + [0.0]  # of a dataset that names none
 
 
 def test_eight_alike_are_worth_what_one_is():

@@ -44,7 +44,12 @@ def named(points: tuple[str, ...], rng: random.Random) -> tuple[str, ...]:
 
 def request(prompt: PromptConfig, problem: Problem) -> dict[str, Any]:
     """A row that only asks: the prompt, and the columns that rewards may read."""
-    return {"prompt": ask_like(prompt, problem), "topic": problem.topic, "level": problem.level}
+    return _asking(prompt, problem, named(problem.points, random.Random(problem.id)))
+
+
+def _asking(prompt: PromptConfig, problem: Problem, points: tuple[str, ...]) -> dict[str, Any]:
+    asked = ask(prompt, problem.topic, problem.rated, points)
+    return {"prompt": asked, "topic": problem.topic, "level": problem.level, "points": list(points)}
 
 
 def variation(prompt: PromptConfig, problem: Problem, kind: Kind) -> dict[str, Any]:
@@ -59,6 +64,7 @@ def variation(prompt: PromptConfig, problem: Problem, kind: Kind) -> dict[str, A
         "prompt": vary(prompt, replace(problem, level=level), kind),
         "topic": problem.topic,
         "level": level,
+        "points": [],
         "original": render(problem, prompt.language.value, solution=prompt.solution == PROGRAM and PROGRAM),
         "kind": kind.value,
     }
@@ -126,11 +132,10 @@ def requests(
     turns: Counter[str] = Counter()
     rows = []
     for problem in spread(problems, count, seed):
-        row, turn = request(prompt, problem), turns[problem.id]
-        if turn:
-            row["prompt"] = ask(prompt, problem.topic, problem.rated, problem.points[turn - 1 : turn])
+        turn = turns[problem.id]
+        again = _asking(prompt, problem, problem.points[turn - 1 : turn]) if turn else request(prompt, problem)
         turns[problem.id] += 1
-        rows.append(row)
+        rows.append(again)
     return rows
 
 

@@ -20,6 +20,7 @@ from qgen.rewards import (  # noqa: F401 (they register)
     format,
     natural,
     novelty,
+    points,
     rigor,
     solution,
     solvable,

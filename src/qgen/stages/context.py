@@ -19,6 +19,8 @@ from qgen.settings.choices import Backend
 from qgen.settings.config import Config
 from qgen.stages.symptoms import Symptoms
 
+ASKED = ("points", "kind", "original", "statement", "answer")  # columns of some requests
+
 
 @dataclass
 class Context:
@@ -84,7 +86,7 @@ class Context:
                 "step": step,
                 "topic": columns["topic"][i],
                 "level": columns["level"][i],
-                **{name: columns[name][i] for name in ("kind", "original", "statement", "answer") if name in columns},
+                **{name: columns[name][i] for name in ASKED if name in columns},
                 "completion": text,
                 "terms": scores.row(i),
                 "reward": round(scores.total[i], 4),

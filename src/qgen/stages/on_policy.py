@@ -19,7 +19,7 @@ class Trainer(DistillationTrainer):
         written = zip(batch["completion_ids"], batch["completion_mask"], strict=True)
         texts = self.processing_class.batch_decode([i[m.bool()] for i, m in written], skip_special_tokens=True)
         texts, asked = ranks.gather(texts), ranks.gather(inputs)
-        columns = {name: [row[name] for row in asked] for name in ("topic", "level")}
+        columns = {name: [row[name] for row in asked] for name in ("topic", "level", "points")}
         scores = self.context.rewards.score([row["prompt"] for row in asked], texts, **columns)
         self.context.keep("train", self.state.global_step, columns, texts, scores)
         self._metrics["train"]["reward"].append(sum(scores.total) / len(scores.total))

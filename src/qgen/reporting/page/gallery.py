@@ -135,7 +135,7 @@ class Card:
         """What terms found out on the way, such as a solver's votes."""
         known = {"mode", "step", "topic", "level", "completion", "terms", "reward", "statement", "answer"}
         known |= {"program", "votes"} if self.problem and self.proof else set()
-        return [(name, value) for name, value in self.row.items() if name not in known and value is not None]
+        return [(name, value) for name, value in self.row.items() if name not in known and value not in (None, [])]
 
 
 @dataclass
