@@ -144,13 +144,17 @@ def reading_table(files: list[Path]):
                "level_ok": "at level", "chestnut": "known"}  # fmt: skip
     if any("trick" in row for file in files for row in rows(file)):  # which the first readers were not asked for
         columns["trick"] = "tricks"
-    table = plain_table("read and worked out one by one: how many are ...")
-    for column in ("", "read", *columns.values()):
+    table = plain_table(
+        "read and worked out one by one: how many are ... (of 3-5: at level, where 3 to 5 was asked for)"
+    )
+    for column in ("", "read", *columns.values(), "of 3-5"):
         table.add_column(column, justify="right" if column else "left", no_wrap=not column)
     table.padding = (0, 1, 0, 0)
     for file in files:
         found = rows(file)
-        table.add_row(file.stem, *map(str, (len(found), *(sum(bool(r.get(key)) for r in found) for key in columns))))
+        near = [bool(row["level_ok"]) for row in found if row["level"] >= 3]
+        counts = (len(found), *(sum(bool(r.get(key)) for r in found) for key in columns))
+        table.add_row(file.stem, *map(str, counts), f"{sum(near)}/{len(near)}")
     return table
 
 
@@ -192,7 +196,7 @@ def measured(given: argparse.Namespace) -> dict:
     pairs = [tuple(pair.split(":")) for pair in given.pairs]
     pairs = [pair for pair in pairs if set(pair) <= set(texts)]
     return {"n": given.n, "seeds": [0], "prompts": len(ids), "max_new_tokens": given.tokens, "solver": given.solver,
-            **figures(config, run, corpus, loaded, written, pairs)}  # fmt: skip
+            **figures(config, run, corpus, loaded, written, pairs, given.out)}  # fmt: skip
 
 
 if __name__ == "__main__":

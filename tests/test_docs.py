@@ -59,7 +59,8 @@ FLAGS = {"--cfg": 1, "--from": 1, "--help": 0, "-m": 0, "--multirun": 0, "--dry-
 SPEEDS = ROOT / "benchmarks" / "results" / "speed"
 ANSWERS = ROOT / "benchmarks" / "results" / "real" / "h200" / "answers.jsonl"
 READ = {"stated": ANSWERS.parent / "read"} | {
-    answers: ANSWERS.parent / folder / "read" for answers, folder in (("computed", "taught"), ("course", "course"))
+    answers: ANSWERS.parent / folder / "read"
+    for answers, folder in (("computed", "taught"), ("course", "course"), ("levels", "levels"))
 }
 SPEED = {
     "13.82": ("grpo-135m/stock", 1),
@@ -290,7 +291,8 @@ def test_the_figures_of_the_speed_table_are_the_results():
 @pytest.mark.parametrize(
     ("page", "answers"),
     [
-        ("README.md", "course"),
+        ("README.md", "levels"),
+        ("docs/explanation/real-model.md", "levels"),
         ("docs/explanation/real-model.md", "course"),
         ("docs/explanation/real-model.md", "computed"),
         ("docs/explanation/real-model.md", "stated"),
@@ -303,7 +305,9 @@ def test_the_counts_of_what_was_read_are_the_files(page, answers):
         found = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
         asked = [*keys, *(["trick"] if "trick" in found[0] else [])]
         counts = [len(found), *(sum(bool(row[key]) for row in found) for key in asked)]
-        assert re.search(rf"^ {file.stem} +{' +'.join(map(str, counts))}$", text, re.MULTILINE), file.stem
+        near = [bool(row["level_ok"]) for row in found if row["level"] >= 3]
+        figures = " +".join(map(str, [*counts, f"{sum(near)}/{len(near)}"]))
+        assert re.search(rf"^ {file.stem} +{figures}$", text, re.MULTILINE), file.stem
 
 
 def test_every_package_has_a_line_on_the_map():

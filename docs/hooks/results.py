@@ -82,8 +82,13 @@ def tables() -> Iterator[Table]:
     import teacher_faults
     import trajectories
 
+    from qgen.reporting.attacked import earnings_table, level_table
     from qgen.reporting.tables import show
 
+    for name in ("seed", "verified", "proved"):
+        made = f"`python -m qgen.rewards.attack reward={name} model=qwen_coder data=jsonl data.path=FILE attack.n=64 "
+        made += "attack.budget=256 attack.problems=200` printed it (`seed` on a CPU, the others on one H200 141GB):"
+        yield printed(f"attack/{name}", made, lambda found: show(earnings_table(found), level_table(found)))
     for name in ("survival/cpu", "survival/h100"):
         made = "`python benchmarks/survival.py --out DIR` made it:"
         yield printed(name, made, lambda found: survival.table(found["settings"]))
@@ -125,7 +130,8 @@ def read() -> str:
     parts = [
         "# Problems that were read\n\nTwenty to fifty of each model ([the runs](../explanation/real-model.md)), as it "
         "wrote them, unselected, each worked out by language-model assistants. They lie in the folders `read` of "
-        "`benchmarks/results/real/h200`; those of `taught`, `hundred` and `course` were asked for with a program."
+        "`benchmarks/results/real/h200`; those of `taught`, `hundred`, `course` and `levels` were asked for with a "
+        "program."
     ]
     for file in sorted(REAL.glob("**/read/*.jsonl")):
         parts.append(f"## {file.relative_to(REAL).with_suffix('').as_posix().replace('read/', '')}")

@@ -8,6 +8,7 @@ from qgen.evaluation.measuring import each
 from qgen.evaluation.protocol import Protocol
 from qgen.evaluation.results import results
 from qgen.evaluation.sets import OutputSet, controls, real
+from qgen.evaluation.votes import KeptVotes
 from qgen.mathematics.problem import render
 from qgen.metrics.levels import LevelModel
 from qgen.proofs.votes import Votes
@@ -61,11 +62,11 @@ def test_real_problems_are_sound_and_wrong_answers_other_topics_and_repeats_are_
     assert 0 < test["gap"][1] < test["gap"][0]
 
 
-def test_the_level_error_tells_real_problems_from_those_of_other_levels(found):
+def test_who_is_at_level_tells_real_problems_from_those_of_other_levels(found):
     (test,) = [metric for metric in found["metrics"] if metric["name"] == "level"]
     assert test["passed"] is True
     rows = {row["name"]: row["values"]["level"] for row in found["rows"]}
-    assert rows["real"][0] < 0.2 < rows["levels"][0]
+    assert rows["levels"][0] < 0.3 < 0.7 < rows["real"][0]
 
 
 def test_without_votes_there_is_no_sound_yield():
@@ -91,3 +92,28 @@ def test_what_a_sound_problem_takes():
     rows = [{"name": "a", "outputs": 200, "values": {"sound": [0.1, 0.05, 0.2]}},
             {"name": "b", "outputs": 200, "values": {"sound": [0.0, 0.0, 0.02]}}]  # fmt: skip
     assert each(rows, {"a": 10.0, "b": 10.0}) == {"a": 0.5, "b": None}
+
+
+def test_votes_are_asked_for_once(tmp_path):
+    """By nobody that has voted before; another judge's votes are not taken for this one's."""
+    made = []
+
+    class Judge:
+        note = "answers 40 %"
+
+        def votes(self, problems):
+            made.extend(problems)
+            return votes(problems)
+
+    path, few = tmp_path / "votes.jsonl", CORPUS.heldout[:4]
+    first = KeptVotes(path, "a", Judge)
+    assert first.note is None
+    found = first(few[:3])
+    assert KeptVotes(path, "a", Judge)(few[:3]) == found == votes(few[:3])
+    assert len(made) == 3
+    again = KeptVotes(path, "a", Judge)
+    assert again.note == "answers 40 %"
+    again([few[3], few[0]])
+    assert made[3:] == [few[3]]
+    KeptVotes(path, "b", Judge)(few[:1])
+    assert made[4:] == [few[0]]

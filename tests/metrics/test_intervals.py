@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from qgen.metrics.intervals import Interval, auroc, mean, mean_difference, proportion, proportion_difference
+from qgen.metrics.intervals import (
+    Interval,
+    auroc,
+    mean,
+    mean_difference,
+    paired_difference,
+    proportion,
+    proportion_difference,
+)
 
 
 @pytest.mark.parametrize(("ones", "of"), [(0, 30), (1, 30), (15, 30), (30, 30), (140, 200)])
@@ -68,6 +76,20 @@ def test_a_handful_of_outputs_is_rarely_more_than_chance():
     clear = proportion_difference(Interval(0.0, 0.0, 0.02), Interval(0.5, 0.43, 0.57))
     assert clear.value == 0.5
     assert 0.4 < clear.low < 0.5 < clear.high < 0.6
+
+
+def test_two_judgements_of_the_same_things_hold_the_truth_and_are_surer_than_of_others():
+    rng, held, narrower = np.random.default_rng(0), 0, 0
+    for _ in range(300):  # .3 and .2, mostly of the same things
+        kind = rng.choice(4, 100, p=[0.16, 0.14, 0.04, 0.66])
+        first, second = np.isin(kind, (0, 1)).astype(float), np.isin(kind, (0, 2)).astype(float)
+        pair = paired_difference(second, first)
+        apart = proportion_difference(*(proportion(values, np.arange(100)) for values in (second, first)))
+        held += pair.low <= 0.1 <= pair.high
+        narrower += pair.high - pair.low < apart.high - apart.low
+    assert 0.93 <= held / 300 <= 0.99
+    assert narrower > 290
+    assert paired_difference(np.array([np.nan]), np.array([1.0])) is None
 
 
 def test_outputs_that_are_all_alike_count_by_their_prompts():

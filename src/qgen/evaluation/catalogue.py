@@ -48,11 +48,10 @@ METRICS = (
            "entropy of the problems' topics, as a share of the highest possible", unit="number", whole=True,
            tested="gap"),
     Metric("solvable", "solvable yield", "higher", ("answers",),
-           "outputs on whose answer independent attempts by the solver clearly agree"),
+           "outputs on whose answer independent attempts by the solver clearly agree", tested="gap"),
     Metric("key", "right answers", "higher", ("answers",), "attempts by the solver that arrive at the answer given",
            unit="number"),
-    Metric("level", "level error", "lower", ("levels",),
-           "levels between the one asked for and the one that is read out of the statement",
-           unit="number"),
+    Metric("level", "at level", "higher", ("levels",),
+           "problems that read as hard as real ones of the level asked for", tested="gap"),
 )  # fmt: skip
 BY_SOLVER = ("sound", "solvable", "key", "level")

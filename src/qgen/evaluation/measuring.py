@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from qgen.evaluation.sets import OutputSet
     from qgen.rewards.base import Base
 
-FOLDER, RESULT, VARIATIONS, OUTPUTS = "evaluation", "evaluation.json", "variations.json", "outputs.jsonl"
-CONTROLS = 100  # real problems that are spoiled, at most
+FOLDER, RESULT, VARIATIONS = "evaluation", "evaluation.json", "variations.json"
+OUTPUTS, VOTES = "outputs.jsonl", "votes.jsonl"
 DEPTH = 0.85  # of the judge's layers, from which levels are read; the reward reads them at .65
 
 
@@ -81,7 +81,7 @@ def evaluated(config: EvaluateConfig) -> tuple[dict, Path]:
         "run": str(config.run), "n": config.n, "seeds": list(config.seeds),
         "prompts": len(ids), "max_new_tokens": sampling.max_new_tokens,
         "solver": config.evaluate.solver,
-        "device": measure().device, **figures(config, run, corpus, loaded, written, pairs),
+        "device": measure().device, **figures(config, run, corpus, loaded, written, pairs, home),
         "seconds": {"writing": seconds},
     }  # fmt: skip
     if config.evaluate.solver:
@@ -106,13 +106,21 @@ def each(rows: list[dict], seconds: dict[str, float]) -> dict[str, float | None]
 
 
 def figures(
-    config: EvaluateConfig, run: Config, corpus: "Corpus", loaded: tuple, written: list["OutputSet"], pairs: list
+    config: EvaluateConfig,
+    run: Config,
+    corpus: "Corpus",
+    loaded: tuple,
+    written: list["OutputSet"],
+    pairs: list,
+    home: Path,
 ) -> dict:
-    """The protocol's figures for what was written, beside real problems and controls."""
+    """The protocol's figures for what was written, beside real problems and controls. What the judge votes is kept in
+    `home`."""
     from qgen.data.prompts import spread
     from qgen.evaluation.protocol import Protocol
     from qgen.evaluation.results import results
     from qgen.evaluation.sets import controls, real
+    from qgen.evaluation.votes import KeptVotes
     from qgen.proofs.solver import Solver
     from qgen.rewards.base import Base
 
@@ -120,18 +128,21 @@ def figures(
     model, tokenizer = loaded
     base = Base(model, tokenizer, run.prompt, config.batch_size)
     judge = _judge(config, config.evaluate.solver, run) if config.evaluate.solver else None
-    solver = Solver(judge, judge.prompt, _attempts(config), corpus.train) if judge else None
+    levels = votes = None
+    if judge:
+        levels, attempts = judge.levels(corpus.train, DEPTH), _attempts(config)
+        by = (
+            f"{judge.identity} {attempts.samples} {attempts.max_new_tokens} {judge.prompt.solve} {judge.prompt.compute}"
+        )
+        votes = KeptVotes(home / VOTES, by, lambda: Solver(judge, judge.prompt, attempts, corpus.train))
     problems = spread(corpus.heldout, min(config.n, len(corpus.heldout)), run.data.split_seed)  # those asked like
     authors = real(problems, language)
-    spoiled = controls(problems[:CONTROLS], corpus.train, language)
+    spoiled = controls(problems, corpus.train, language)
     print(f"measuring {len(written)} models, real problems and {len(spoiled)} controls")
-    levels = judge.levels(corpus.train, DEPTH) if judge else None
-    votes = solver.votes if solver else None
     protocol = Protocol(corpus.train, authors, base.losses, votes, levels if levels and levels.tells else None)
     result = results(protocol, [*written, authors, *spoiled], pairs)
-    if solver:
-        rate = f"{config.evaluate.solver} answers {solver.rate:.0%} of real problems"
-        result["notes"].append(rate if solver.usable else f"{rate}: too few for its figures to say much")
+    if votes and votes.note:
+        result["notes"].append(f"the solver of these figures, {votes.note}")
     return result
 
 

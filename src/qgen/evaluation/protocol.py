@@ -103,7 +103,7 @@ class Protocol:
             votes = self._votes(self.votes, written.problems)
             found["agree"] = [v.agree for v in votes]
             found["solvable"] = [float(v.solvable) for v in votes]
-            found["in band"], found["level error"] = self._levelled(statements, [r["level"] for r in asked])
+            found["in band"] = self._in_band(statements, [r["level"] for r in asked])
         graded = {}
         for name, values in found.items():
             graded[name] = np.full(len(written.texts), np.nan)
@@ -131,7 +131,7 @@ class Protocol:
             "topic": g.get("on topic"),
             "solvable": np.nan_to_num(g["solvable"]) if "solvable" in g else None,
             "key": g.get("agree"),
-            "level": g.get("level error"),
+            "level": g.get("in band"),
         }
         empty = np.full(len(written.texts), np.nan)
         return {m.name: empty if values[m.name] is None else values[m.name] for m in self.metrics if not m.whole}
@@ -176,15 +176,13 @@ class Protocol:
             if values
         }
 
-    def _levelled(self, statements: list[str], asked: list[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Whether problems are as hard as real ones of the level that was asked for, and by how many levels they are
-        off."""
+    def _in_band(self, statements: list[str], asked: list[int]) -> np.ndarray:
+        """Whether problems are as hard as real ones of the level that was asked for."""
         if self.levels is None or not statements:
-            return np.ones(len(statements)), np.full(len(statements), np.nan)
-        pairs = list(zip(_found(self._read, self.levels.estimates, statements), asked, strict=True))
-        off = np.array([abs(self.levels.asked(estimate) - level) for estimate, level in pairs])
-        fits = np.array([float(self.levels.outside(estimate, level) == 0) for estimate, level in pairs])
-        return fits, off
+            return np.ones(len(statements))
+        estimates = _found(self._read, self.levels.estimates, statements)
+        outside = [self.levels.outside(estimate, level) for estimate, level in zip(estimates, asked, strict=True)]
+        return np.equal(outside, 0).astype(float)
 
     def _votes(self, ask: Callable[[list[Problem]], list], problems: list[Problem]) -> list:
         keys = [(p.statement, p.answer) for p in problems]

@@ -7,7 +7,16 @@ import numpy as np
 from qgen.evaluation.catalogue import Metric
 from qgen.evaluation.protocol import COLLAPSE, DRAWS, Protocol, Whole
 from qgen.evaluation.sets import OutputSet
-from qgen.metrics.intervals import Interval, around, auroc, mean, mean_difference, proportion, proportion_difference
+from qgen.metrics.intervals import (
+    Interval,
+    around,
+    auroc,
+    mean,
+    mean_difference,
+    paired_difference,
+    proportion,
+    proportion_difference,
+)
 
 GOAL = 0.8  # AUROC at which a metric is believed
 FEWEST = 10  # prompts with a value from which a mean is taken; twice as many problems for measures of a whole set
@@ -108,7 +117,12 @@ def _gap(protocol: Protocol, metric: Metric, rows: dict[str, OutputSet], wholes:
     for name in metric.controls:
         if _asks_alike(protocol, rows[name]):
             continue
-        if (found := _difference(protocol, metric, rows[name], protocol.real, wholes)) is not None:
+        if metric.whole:
+            found = _difference(protocol, metric, rows[name], protocol.real, wholes)
+        else:  # a control's first problems are the real ones' first
+            spoiled, good = (protocol.values(row)[metric.name] for row in (rows[name], protocol.real))
+            found = paired_difference(spoiled, good[: len(spoiled)])
+        if found is not None:
             ends = sorted((sign * found.low, sign * found.high))
             gaps[name] = Interval(sign * found.value, *ends)
     if not gaps:

@@ -13,6 +13,7 @@ from qgen.mathematics.problem import Fault, Problem, render
 from qgen.proofs import reading
 
 Request = dict[str, Any]  # topic, level
+SPOILED = 100  # real problems of which controls are made, at most
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,13 @@ def real(problems: list[Problem], language: str) -> OutputSet:
 
 
 def controls(problems: list[Problem], corpus: list[Problem], language: str) -> list[OutputSet]:
-    """Real problems spoiled: those of controls.py, and three that spoil no text.
+    """Real problems spoiled: the first SPOILED in the ways of controls.py, and three that spoil no text.
 
-    `collapse` is a writer who knows a quarter of the problems, of few topics, and changes their numbers; `levels` and
-    `topics` are the problems as they were, written for a request for another level or topic; `answers` has their
-    answers mixed up.
+    `collapse` is a writer who knows a quarter of the problems, of few topics, and changes their numbers; `answers` has
+    their answers mixed up; `levels` and `topics` are all problems as they were, written for a request for another level
+    or topic, which costs nobody an attempt.
     """
-    rng = random.Random(0)
+    rng, every, problems = random.Random(0), problems, problems[:SPOILED]
     rows = [
         _row(name, "control", problems, [spoil(p, corpus, random.Random(f"{name}/{p.statement}")) for p in problems],
              language)
@@ -75,7 +76,7 @@ def controls(problems: list[Problem], corpus: list[Problem], language: str) -> l
     answers = [replace(p, answer=problems[i - 1].answer) for i, p in enumerate(problems)]
     other = {"level": lambda p: p.level, "topic": lambda p: p.topic}
     swapped = [
-        replace(_row(f"{key}s", "control", problems, problems, language), requests=_swapped(problems, key, of, rng))
+        replace(_row(f"{key}s", "control", every, every, language), requests=_swapped(every, key, of, rng))
         for key, of in other.items()
     ]
     return [*rows, _row("collapse", "control", problems, again, language), *swapped,

@@ -4,7 +4,7 @@ Outputs to one prompt resemble each other, so that prompts, not outputs, are wha
 """
 
 from dataclasses import astuple, dataclass
-from math import hypot, sqrt
+from math import sqrt
 from warnings import catch_warnings
 
 import numpy as np
@@ -63,16 +63,37 @@ def proportion(values: np.ndarray, prompts: np.ndarray) -> Interval | None:
     return Interval(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
 
 
-def proportion_difference(before: Interval, after: Interval) -> Interval:
+def proportion_difference(before: Interval, after: Interval, phi: float = 0.0) -> Interval:
     """after - before, by Newcombe's method 10 from the two shares' own intervals (Statistics in Medicine 17, 1998).
 
     A bootstrap would find no spread in a share of 0 or 1, and call a difference between a handful of outputs larger
     than chance. That both answered the same prompts is not used, so the interval is wider than it need be.
+
+    Args:
+        phi: the correlation of the two, where they are of the same things.
     """
     value = after.value - before.value
-    down = hypot(after.value - after.low, before.high - before.value)
-    up = hypot(after.high - after.value, before.value - before.low)
-    return Interval(value, max(-1.0, value - down), min(1.0, value + up))
+    down, other_down = after.value - after.low, before.high - before.value
+    up, other_up = after.high - after.value, before.value - before.low
+    low = value - sqrt(down**2 - 2 * phi * down * other_down + other_down**2)
+    high = value + sqrt(up**2 - 2 * phi * up * other_up + other_up**2)
+    return Interval(value, max(-1.0, low), min(1.0, high))
+
+
+def paired_difference(before: np.ndarray, after: np.ndarray) -> Interval | None:
+    """The share of 1 in `after` less that in `before`, two judgements (0 or 1) of each of the same things, without
+    those of which one is NaN: Newcombe's method 10 for pairs (Statistics in Medicine 17, 2635, 1998). None where there
+    is no pair."""
+    known = ~np.isnan(before) & ~np.isnan(after)
+    before, after = before[known], after[known]
+    count = len(before)
+    both, neither = np.sum(before * after), np.sum((1 - before) * (1 - after))
+    one, other = np.sum(after > before), np.sum(before > after)
+    told = both * neither - one * other
+    spread = sqrt(after.sum() * (count - after.sum()) * before.sum() * (count - before.sum()))
+    phi = (max(told - count / 2, 0.0) if told > 0 else told) / spread if spread else 0.0
+    one_share, other_share = (proportion(values, np.arange(count)) for values in (before, after))
+    return proportion_difference(one_share, other_share, float(phi)) if one_share and other_share else None
 
 
 def mean(values: np.ndarray, prompts: np.ndarray) -> Interval | None:
