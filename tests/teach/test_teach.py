@@ -6,6 +6,7 @@ from conftest import corpus, qgen
 from qgen.runs.files import read_json
 from qgen.settings.teach import TeachConfig
 from qgen.teach import sets
+from qgen.teach.arms import experiment
 
 QUICK = (
     "solver=tiny", "n=8", "steps=1", "seeds=[0]", "samples=1", "max_new_tokens=8", "test=test.jsonl", "real=real.jsonl",
@@ -55,11 +56,26 @@ def test_a_run_whose_models_write_no_problems_teaches_nothing(pipeline, tmp_path
     assert "no problem is left to teach (base: {'no problem': 8}" in done.stderr
 
 
+def test_several_files_are_an_arm_each_and_the_last_is_the_measure(home):
+    sets.write(corpus().train[80:100], home / "before.jsonl")
+    before, new, real, test = (str(home / f"{name}.jsonl") for name in ("before", "new", "real", "test"))
+    wanted = ["untrained", "form", "before", "new"]
+    config = TeachConfig(problems=[before, new], n=8, test=test, real=real, arms=wanted)
+    config.check()
+    assert config.home.name == "before-new"
+    found = {arm.name: arm.taught for arm in experiment(config).arms}
+    assert list(found) == wanted
+    assert {p.statement for p in found["before"].problems} <= {p.statement for p in corpus().train[80:100]}
+    assert found["form"].problems == found["new"].problems
+
+
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
         ({}, "python -m qgen.teach problems=FILE.jsonl"),
         ({"problems": "none.jsonl"}, "problems=none.jsonl: there is no such file or run"),
+        ({"problems": [".", "."]}, "several must be files"),
+        ({"problems": [__file__, __file__]}, "test_teach, test_teach must be different names"),
         ({"problems": ".", "test": "none.jsonl"}, "test=none.jsonl: there is no such file"),
         ({"problems": ".", "seeds": [1, 1]}, "must be different numbers"),
         ({"problems": ".", "arms": ["fake"]}, "there is no 'fake'; there are untrained, one"),

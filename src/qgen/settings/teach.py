@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from qgen.settings import ranges
 from qgen.settings.choices import Method
@@ -15,7 +16,7 @@ ARMS = ("untrained", "one", "form", "real", "shuffled", *SETS, "proved")  # in t
 class TeachConfig:
     """The keys of qgen.teach."""
 
-    problems: str | None = None  # a file of problems, as data=jsonl reads them, or a run whose models write them
+    problems: Any = None  # a file of problems, or several, or a run whose models write them: problems=[A.jsonl,B.jsonl]
     solver: str = "qwen_coder"  # who is taught: a file of conf/model, a local directory or a hub name
     n: int = 256  # problems of an arm
     steps: int = 50  # optimizer steps
@@ -41,25 +42,41 @@ class TeachConfig:
                             "jobs": (1, 1000), "price": (0, 10**6)})  # fmt: skip
         if not self.problems:
             raise ValueError("problems says what is taught: python -m qgen.teach problems=FILE.jsonl, or outputs/NAME")
-        for key in ("problems", "real", "test"):
+        if missing := [path for path in self.paths if not path.exists()]:
+            raise ValueError(f"problems={missing[0]}: there is no such file or run")
+        if len(self.paths) > 1 and any(path.is_dir() for path in self.paths):
+            raise ValueError("problems: several must be files; a run has an arm for each of its stages by itself")
+        if len(set(self.order)) < len(self.order):
+            raise ValueError(f"problems: {', '.join(self.names)} must be different names, and none that of an arm")
+        for key in ("real", "test"):
             if (path := getattr(self, key)) and not Path(path).exists():
-                raise ValueError(f"{key}={path}: there is no such {'file or run' if key == 'problems' else 'file'}")
+                raise ValueError(f"{key}={path}: there is no such file")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds={self.seeds} must be different numbers, at least one")
-        if unknown := [arm for arm in self.arms if arm not in ARMS]:
-            raise ValueError(f"arms: there is no {unknown[0]!r}; there are {', '.join(ARMS)}")
+        if unknown := [arm for arm in self.arms if arm not in self.order]:
+            raise ValueError(f"arms: there is no {unknown[0]!r}; there are {', '.join(self.order)}")
         if self.arms == ["untrained"]:
             raise ValueError("arms=[untrained] trains nobody: name another beside it, such as real or problems")
 
     @property
-    def path(self) -> Path:
-        """The file of problems, or the run, which `check` asks for."""
-        return Path(self.problems or "")
+    def paths(self) -> list[Path]:
+        """The files of problems, or the run, which `check` asks for."""
+        return [Path(str(path)) for path in (self.problems if isinstance(self.problems, list) else [self.problems])]
+
+    @property
+    def names(self) -> list[str]:
+        """The arms of the files, which are named by them where there are several."""
+        return [path.stem for path in self.paths] if len(self.paths) > 1 else ["problems"]
+
+    @property
+    def order(self) -> list[str]:
+        """All arms' names, in the order of the table."""
+        return [name for arm in ARMS for name in (self.names if arm == "problems" else [arm])]
 
     @property
     def home(self) -> Path:
         """Where everything is kept."""
         if self.out:
             return Path(self.out)
-        path = self.path
-        return Path("teach") / (path.resolve().name if path.is_dir() else path.stem)
+        names = [path.resolve().name if path.is_dir() else path.stem for path in self.paths]
+        return Path("teach") / "-".join(names)

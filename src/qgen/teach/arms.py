@@ -11,7 +11,7 @@ from qgen.proofs import verification
 from qgen.proofs.proof import COMPUTED, VOTED
 from qgen.runs.files import read_json, write_json
 from qgen.settings.compose import CONF, composed, quoted
-from qgen.settings.teach import ARMS, SETS, TeachConfig
+from qgen.settings.teach import SETS, TeachConfig
 from qgen.settings.verify import VerifyConfig
 from qgen.teach import sets
 from qgen.teach.contamination import Contamination
@@ -24,7 +24,7 @@ EXPLAIN = {
     "form": "the problems, paid for the form of an answer, right or wrong",
     "real": "real problems of the same topics and levels",
     "shuffled": "the real problems with one another's answers",
-    "problems": "the file's problems",
+    "problems": "the file's problems",  # and where there are several, a file's
     "base": "what the untrained writer wrote",
     "sft": "what the writer wrote after sft",
     "grpo": "what the writer wrote after grpo",
@@ -55,22 +55,25 @@ def experiment(config: TeachConfig) -> Experiment:
 
     Raises RuntimeError where there are no problems to teach, or none to test on.
     """
-    run = config.path if config.path.is_dir() else None
+    first = config.paths[0]
+    run = first if first.is_dir() else None
     known = corpus_of(run) if run else data.load(composed([]).data)
     test = sets.read(config.test, config.fields).problems if config.test else known.heldout
     contamination = Contamination(test)
-    wanted = set(config.arms or ARMS)
+    wanted = set(config.arms or config.order)
     if run:
         pools = written(config, known, contamination, _written_for(wanted))
     else:
-        pools = {"problems": _clean(sets.read(str(config.path), config.fields), contamination)}
+        files = zip(config.names, config.paths, strict=True)
+        pools = {name: _clean(sets.read(str(path), config.fields), contamination) for name, path in files}
     last = list(pools)[-1] if pools else None
     if last is None or not pools[last].problems:
         why = "; ".join(f"{name}: {dict(pool.left_out)}" for name, pool in pools.items())
         raise RuntimeError(f"problems={config.problems}: no problem is left to teach ({why})")
     real = sets.read(config.real, config.fields) if config.real else ProblemSet(known.train)
     found = dict(_arms(config, pools, _clean(real, contamination), "proved" in wanted))
-    arms = [Arm(name, found.get(name)) for name in ARMS if name in wanted and (name in found or name == "untrained")]
+    there = [name for name in config.order if name in found or name == "untrained"]
+    arms = [Arm(name, found.get(name)) for name in there if name in wanted]
     if missing := [name for name in config.arms if name not in {arm.name for arm in arms}]:
         raise RuntimeError(f"arms: {config.problems} has no {missing[0]}; it has {', '.join(['untrained', *found])}")
     notes = [f"{arm.name}: {arm.taught.note}" for arm in arms if arm.taught and arm.taught.note]

@@ -149,7 +149,7 @@ def told(
 
 
 def _notes(config: TeachConfig, result: dict[str, Any]) -> list[str]:
-    notes = [f"{row['name']}: {EXPLAIN[row['name']]}" for row in result["rows"]]
+    notes = [f"{row['name']}: {EXPLAIN.get(row['name'], EXPLAIN['problems'])}" for row in result["rows"]]
     for row in result["rows"]:
         if left_out := row.get("left_out"):
             of = f" of {row['texts']} texts" if row["texts"] else ""

@@ -28,7 +28,7 @@ def written(
     from qgen.models.model import load_plain
     from qgen.proofs import reading
 
-    candidates, _ = outputs.candidates(EvaluateConfig(run=config.problems))
+    candidates, _ = outputs.candidates(EvaluateConfig(run=str(config.paths[0])))
     run = candidates[0].config
     for candidate in candidates:
         outputs.same_problems(candidate, run, corpus)
