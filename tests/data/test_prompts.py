@@ -1,8 +1,10 @@
+import random
+from collections import Counter
 from dataclasses import replace
 
 from conftest import CUBES, composed
 
-from qgen.data.prompts import ask, ask_like, lesson, of_task, request, requests, variation, vary
+from qgen.data.prompts import ask, ask_like, lesson, named, of_task, request, requests, variation, vary
 from qgen.mathematics.problem import Problem, parse
 from qgen.settings.choices import Kind, Task
 
@@ -41,7 +43,16 @@ def test_requests_are_the_same_each_time_and_some_name_a_point():
     first = [ask_like(prompt, p) for p in made]
     assert first == [ask_like(prompt, p) for p in made]
     named = sum("induction" in messages[-1]["content"] for messages in first)
-    assert 20 <= named < 40
+    assert 30 <= named < 40
+
+
+def test_the_first_point_is_named_with_any_other():
+    points, rng = ("induction", "limit", "divisor"), random.Random(0)
+    found = Counter(named(points, rng) for _ in range(800))
+    assert set(found) == {(), points[:1], points[:2], points[::2]}
+    assert found[()] < 150 < found[points[:2]] < 250
+    assert {named(points[:1], rng) for _ in range(40)} == {(), points[:1]}
+    assert {named((), rng) for _ in range(40)} == {()}
 
 
 def test_a_request_says_which_points_it_names_for_rewards_to_read():
