@@ -99,7 +99,7 @@ def test_votes_are_asked_for_once(tmp_path):
     made = []
 
     class Judge:
-        note = "answers 40 %"
+        rate, usable = 0.04, False
 
         def votes(self, problems):
             made.extend(problems)
@@ -112,7 +112,7 @@ def test_votes_are_asked_for_once(tmp_path):
     assert KeptVotes(path, "a", Judge)(few[:3]) == found == votes(few[:3])
     assert len(made) == 3
     again = KeptVotes(path, "a", Judge)
-    assert again.note == "answers 40 %"
+    assert again.note == "answers 4% of real problems: too few for its figures to say much"
     again([few[3], few[0]])
     assert made[3:] == [few[3]]
     KeptVotes(path, "b", Judge)(few[:1])

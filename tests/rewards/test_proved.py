@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import CUBES, DIGITS, SPHERES, composed, corpus
 
-from qgen import rewards
+from qgen import data, rewards
 from qgen.mathematics.problem import Problem, render
 from qgen.metrics.levels import LevelModel
 from qgen.proofs.calibration import Calibration, Tried, chosen
@@ -17,7 +17,9 @@ from qgen.rewards import Rewards, knows_truth, registry, term, text
 from qgen.rewards.band import Band
 from qgen.rewards.diversity import Distinct
 from qgen.rewards.novelty import Novelty
+from qgen.rewards.points import Points
 from qgen.rewards.topic import Topic
+from qgen.runs.files import write_rows
 from qgen.runs.remarks import FORM_ONLY, remarks
 from qgen.settings.choices import Combine
 from qgen.settings.reward import RewardConfig, SolverConfig, TermConfig
@@ -157,13 +159,26 @@ def test_topics_are_found_as_surely_as_real_problems_show_them():
 
 
 def test_what_a_request_names_is_to_be_used():
-    """Of 125 outputs of a trained qwen_coder, 55 to 59 % used all the points that were asked for."""
+    term = Points([replace(CUBES, points=("prime",))])
     asked = [["divisor", "prime"], ["divisor", "sphere"], ["sphere"], [], ["Vieta's formulas"], ["divisor"]]
     divisors = Problem("How many divisors of $10!$ are prime?", "4")
     texts = [render(divisors)] * 5 + ["broken"]
-    found = registry.call("points", registry.TERMS["points"], texts, points=asked)
+    found = registry.call("points", term, texts, points=asked)
     assert found == [1.0, pytest.approx(2 / 3), 0.5, 1.0, 1.0, 0.0]
-    assert registry.TERMS["points"](texts) == [1.0] * 5 + [0.0]  # of a dataset that names none
+    assert term(texts) == [1.0] * 5 + [0.0]  # of a dataset that names none
+    longer = render(Problem("A right triangle has legs 3 and 4. Find the number of its prime factors.", "1"))
+    assert term([longer] * 2, points=[["triangle"], ["angle"]]) == [1.0, 0.5]
+    assert Points([replace(CUBES, points=("Vieta's formulas",))]).weightless
+
+
+def test_real_problems_use_the_points_that_they_are_asked_for_by(tmp_path):
+    path = tmp_path / "problems.jsonl"  # with no points of their own
+    write_rows(path, [{"problem": p.statement, "answer": p.answer, "solution": p.solution} for p in CORPUS.train])
+    known = [p for p in data.load(composed("data=jsonl", f"data.path={path}").data).train if p.points]
+    assert len(known) > 60
+    term = Points(known)
+    assert not getattr(term, "weightless", False)
+    assert term([render(p) for p in known], points=[list(p.points[:2]) for p in known]) == [1.0] * len(known)
 
 
 def test_eight_alike_are_worth_what_one_is():

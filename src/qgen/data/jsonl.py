@@ -71,7 +71,7 @@ def problem(row: dict[str, Any], fields: dict[str, str], where: str, source: str
         solution=solution,
         topic=text("topic") or topics.topic(everything),
         level=columns.level("level", value("level")),
-        points=columns.names("points", value("points")) or topics.knowledge_points(everything),
+        points=columns.names("points", value("points")) or topics.knowledge_points(statement),
         source=text("source") or source,
         licence=text("licence"),
         id=columns.short("id", value("id")) or where,

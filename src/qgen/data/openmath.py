@@ -46,7 +46,7 @@ def problem(row: dict[str, Any], number: int) -> Problem:
         solution=solution,
         topic=topics.topic(everything),
         level=level(row.get("pass_rate_72b_tir")),
-        points=topics.knowledge_points(everything),
+        points=topics.knowledge_points(statement),
         source=f"{NAME} ({row.get('problem_source', 'unknown')})",
         licence=LICENCE,
         id=f"{SPLIT}/{number}",

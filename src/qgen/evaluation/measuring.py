@@ -121,6 +121,7 @@ def figures(
     from qgen.evaluation.results import results
     from qgen.evaluation.sets import controls, real
     from qgen.evaluation.votes import KeptVotes
+    from qgen.proofs.calibration import VERSION
     from qgen.proofs.solver import Solver
     from qgen.rewards.base import Base
 
@@ -131,9 +132,7 @@ def figures(
     levels = votes = None
     if judge:
         levels, attempts = judge.levels(corpus.train, DEPTH), _attempts(config)
-        by = (
-            f"{judge.identity} {attempts.samples} {attempts.max_new_tokens} {judge.prompt.solve} {judge.prompt.compute}"
-        )
+        by = repr((judge.identity, VERSION, attempts, judge.prompt.solve, judge.prompt.compute))
         votes = KeptVotes(home / VOTES, by, lambda: Solver(judge, judge.prompt, attempts, corpus.train))
     problems = spread(corpus.heldout, min(config.n, len(corpus.heldout)), run.data.split_seed)  # those asked like
     authors = real(problems, language)
@@ -142,7 +141,7 @@ def figures(
     protocol = Protocol(corpus.train, authors, base.losses, votes, levels if levels and levels.tells else None)
     result = results(protocol, [*written, authors, *spoiled], pairs)
     if votes and votes.note:
-        result["notes"].append(f"the solver of these figures, {votes.note}")
+        result["notes"].append(f"{config.evaluate.solver} {votes.note}")
     return result
 
 

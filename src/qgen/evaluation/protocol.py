@@ -2,8 +2,8 @@
 
 The first n outputs are measured, unfiltered, beside real held-out problems and beside controls, which are real problems
 spoiled in a known way. A measure that does not tell real problems from the control that it is meant to catch (an area
-under the ROC curve of .8, or for yields and measures of whole sets a gap that exceeds chance) says nothing: it is no
-result, and the table of the tests names it.
+under the ROC curve of .8, or where the catalogue says so a gap that exceeds chance) says nothing: it is no result, and
+the table of the tests names it.
 """
 
 from collections.abc import Callable, Iterable

@@ -121,7 +121,8 @@ def _gap(protocol: Protocol, metric: Metric, rows: dict[str, OutputSet], wholes:
             found = _difference(protocol, metric, rows[name], protocol.real, wholes)
         else:  # a control's first problems are the real ones' first
             spoiled, good = (protocol.values(row)[metric.name] for row in (rows[name], protocol.real))
-            found = paired_difference(spoiled, good[: len(spoiled)])
+            pairs = paired_difference(spoiled, good[: len(spoiled)])
+            found = pairs if len(spoiled) >= FEWEST else None
         if found is not None:
             ends = sorted((sign * found.low, sign * found.high))
             gaps[name] = Interval(sign * found.value, *ends)

@@ -29,7 +29,7 @@ class KeptVotes:
         self.path, self.by, self.solver = path, by, solver
         found = rows(path)
         self.known = {row["key"]: Votes(**{f: row[f] for f in FIELDS}) for row in found if row.get("key")}
-        self.notes = {row["by"]: row["note"] for row in found if row.get("note")}
+        self.notes = {row["by"]: row["note"] for row in found if row.get("note")}  # what is to be known of who voted
         self._solver: Solver | None = None
 
     def __call__(self, problems: list[Problem]) -> list[Votes]:
@@ -38,9 +38,11 @@ class KeptVotes:
         if new := {key: p for key, p in keys.items() if key not in self.known}:
             if self._solver is None:
                 self._solver = self.solver()
-                if self.notes.get(self.by) != self._solver.note:
-                    self.notes[self.by] = self._solver.note
-                    append(self.path, [{"by": self.by, "note": self._solver.note}])
+                note = f"answers {self._solver.rate:.0%} of real problems"
+                note += "" if self._solver.usable else ": too few for its figures to say much"
+                if self.notes.get(self.by) != note:
+                    self.notes[self.by] = note
+                    append(self.path, [{"by": self.by, "note": note}])
             self.known |= zip(new, self._solver.votes(list(new.values())), strict=True)
             append(self.path, [{"key": key, **{f: getattr(self.known[key], f) for f in FIELDS}} for key in new])
         return [self.known[self._key(p)] for p in problems]

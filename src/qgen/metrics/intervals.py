@@ -67,7 +67,8 @@ def proportion_difference(before: Interval, after: Interval, phi: float = 0.0) -
     """after - before, by Newcombe's method 10 from the two shares' own intervals (Statistics in Medicine 17, 1998).
 
     A bootstrap would find no spread in a share of 0 or 1, and call a difference between a handful of outputs larger
-    than chance. That both answered the same prompts is not used, so the interval is wider than it need be.
+    than chance. That both answered the same prompts is not used unless `phi` tells of it, so the interval is wider than
+    it need be.
 
     Args:
         phi: the correlation of the two, where they are of the same things.

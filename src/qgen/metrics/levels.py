@@ -83,11 +83,6 @@ class LevelModel:
         low, high = self.band(level)
         return max(low - estimate, estimate - high, 0.0) / self.reach
 
-    def asked(self, estimate: float) -> float:
-        """The level, between 1 and 5, whose real problems are estimated so in the mean."""
-        rise, start = self._middle
-        return float(np.clip((estimate - start) / rise, LEVELS[0], LEVELS[-1]))
-
 
 def _kept(states: States, statements: list[str], identity: str | None) -> np.ndarray:
     """The states of statements, of shape (statements, hidden), from the cache where they were found out before. With

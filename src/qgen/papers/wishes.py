@@ -56,13 +56,13 @@ def quotas(count: int, asked: dict[str, int], topics: list[str]) -> Counter[str]
 def requests(missing: Counter[str], level: int | None, corpus: list[Problem], count: int, seed: int) -> list[Request]:
     """`count` requests, as many of each topic as its share of what is missing.
 
-    Three of four name a knowledge point or two of a real problem of the topic, as the requests that the model was
-    trained on do. Without a level it is any of the five.
+    They name knowledge points of a real problem of the topic as the requests do that the model was trained on. Without
+    a level it is any of the five.
     """
     rng = random.Random(seed)
     topics = sorted(missing.elements())
     rng.shuffle(topics)
-    points = {t: sorted({p.points[:2] for p in corpus if p.topic == t and p.points}) for t in missing}
+    points = {t: sorted({p.points for p in corpus if p.topic == t and p.points}) for t in missing}
     found = []
     for topic in islice(cycle(topics), count):
         known = rng.choice(points[topic]) if points[topic] else ()

@@ -46,8 +46,10 @@ class TeachConfig:
             raise ValueError(f"problems={missing[0]}: there is no such file or run")
         if len(self.paths) > 1 and any(path.is_dir() for path in self.paths):
             raise ValueError("problems: several must be files; a run has an arm for each of its stages by itself")
-        if len(set(self.order)) < len(self.order):
-            raise ValueError(f"problems: {', '.join(self.names)} must be different names, and none that of an arm")
+        if len({*self.order, "test"}) <= len(self.order):
+            raise ValueError(
+                f"problems: {', '.join(self.names)} must be different names, and none test or that of an arm"
+            )
         for key in ("real", "test"):
             if (path := getattr(self, key)) and not Path(path).exists():
                 raise ValueError(f"{key}={path}: there is no such file")

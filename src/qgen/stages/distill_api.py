@@ -33,7 +33,7 @@ def lessons(context: Context, write: Callable[[Context], list[Row]]) -> list[Row
     written = once(context.out / DRAFTS, lambda: write(context))
     drafts = reading.read([row["completion"][0]["content"] for row in written])
     problems = [
-        (row["prompt"], replace(draft, topic=row["topic"], level=row["level"]))
+        (row["prompt"], replace(draft, topic=row["topic"], level=row["level"], points=tuple(row.get("points", ()))))
         for row, draft in zip(written, drafts, strict=True)
         if isinstance(draft, Problem)
     ]
@@ -62,6 +62,7 @@ def _gated(context: Context, asked: list[Lesson]) -> list[Row]:
     completions = [reply(config.prompt, lesson.problem) for lesson in asked]
     texts = [completion[0]["content"] for completion in completions]
     columns = {name: [getattr(lesson.problem, name) for lesson in asked] for name in ("topic", "level")}
+    columns["points"] = [list(one.problem.points) if one.task in ("keep", "like") else [] for one in asked]
     scores = context.rewards.score([lesson.prompt for lesson in asked], texts, **columns)
     context.keep("teacher", 0, columns, texts, scores)
     gate = scores.terms[config.reward.gate] if config.reward.gate else [1.0] * len(asked)

@@ -66,8 +66,7 @@ def experiment(config: TeachConfig) -> Experiment:
     else:
         files = zip(config.names, config.paths, strict=True)
         pools = {name: _clean(sets.read(str(path), config.fields), contamination) for name, path in files}
-    last = list(pools)[-1] if pools else None
-    if last is None or not pools[last].problems:
+    if not pools or not all(pool.problems for pool in (list(pools.values())[-1:] if run else pools.values())):
         why = "; ".join(f"{name}: {dict(pool.left_out)}" for name, pool in pools.items())
         raise RuntimeError(f"problems={config.problems}: no problem is left to teach ({why})")
     real = sets.read(config.real, config.fields) if config.real else ProblemSet(known.train)
