@@ -3,8 +3,8 @@
 RUNS holds run directories named NAME-SEED. What the seeds of one NAME and stage have trained is measured together: each
 model writes n problems for the same held-out requests, and the base model itself solves them (qgen.evaluate's protocol,
 with evaluate.solver). The requests are kept in DIR/requests.jsonl, as what is held out changes with curation, and the
-outputs in DIR/outputs.jsonl, where those of models whose runs are gone are measured
-again with --kept NAME/STAGE; figures are in DIR/evaluation.json. --show prints them, and what was found by reading
+outputs in DIR/outputs.jsonl, where those of models whose runs are gone are measured again with --kept NAME/STAGE; the
+solver's votes are in DIR/votes.jsonl, figures in DIR/evaluation.json. --show prints them, and what was found by reading
 outputs (DIR/read/NAME.jsonl, a verdict a line, made by hand).
 """
 

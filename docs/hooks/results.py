@@ -128,7 +128,7 @@ def titled(name: str) -> str:
 def read() -> str:
     """The real model's problems that were read and worked out one by one, with what was found."""
     parts = [
-        "# Problems that were read\n\nTwenty to fifty of each model ([the runs](../explanation/real-model.md)), as it "
+        "# Problems that were read\n\nTen to sixty of each model ([the runs](../explanation/real-model.md)), as it "
         "wrote them, unselected, each worked out by language-model assistants. They lie in the folders `read` of "
         "`benchmarks/results/real/h200`; those of `taught`, `hundred`, `course` and `levels` were asked for with a "
         "program."

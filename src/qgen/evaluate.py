@@ -3,7 +3,8 @@
 The base model and each finished stage answer the same held-out requests. Their first n outputs are measured,
 unfiltered, beside real problems and controls (evaluation/protocol.py). With task=variation they write variations of
 real problems, which are measured by kind (evaluation/variations.py). In the run's directory, evaluation/outputs.jsonl
-keeps the outputs, so that nothing is generated twice, and evaluation/evaluation.json the figures.
+keeps the outputs and evaluation/votes.jsonl a solver's votes on them, so that nothing is done twice, and
+evaluation/evaluation.json the figures.
 """
 
 import os

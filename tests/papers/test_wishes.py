@@ -34,7 +34,7 @@ def test_requests_are_the_seeds_and_spread():
     assert asked == requests(missing, None, corpus, 40, seed=5) != requests(missing, None, corpus, 40, seed=6)
     assert Counter(r.topic for r in asked) == {topic: 10 * count for topic, count in missing.items()}
     assert {r.level for r in asked} == {1, 2, 3, 4, 5}
-    assert 8 < sum(bool(r.points) for r in asked) < 32
+    assert 16 < sum(bool(r.points) for r in asked) < 40
     assert {r.level for r in requests(missing, 4, corpus, 8, seed=5)} == {4}
 
 

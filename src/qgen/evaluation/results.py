@@ -113,7 +113,8 @@ def _told(metric: Metric) -> dict[str, Any]:
 def _gap(protocol: Protocol, metric: Metric, rows: dict[str, OutputSet], wholes: Wholes) -> dict[str, Any]:
     """The smallest of the gaps to the controls, with its 95 % interval; passed where that lies on the better side."""
     sign = -1.0 if metric.better == "lower" else 1.0
-    gaps = {}
+    gaps: dict[str, Interval] = {}
+    compared: dict[str, list[float]] = {}  # of pairs the shares on both sides
     for name in metric.controls:
         if _asks_alike(protocol, rows[name]):
             continue
@@ -121,15 +122,21 @@ def _gap(protocol: Protocol, metric: Metric, rows: dict[str, OutputSet], wholes:
             found = _difference(protocol, metric, rows[name], protocol.real, wholes)
         else:  # a control's first problems are the real ones' first
             spoiled, good = (protocol.values(row)[metric.name] for row in (rows[name], protocol.real))
-            pairs = paired_difference(spoiled, good[: len(spoiled)])
-            found = pairs if len(spoiled) >= FEWEST else None
+            good = good[: len(spoiled)]
+            found = paired_difference(spoiled, good) if len(spoiled) >= FEWEST else None
+            compared[name] = [float(np.nanmean(values)) for values in (good, spoiled)] if found else []
         if found is not None:
             ends = sorted((sign * found.low, sign * found.high))
             gaps[name] = Interval(sign * found.value, *ends)
     if not gaps:
         return {"passed": None}
     worst = min(gaps, key=lambda name: gaps[name].low)
-    return {"control": worst, "gap": gaps[worst].plain(), "passed": gaps[worst].low > 0}
+    return {
+        "control": worst,
+        "gap": gaps[worst].plain(),
+        "compared": compared.get(worst),
+        "passed": gaps[worst].low > 0,
+    }
 
 
 def _asks_alike(protocol: Protocol, control: OutputSet) -> bool:

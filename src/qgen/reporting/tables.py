@@ -177,7 +177,8 @@ def test_table(result: dict) -> Table:
     for metric in result["metrics"]:
         name, control = metric["name"], metric["control"]
         if control:
-            values = [_number(v[0], metric) if (v := rows[row][name]) else "–" for row in ("real", control)]
+            means = [v and v[0] for v in (rows[row][name] for row in ("real", control))]
+            values = ["–" if v is None else _number(v, metric) for v in metric.get("compared") or means]
             mark = " " if metric["passed"] else "✗"
             if gap := metric.get("gap"):
                 told, between = _number(gap[0], metric, "+"), _range(gap[1:], metric, "+")

@@ -47,9 +47,7 @@ class TeachConfig:
         if len(self.paths) > 1 and any(path.is_dir() for path in self.paths):
             raise ValueError("problems: several must be files; a run has an arm for each of its stages by itself")
         if len({*self.order, "test"}) <= len(self.order):
-            raise ValueError(
-                f"problems: {', '.join(self.names)} must be different names, and none test or that of an arm"
-            )
+            raise ValueError(f"problems: {', '.join(self.names)} must be different names, not test, nor an arm's")
         for key in ("real", "test"):
             if (path := getattr(self, key)) and not Path(path).exists():
                 raise ValueError(f"{key}={path}: there is no such file")
