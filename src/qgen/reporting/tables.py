@@ -175,9 +175,8 @@ def test_table(result: dict) -> Table:
     for column in ("", "AUROC\nor gap", "95 %", "", "control", "of real", "of control"):
         table.add_column(column, justify="left" if column in ("", "control") else "right", no_wrap=True)
     for metric in result["metrics"]:
-        name, control = metric["name"], metric["control"]
-        if control:
-            means = [v and v[0] for v in (rows[row][name] for row in ("real", control))]
+        if control := metric["control"]:
+            means = [v and v[0] for v in (rows[row][metric["name"]] for row in ("real", control))]
             values = ["–" if v is None else _number(v, metric) for v in metric.get("compared") or means]
             mark = " " if metric["passed"] else "✗"
             if gap := metric.get("gap"):
