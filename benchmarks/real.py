@@ -18,13 +18,15 @@ from qgen import data
 from qgen.data.prompts import requests
 from qgen.evaluation.measuring import figures
 from qgen.evaluation.outputs import Candidate, outputs
+from qgen.mathematics.problem import Problem
+from qgen.proofs import reading
 from qgen.reporting.tables import difference_table, evaluation_table, plain_table, show, test_table
 from qgen.runs import rundir
 from qgen.runs.files import read_json, rows, write_json, write_rows
 from qgen.settings.evaluate import EvaluateConfig, SolverOptions
 
 COURSE = {"reward": "reward", "frac_reward_zero_std": "groups alike", "step_time": "seconds"}
-QUARTERS = 4
+QUARTERS, BEST = 4, 10
 
 
 def main() -> None:
@@ -50,6 +52,7 @@ def main() -> None:
         told = [row for row in before if (row["name"], row["seed"]) not in again] + told
         write_json(given.out / "training.json", {"stages": told})
         write_json(given.out / "course.json", course(given.runs))
+        write_json(given.out / "winners.json", {"winners": winners(given.runs)})
         write_json(given.out / "evaluation.json", measured(given))
     if given.show or given.runs:
         show(training_table(read_json(given.out / "training.json")["stages"]))
@@ -57,6 +60,8 @@ def main() -> None:
             show(course_table(found))
         if read := sorted((given.out / "read").glob("*.jsonl")):
             show(reading_table(read))
+        if won := read_json(given.out / "winners.json"):
+            show(*winner_lines(won["winners"]))
         if result := read_json(given.out / "evaluation.json"):
             apart = [difference_table(result)] if result["differences"] else []
             show(evaluation_table(result), test_table(result), *apart, *result["notes"])
@@ -136,6 +141,34 @@ def training_table(told: list[dict]):
         cells = (row["seed"], row["steps"], row["kept_step"], row["nonfinite_steps"], *pairs)
         table.add_row(row["name"], *map(str, cells))
     return table
+
+
+def winners(runs: Path) -> list[dict]:
+    """What earned most, unselected: of the first seed of each NAME/STAGE, and of the model that the first of them began
+    with, the BEST outputs of one validation, with the answer that is rewarded."""
+    found = []
+    for name, homes in stages(runs).items():
+        written = [row for row in rows(homes[0] / "samples.jsonl") if row["mode"] == "validation"]
+        ends = {"base": min, name: max} if rundir.config_at(homes[0]).stage.init_from == "base" else {name: max}
+        for who, end in ends.items():
+            step = end(row["step"] for row in written)
+            best = sorted((row for row in written if row["step"] == step), key=lambda row: -row["reward"])[:BEST]
+            for row, problem in zip(best, reading.read([row["completion"] for row in best]), strict=True):
+                told = {"by": who, **{key: row[key] for key in ("reward", "topic", "level")}}
+                if isinstance(problem, Problem):
+                    told |= {"statement": problem.statement, "answer": problem.answer}
+                found.append(told)
+    return found
+
+
+def winner_lines(found: list[dict]) -> list[str]:
+    """The winners: reward, what was asked for, the problem and its answer."""
+    lines = [f"the {BEST} outputs of one validation that earned most, of the first seed, unselected"]
+    for row in found:
+        words = " ".join(row.get("statement", "no problem").split())
+        asked = f"{row['topic']} {row['level']}"
+        lines.append(f"{row['by']} {row['reward']:.2f} ({asked}): {words} -> {row.get('answer', '')}")
+    return lines
 
 
 def reading_table(files: list[Path]):

@@ -61,7 +61,7 @@ def runs() -> Iterator[Table]:
 
 
 KINDS = {  # what a script prints, and the files that it prints
-    "real.py": ("a real model", "training.json", "evaluation.json", "course.json"),
+    "real.py": ("a real model", "training.json", "evaluation.json", "course.json", "winners.json"),
     "verify.py": ("true problems and false ones", "verify.json"),
     "memories.py": ("what completions earn under other memories", "memories.json"),
 }
