@@ -4,8 +4,8 @@ Three estimates of a level are fitted to the same training problems: by word cou
 out of a model's hidden states (metrics/levels.py), as the reward reads them and as qgen.evaluate does. They are tried
 on real problems that none was fitted to, and on outputs that were read one by one (read/*.jsonl in benchmarks/results).
 Of two outputs that were asked for at the same level, one found at that level by its reader and one not: how often does
-the first lie nearer to the level's band (ties count half; .5 is chance)? key=value after them changes the config, such
-as model.dtype=bfloat16. With --show it prints what JSON holds.
+the first lie nearer to the level's band (ties count half; .5 is chance)? Where readers gave a level, it is beside the
+estimates. key=value after them changes the config, such as model.dtype=bfloat16. With --show it prints what JSON holds.
 """
 
 import argparse
@@ -57,7 +57,21 @@ def main() -> None:
         shares = [f"{row[key]:.0%}" for key in ("real", "at level", "not at level")]
         value, low, high = row["within"]
         table.add_row(row["by"], f"{row['spearman']:.2f}", *shares, f"{value:.2f} ({low:.2f}–{high:.2f})")
-    show(table, f"the errors of the last two on real problems have a correlation of {found['errors']:.2f}")
+    apart = f"the errors of the last two on real problems have a correlation of {found['errors']:.2f}"
+    show(table, apart, *beside_readers(found))
+
+
+def beside_readers(found: dict) -> list[str]:
+    """What the estimates make of outputs beside the levels that readers gave them."""
+    lines = []
+    for row in found["estimates"]:
+        if seen := row.get("seen"):
+            each = [f"{level}: {own:.1f} ({real:.1f}, {n})" for level, (n, own, real) in seen["levels"].items()]
+            lines.append(
+                f"{row['by']}: a rank correlation of {seen['spearman']:.2f} with the levels that readers gave; mean "
+                f"estimate of these (of real problems of the level, how many outputs): {', '.join(each)}"
+            )
+    return lines
 
 
 def measured(given: argparse.Namespace) -> dict:
@@ -71,6 +85,9 @@ def measured(given: argparse.Namespace) -> dict:
     outputs = [row for file in sorted(READ.rglob("read/*.jsonl")) for row in rows(file)]
     good = readable([row["text"] for row in outputs])
     read = [(good[i].statement, row["level"], bool(row["level_ok"])) for i, row in enumerate(outputs) if i in good]
+    seen = [
+        (good[i].statement, row["level_seen"]) for i, row in enumerate(outputs) if i in good and row.get("level_seen")
+    ]
     models = {
         "word counts": LevelModel(train, words(train)),
         "read by the reward": base.levels(train, REWARDED),
@@ -81,7 +98,7 @@ def measured(given: argparse.Namespace) -> dict:
         own = levels.estimates([p.statement for p in heldout])
         asked = np.array([p.level for p in heldout])
         off.append(own - np.polyval(np.polyfit(asked, own, 1), asked))
-        found.append({"by": name, **tried(levels, own, asked, read)})
+        found.append({"by": name, **tried(levels, own, asked, read), "seen": by_reader(levels, own, asked, seen)})
     return {"model": given.model, "fitted": len(train), "tried": len(heldout), "read": len(read), "estimates": found,
             "errors": float(np.corrcoef(off[1], off[2])[0, 1])}  # fmt: skip
 
@@ -114,6 +131,17 @@ def tried(levels: LevelModel, own: np.ndarray, asked: np.ndarray, read: list[tup
         "real": float(np.mean([levels.outside(float(e), int(a)) == 0 for e, a in zip(own, asked, strict=True)])),
         "at level": float(np.mean(outside[fits] == 0)), "not at level": float(np.mean(outside[~fits] == 0)),
         "within": [within(outside, level, fits), *map(float, interval)],
+    }  # fmt: skip
+
+
+def by_reader(levels: LevelModel, own: np.ndarray, asked: np.ndarray, seen: list[tuple[str, int]]) -> dict:
+    """Estimates of outputs to which readers gave a level, and of real problems of that level: their means, and how the
+    former are ranked."""
+    estimates, given = levels.estimates([statement for statement, _ in seen]), np.array([level for _, level in seen])
+    return {
+        "spearman": float(spearmanr(estimates, given).statistic),
+        "levels": {str(level): [int(np.sum(given == level)), float(estimates[given == level].mean()),
+                                float(own[asked == level].mean())] for level in sorted(set(given.tolist()))},
     }  # fmt: skip
 
 

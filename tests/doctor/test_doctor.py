@@ -136,6 +136,12 @@ def test_a_solver_writes_by_itself():
     assert held[-1].parts["rollout copy"] == held[0].parts["rollout copy"] > 0
 
 
+def test_a_term_that_asks_the_base_is_a_phase_of_its_own():
+    for more, judged in ((), False), (("band",), True), (("natural",), True):
+        phases = estimated("reward=seed", *(f"+reward.terms.{name}.weight=1" for name in more)).phases
+        assert ("judging" in {phase.name for phase in phases}) is judged
+
+
 def test_vllm_takes_its_share_of_the_device_where_it_is_colocated():
     device = machine.device("a100-40")
     vllm = "stage=grpo", "model.rollout=vllm"
