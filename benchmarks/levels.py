@@ -85,7 +85,7 @@ def measured(given: argparse.Namespace) -> dict:
     outputs = [row for file in sorted(READ.rglob("read/*.jsonl")) for row in rows(file)]
     good = readable([row["text"] for row in outputs])
     read = [(good[i].statement, row["level"], bool(row["level_ok"])) for i, row in enumerate(outputs) if i in good]
-    seen = [
+    told = [
         (good[i].statement, row["level_seen"]) for i, row in enumerate(outputs) if i in good and row.get("level_seen")
     ]
     models = {
@@ -98,7 +98,7 @@ def measured(given: argparse.Namespace) -> dict:
         own = levels.estimates([p.statement for p in heldout])
         asked = np.array([p.level for p in heldout])
         off.append(own - np.polyval(np.polyfit(asked, own, 1), asked))
-        found.append({"by": name, **tried(levels, own, asked, read), "seen": by_reader(levels, own, asked, seen)})
+        found.append({"by": name, **tried(levels, own, asked, read), "seen": by_reader(levels, own, asked, told)})
     return {"model": given.model, "fitted": len(train), "tried": len(heldout), "read": len(read), "estimates": found,
             "errors": float(np.corrcoef(off[1], off[2])[0, 1])}  # fmt: skip
 

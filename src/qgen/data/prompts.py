@@ -32,7 +32,7 @@ def improve(prompt: PromptConfig, original: Problem) -> list[Message]:
 def ask_like(prompt: PromptConfig, problem: Problem) -> list[Message]:
     """The messages that ask for a problem of this one's topic and level, and perhaps on its knowledge points (`named`,
     drawn by the problem's id)."""
-    return ask(prompt, problem.topic, problem.rated, named(problem.points, random.Random(problem.id)))
+    return request(prompt, problem)["prompt"]
 
 
 def named(points: tuple[str, ...], rng: random.Random) -> tuple[str, ...]:
@@ -40,7 +40,7 @@ def named(points: tuple[str, ...], rng: random.Random) -> tuple[str, ...]:
     first in three eighths, none in an eighth, so that a model learns all forms. What is asked for by its concepts is
     more varied and nearer to its topic than what is asked for by the topic alone (MathScale, arXiv:2403.02884)."""
     count = min(rng.choice((0, 1, 1, 1, 2, 2, 2, 2)), len(points))
-    return points[:1] * (count > 0) + tuple(rng.sample(points[1:], max(0, count - 1)))
+    return (*points[: min(1, count)], *rng.sample(points[1:], max(0, count - 1)))
 
 
 def request(prompt: PromptConfig, problem: Problem) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from qgen.engine.decoder import bytes_of, bytes_of_cache, bytes_short, unsupport
 from qgen.metrics.loss import TOKENS
 from qgen.proofs import engines
 from qgen.proofs.attempts import ROOM
-from qgen.rewards.registry import find, needs
+from qgen.rewards import asks_base
 from qgen.runtime import attention
 from qgen.settings.choices import COPIES, Rollout
 from qgen.settings.config import Config
@@ -146,7 +146,7 @@ def estimate(
     elif config.reward.solver and config.reward.solver.model is None:
         asked = lengths.prompt + new, config.reward.solver.max_new_tokens
         others.append(writing("solver", sampling.batch_size, "sampling.batch_size", *asked))
-    if any("base" in needs(find(name, own.params)) for name, own in config.reward.terms.items()):
+    if asks_base(config.reward):
         others.append(lost("judging", sampling.batch_size, new, "sampling.batch_size"))
     now = step(batch)
     fixed = held | {"gradients": resident.adapter if accumulated else 0.0}

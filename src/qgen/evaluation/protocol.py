@@ -8,7 +8,6 @@ the table of the tests names it.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -64,7 +63,6 @@ class Protocol:
         self.losses, self.votes, self.levels = losses, votes, levels
         self._known: dict[str, float] = {}  # losses
         self._read: dict[str, float] = {}  # levels
-        self._voted: dict[tuple[str, str], Any] = {}
         self._graded: dict[str, dict[str, np.ndarray]] = {}
         self.real = real
         graded = self.grade(real)
@@ -100,7 +98,7 @@ class Protocol:
                 for t, r in zip(found["topic"], asked, strict=True)
             ]
         if self.votes and (written.kind != "control" or written.name in SOLVED):
-            votes = self._votes(self.votes, written.problems)
+            votes = self.votes(written.problems)
             found["agree"] = [v.agree for v in votes]
             found["solvable"] = [float(v.solvable) for v in votes]
             found["in band"] = self._in_band(statements, [r["level"] for r in asked])
@@ -183,12 +181,6 @@ class Protocol:
         estimates = _found(self._read, self.levels.estimates, statements)
         outside = [self.levels.outside(estimate, level) for estimate, level in zip(estimates, asked, strict=True)]
         return np.equal(outside, 0).astype(float)
-
-    def _votes(self, ask: Callable[[list[Problem]], list], problems: list[Problem]) -> list:
-        keys = [(p.statement, p.answer) for p in problems]
-        if new := {key: p for key, p in zip(keys, problems, strict=True) if key not in self._voted}:
-            self._voted |= zip(new, ask(list(new.values())), strict=True)
-        return [self._voted[key] for key in keys]
 
     def _losses(self, statements: list[str]) -> np.ndarray:
         return np.array(_found(self._known, self.losses, statements))

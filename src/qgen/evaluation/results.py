@@ -114,29 +114,33 @@ def _gap(protocol: Protocol, metric: Metric, rows: dict[str, OutputSet], wholes:
     """The smallest of the gaps to the controls, with its 95 % interval; passed where that lies on the better side."""
     sign = -1.0 if metric.better == "lower" else 1.0
     gaps: dict[str, Interval] = {}
-    compared: dict[str, list[float]] = {}  # of pairs the shares on both sides
     for name in metric.controls:
         if _asks_alike(protocol, rows[name]):
             continue
         if metric.whole:
             found = _difference(protocol, metric, rows[name], protocol.real, wholes)
-        else:  # a control's first problems are the real ones' first
-            spoiled, good = (protocol.values(row)[metric.name] for row in (rows[name], protocol.real))
-            good = good[: len(spoiled)]
+        else:
+            good, spoiled = _pairs(protocol, metric, rows[name])
             found = paired_difference(spoiled, good) if len(spoiled) >= FEWEST else None
-            compared[name] = [float(np.nanmean(values)) for values in (good, spoiled)] if found else []
         if found is not None:
             ends = sorted((sign * found.low, sign * found.high))
             gaps[name] = Interval(sign * found.value, *ends)
     if not gaps:
         return {"passed": None}
     worst = min(gaps, key=lambda name: gaps[name].low)
+    pairs = () if metric.whole else _pairs(protocol, metric, rows[worst])
     return {
         "control": worst,
         "gap": gaps[worst].plain(),
-        "compared": compared.get(worst),
+        "compared": [float(np.nanmean(values)) for values in pairs] or None,  # of real problems, of the control
         "passed": gaps[worst].low > 0,
     }
+
+
+def _pairs(protocol: Protocol, metric: Metric, control: OutputSet) -> tuple[np.ndarray, np.ndarray]:
+    """The values of the real problems that a control was made of, which are the first, and of the control."""
+    good, spoiled = (protocol.values(row)[metric.name] for row in (protocol.real, control))
+    return good[: len(spoiled)], spoiled
 
 
 def _asks_alike(protocol: Protocol, control: OutputSet) -> bool:

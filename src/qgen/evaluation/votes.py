@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from qgen.runs.files import append, rows
 if TYPE_CHECKING:
     from qgen.proofs.solver import Solver
 
-FIELDS = ("agree", "runner_up", "unanswered", "other", "samples", "kinds")
+FIELDS = [field.name for field in fields(Votes)]
 
 
 class KeptVotes:
@@ -34,8 +35,8 @@ class KeptVotes:
 
     def __call__(self, problems: list[Problem]) -> list[Votes]:
         """The votes on each problem."""
-        keys = {self._key(p): p for p in problems}
-        if new := {key: p for key, p in keys.items() if key not in self.known}:
+        keys = [self._key(p) for p in problems]
+        if new := {key: p for key, p in zip(keys, problems, strict=True) if key not in self.known}:
             if self._solver is None:
                 self._solver = self.solver()
                 note = f"answers {self._solver.rate:.0%} of real problems"
@@ -44,8 +45,8 @@ class KeptVotes:
                     self.notes[self.by] = note
                     append(self.path, [{"by": self.by, "note": note}])
             self.known |= zip(new, self._solver.votes(list(new.values())), strict=True)
-            append(self.path, [{"key": key, **{f: getattr(self.known[key], f) for f in FIELDS}} for key in new])
-        return [self.known[self._key(p)] for p in problems]
+            append(self.path, [{"key": key, **asdict(self.known[key])} for key in new])
+        return [self.known[key] for key in keys]
 
     @property
     def note(self) -> str | None:

@@ -63,6 +63,11 @@ def knows_truth(config: RewardConfig) -> bool:
     return any(getattr(term, "truth", False) or {"solver", "teacher"} & needs(term) for term in found)
 
 
+def asks_base(config: RewardConfig) -> bool:
+    """Whether some term asks the frozen base model itself, and not by way of a solver."""
+    return any("base" in needs(find(name, enabled.params)) for name, enabled in config.terms.items())
+
+
 @dataclass(frozen=True)
 class RewardScores:
     """What a batch of completions is worth, one entry a completion."""

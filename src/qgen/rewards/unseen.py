@@ -4,8 +4,7 @@ import random
 from collections.abc import Callable
 
 from qgen.mathematics.problem import Problem
-from qgen.rewards import Rewards
-from qgen.rewards.registry import find, needs
+from qgen.rewards import Rewards, asks_base
 from qgen.settings.choices import Backend
 from qgen.settings.config import Config
 
@@ -33,8 +32,7 @@ def builder(config: Config) -> Callable[[list[Problem]], Rewards]:
     Raises as models.model.load and engine.rollout.choose do.
     """
     base = None
-    asked = (needs(find(name, term.params)) for name, term in config.reward.terms.items())
-    if config.reward.solver or any("base" in need for need in asked):
+    if config.reward.solver or asks_base(config.reward):
         from qgen.engine.rollout import choose
         from qgen.models.model import load
         from qgen.rewards.base import Base

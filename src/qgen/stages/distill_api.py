@@ -61,8 +61,7 @@ def _gated(context: Context, asked: list[Lesson]) -> list[Row]:
         return []
     completions = [reply(config.prompt, lesson.problem) for lesson in asked]
     texts = [completion[0]["content"] for completion in completions]
-    columns = {name: [getattr(lesson.problem, name) for lesson in asked] for name in ("topic", "level")}
-    columns["points"] = [list(one.problem.points) if one.task in ("keep", "like") else [] for one in asked]
+    columns = {name: [getattr(lesson.problem, name) for lesson in asked] for name in ("topic", "level", "points")}
     scores = context.rewards.score([lesson.prompt for lesson in asked], texts, **columns)
     context.keep("teacher", 0, columns, texts, scores)
     gate = scores.terms[config.reward.gate] if config.reward.gate else [1.0] * len(asked)

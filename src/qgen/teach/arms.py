@@ -66,7 +66,8 @@ def experiment(config: TeachConfig) -> Experiment:
     else:
         files = zip(config.names, config.paths, strict=True)
         pools = {name: _clean(sets.read(str(path), config.fields), contamination) for name, path in files}
-    if not pools or not all(pool.problems for pool in (list(pools.values())[-1:] if run else pools.values())):
+    needed = list(pools.values())[-1:] if run else list(pools.values())  # of a run the last, which is the measure
+    if not needed or not all(pool.problems for pool in needed):
         why = "; ".join(f"{name}: {dict(pool.left_out)}" for name, pool in pools.items())
         raise RuntimeError(f"problems={config.problems}: no problem is left to teach ({why})")
     real = sets.read(config.real, config.fields) if config.real else ProblemSet(known.train)

@@ -21,7 +21,7 @@ class Lesson:
         task: keep (the student's own problem, that the teacher found good), like (the request for it, with the better
             problem), improve, or a kind of variation.
         prompt: messages to the student.
-        problem: what it should have replied.
+        problem: what it should have replied; its points are those that the prompt names.
         original: what a variation is one of.
     """
 
@@ -69,14 +69,14 @@ def teach(client: Client, config: Config, drafts: list[tuple[list[Message], Prob
             best = _problem(better, problem)
             verdict.lessons.append(Lesson("like", request, best))
             if prompt.improve:
-                verdict.lessons.append(Lesson("improve", improve(prompt, problem), best))
+                verdict.lessons.append(Lesson("improve", improve(prompt, problem), replace(best, points=())))
             if fault(best):  # which the gate will refuse, and nothing is to be made of it
                 return
         for turn in range(wanted):
             kind = kinds[(index * wanted + turn) % len(kinds)]
             if varied := await client.ask(questions.vary(best, kind, language, solution)):
                 asked = variation(prompt, best, kind)
-                made = replace(_problem(varied, best), level=asked["level"])
+                made = replace(_problem(varied, best), level=asked["level"], points=())
                 verdict.lessons.append(Lesson(kind.value, asked["prompt"], made, best))
 
     async def one(draft: tuple[int, tuple[list[Message], Problem]]) -> TeacherVerdict:
