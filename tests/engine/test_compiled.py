@@ -12,9 +12,10 @@ from torch._dynamo.utils import counters
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from qgen.engine import compiled, decoder, rollout
-from qgen.engine.attend import attend
+from qgen.engine.attend import attend, parts
 from qgen.engine.compiled import CompiledWriter
 from qgen.engine.decoder import bytes_short
+from qgen.engine.draw import Draw, choose
 from qgen.engine.int8 import Int8
 from qgen.settings.model import ModelConfig
 from qgen.settings.sampling import SamplingConfig
@@ -94,10 +95,12 @@ def test_nothing_to_write_is_nothing(policy):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
 @pytest.mark.parametrize(("groups", "heads", "width"), [(2, 6, 128), (1, 3, 64), (2, 2, 16), (3, 1, 96)])
-def test_a_rows_attention_on_a_gpu_is_that_of_a_cpu(dtype, groups, heads, width):
+@pytest.mark.parametrize("times", [1, 40], ids=["a row's columns shared out", "a program a row"])
+def test_a_rows_attention_on_a_gpu_is_that_of_a_cpu(dtype, groups, heads, width, times):
     torch.manual_seed(0)
-    cache = [torch.randn(7, groups, 200, width, dtype=dtype) for _ in range(2)]
-    q, position = torch.randn(7, groups, heads, width, dtype=dtype), torch.tensor([0, 1, 63, 64, 65, 130, 199])
+    position = torch.tensor([0, 1, 63, 64, 65, 130, 199] * times)
+    cache = [torch.randn(len(position), groups, 200, width, dtype=dtype) for _ in range(2)]
+    q = torch.randn(len(position), groups, heads, width, dtype=dtype)
     exact = attend(q.float(), *(c.float() for c in cache), position, width**-0.5)
     ours = attend(q.cuda(), *(c.cuda() for c in cache), position.cuda(), width**-0.5).cpu().float()
     torch.testing.assert_close(ours, exact, atol=1e-5 if dtype is torch.float32 else 0.01, rtol=0.01)
@@ -217,6 +220,20 @@ def test_draws_follow_the_distribution():
     with torch.no_grad():
         chances = policy(torch.tensor([[5, 6]])).logits[0, -1].softmax(-1)
     assert (counts - chances).abs().max() < 0.02
+
+
+def test_draws_by_blocks_follow_the_distribution_and_say_how_likely_they_are():
+    torch.manual_seed(0)
+    logits = 2 * torch.randn(1, 96)  # three blocks of 32
+    token, logprob = choose(logits.expand(20_000, -1), Draw(0.7, 1.0, (), 0))
+    chances = (logits[0] / 0.7).log_softmax(-1)
+    torch.testing.assert_close(logprob, chances[token])
+    counts = torch.bincount(token, minlength=96) / 20_000
+    assert (counts - chances.exp()).abs().max() < 0.01
+
+
+def test_parts_of_a_rows_columns_fill_the_processors_and_no_more():
+    assert [parts(rows, 132) for rows in (1, 8, 16, 32, 64, 128, 256)] == [16, 16, 16, 8, 4, 2, 1]
 
 
 def test_draws_are_seeded():
