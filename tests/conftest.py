@@ -52,9 +52,11 @@ CUBES = Problem(
 )
 
 
-LONG = (
-    "test_evaluate",
+LONG = (  # only one of the first two wants the pipeline, so that no core waits for another to have run it
     "test_stages",
+    "test_page_browser",
+    "test_evaluate",
+    "test_doctor",
     "test_sweep",
     "test_ranks",
     "test_validation",

@@ -10,6 +10,7 @@ from qgen.data.prompts import lesson, request
 from qgen.engine.rollout import generate
 from qgen.metrics.loss import completion_loss
 from qgen.models import model, packaged
+from qgen.settings.choices import DType
 
 
 @pytest.mark.slow
@@ -24,6 +25,17 @@ def test_embedded_model_is_converted_once_by_two_processes_at_once(tmp_path):
     assert sum(len(lines) for lines in said) == 3  # one of them says that it converts
     (folder,) = [path for path in tmp_path.iterdir() if path.is_dir()]
     assert {"model.safetensors", "config.json", "tokenizer.json"} <= {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(("gpu", "amx", "meant"), [
+    (True, False, "bfloat16"), (False, True, "float32"), (None, True, "bfloat16"), (None, False, "float32"),
+])  # fmt: skip
+def test_auto_is_bfloat16_where_the_machine_computes_in_it(gpu, amx, meant, monkeypatch):
+    """gpu: whether the GPU computes in bfloat16; None: there is none."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu is not None)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: gpu)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx}, raising=False)
+    assert model.resolve_dtype(DType.auto) is getattr(torch, meant)
 
 
 def test_embedded_model_speaks():

@@ -210,9 +210,13 @@ def fingerprint(config: ModelConfig, model: PreTrainedModel) -> str:
 
 
 def resolve_dtype(dtype: DType) -> torch.dtype:
-    """The torch dtype that a config means: `auto` is bfloat16 where the GPU computes in it, else float32."""
+    """The torch dtype that a config means: `auto` is bfloat16 where the machine computes in it, else float32.
+
+    A GPU says whether it does; a CPU does where it has AMX.
+    """
     if dtype is DType.auto:
-        fast = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+        told = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}  # older ones have none
+        fast = torch.cuda.is_bf16_supported() if torch.cuda.is_available() else bool(told.get("amx_bf16"))
         return torch.bfloat16 if fast else torch.float32
     return getattr(torch, dtype.value)
 

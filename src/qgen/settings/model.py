@@ -27,7 +27,7 @@ class ModelConfig:
     name: str = MISSING  # a packaged model (models/packaged.py), a hub name, a local directory or a GGUF file
     backend: Backend = Backend.hf
     rollout: Rollout = Rollout.auto
-    dtype: DType = DType.auto
+    dtype: DType = DType.auto  # bfloat16 where the GPU, or a CPU with AMX, computes in it, else float32
     load_in_4bit: bool = False
     max_length: int = 2048  # tokens of prompt and completion together
     gradient_checkpointing: bool = False
