@@ -60,7 +60,7 @@ SPEEDS = ROOT / "benchmarks" / "results" / "speed"
 ANSWERS = ROOT / "benchmarks" / "results" / "real" / "h200" / "answers.jsonl"
 READ = {"stated": ANSWERS.parent / "read"} | {
     answers: ANSWERS.parent / folder / "read"
-    for answers, folder in (("computed", "taught"), ("course", "course"), ("levels", "levels"))
+    for answers, folder in (("computed", "taught"), ("course", "course"), ("levels", "levels"), ("points", "points"))
 }
 SPEED = {
     "13.82": ("grpo-135m/stock", 1),
@@ -292,6 +292,7 @@ def test_the_figures_of_the_speed_table_are_the_results():
     ("page", "answers"),
     [
         ("README.md", "levels"),
+        ("docs/explanation/real-model.md", "points"),
         ("docs/explanation/real-model.md", "levels"),
         ("docs/explanation/real-model.md", "course"),
         ("docs/explanation/real-model.md", "computed"),

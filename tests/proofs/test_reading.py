@@ -43,6 +43,12 @@ def test_every_reader_takes_the_program_s_result(reader):
     assert isinstance(endless, Fault)
 
 
+@pytest.mark.parametrize("reader", READERS)
+def test_a_program_that_prints_nothing_is_none(reader):
+    (found,) = READERS[reader]([wrote("from math import comb\nways = comb(10, 4)  # print(ways)", "210")])
+    assert found == reading.SILENT
+
+
 def test_a_program_is_run_once(monkeypatch):
     text = wrote(COUNT + "  # once", "1")
     first = reading.read([text])

@@ -23,7 +23,6 @@ from qgen.settings.reward import SolverConfig
 CANARIES = {
     "a constant": "print(7)",
     "a constant in disguise": "x = 3\nprint(x + 4)",
-    "a constant that is not printed": "x = 7",
     "another problem": "from math import comb\nprint(comb(8, 3))",
     "a text": "print('The digits can be chosen freely.')",
     "the statement's numbers and nothing else": "print(4)",
@@ -37,6 +36,7 @@ NOTHING = {
     "endless": "while True: pass",
     "endless text": "while True: print(210)",
     "nothing": "def digits():\n    return 210\n\nfor _ in [1]:\n    digits()",
+    "a value that is not printed": "x = 210",
     "not a number": "print(float('nan'))",
     "infinite": "print(float('inf'))",
     "no Python": "print(210",

@@ -10,11 +10,12 @@ Nothing here knows about problems or models, and nothing here imports torch.
 from qgen.programs.background import run, submit
 from qgen.programs.extract import program_in
 from qgen.programs.fence import RefusedError, check
+from qgen.programs.notebook import silent
 from qgen.programs.outcome import REASONS, Limits, Outcome
 from qgen.programs.pool import NoWallError, Pool
 from qgen.programs.shape import shape
 
 __all__ = [
     "REASONS", "Limits", "NoWallError", "Outcome", "Pool", "RefusedError", "check", "program_in", "run", "shape",
-    "submit",
+    "silent", "submit",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ def printing(tree: ast.Module | ast.Expression) -> ast.Module | ast.Expression:
     name that is set, what a function without arguments returns (the form of PAL's programs, arXiv:2211.10435)."""
     if not isinstance(tree, ast.Module) or not tree.body:
         return tree
-    if any(isinstance(node, ast.Name) and node.id == "print" for node in ast.walk(tree)):
+    if _prints(tree):
         return tree
     last = tree.body[-1]
     match last:
@@ -26,3 +26,15 @@ def printing(tree: ast.Module | ast.Expression) -> ast.Module | ast.Expression:
             return tree
     show = ast.Expr(ast.Call(ast.Name("print", ast.Load()), [shown], []))
     return ast.fix_missing_locations(ast.Module([*body, ast.copy_location(show, last)], tree.type_ignores))
+
+
+def silent(program: str) -> bool:
+    """Whether a program prints nothing by itself; False of one that is no Python."""
+    try:
+        return not _prints(ast.parse(program))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+
+
+def _prints(tree: ast.AST) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == "print" for node in ast.walk(tree))
