@@ -109,7 +109,10 @@ class AnswerComparer:
         except TimeoutError:
             return None
         except Exception as error:
-            raise JudgeError(f"the process that compares answers broke: {type(error).__name__}: {error}") from error
+            raise JudgeError(
+                f"the process that compares answers broke: {type(error).__name__}: {error} (a script of your own must "
+                "be a file, and do its work under if __name__ == '__main__':)"
+            ) from error
 
     def close(self) -> None:
         """End the processes; the next count starts others."""
