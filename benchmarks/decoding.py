@@ -1,9 +1,8 @@
 """Where the time of a token goes: python benchmarks/decoding.py --out FILE [--rows N ...] [key=value ...]
 
 The compiled copy of the configured model writes one more token of so many rows at once, whose texts are 200 to 600
-tokens long: milliseconds by the clock, and those of the GPU's kernels by kind. The floor is what reading the weights
-and the rows' cache once takes at the speed of a copy on this machine, or the products at that of a large product,
-whichever is longer. --show prints FILE.
+tokens long: milliseconds by the clock, and those of the GPU's kernels by kind. The floor is as in benchmarks/engine.py,
+for the lengths that these rows have. --show prints FILE.
 """
 
 import argparse
@@ -11,12 +10,13 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
+from engine import machine
 
 from qgen.engine.compiled import CompiledWriter
-from qgen.engine.decoder import bytes_of, bytes_of_cache
 from qgen.engine.draw import Draw
 from qgen.engine.state import State
 from qgen.models.model import load_plain
@@ -27,7 +27,7 @@ from qgen.settings.compose import composed
 SHORTEST, LONGEST, STEPS, REPEATS = 200, 600, 40, 3
 KINDS = {"attention": ("_attend", "_join"), "drawing": ("argmax", "logsumexp"),
          "products": ("nvjet", "gemm", "gemv", "splitK", "cutlass")}  # fmt: skip
-REST = "between them"
+REST = "the rest"
 
 
 def main() -> None:
@@ -46,25 +46,25 @@ def main() -> None:
 
 @torch.no_grad()
 def measured(given: argparse.Namespace) -> dict:
-    config = composed(["stage=grpo", *given.overrides]).model
-    model, _ = load_plain(config, 0)
+    config = composed(["stage=grpo", *given.overrides])
+    known = machine(config)
+    model, _ = load_plain(config.model, 0)
     writer, draw = CompiledWriter(model, set(), 0), Draw(1.0, 1.0, (), 0)
     writer.decoder.refresh()
-    copy, product = speeds(writer.decoder.dtype)
-    weights = bytes_of(model.config, False, 2) + writer.decoder.head.nbytes
     begun(writer, max(given.rows))
     rows = []
     for count in given.rows:
         state = begun(writer, count)
-        cache = bytes_of_cache(model.config, 1, int(state.position[:count].sum()), 2)
-        step = lambda state=state, count=count: writer._step(state, count, draw)  # noqa: E731
+        read = known["weights"] / known["bytes_a_second"]
+        multiplied = count * known["products"] / known["products_a_second"]
+        cache = int(state.position[:count].sum()) * known["cache"] / known["bytes_a_second"]
+        step = partial(writer._step, state, count, draw)
         step()  # compiles and captures
         seconds = clock(step)
         begun(writer, count)
-        floor = max((weights + cache) / copy, count * weights / product)  # two operations a weight of two bytes
+        floor = max(read, multiplied) + cache
         rows.append({"rows": count, "ms": 1000 * seconds, "floor": 1000 * floor, "kernels": kernels(step)})
-    return {"device": torch.cuda.get_device_name(), "torch": torch.__version__, "model": config.name,
-            "bytes_a_second": copy, "products_a_second": product, "rows": rows}  # fmt: skip
+    return {"machine": known, "rows": rows}
 
 
 def begun(writer: CompiledWriter, rows: int) -> State:
@@ -74,15 +74,6 @@ def begun(writer: CompiledWriter, rows: int) -> State:
     lengths = torch.randint(SHORTEST, LONGEST, (rows,), generator=torch.Generator().manual_seed(0))
     state.position[:rows] = lengths.to(state.position)
     return state
-
-
-def speeds(dtype: torch.dtype) -> tuple[float, float]:
-    """Bytes a second that a copy reads and writes, and operations a second of a large product."""
-    size = 2**30
-    a, b = (torch.empty(size, dtype=torch.uint8, device="cuda") for _ in range(2))
-    copy = 2 * size / clock(lambda: a.copy_(b))
-    x, y = (torch.randn(8192, 8192, dtype=dtype, device="cuda") for _ in range(2))
-    return copy, 2 * 8192**3 / clock(lambda: x @ y)
 
 
 def clock(work: Callable) -> float:
@@ -114,10 +105,12 @@ def kernels(step: Callable, times: int = 5) -> dict[str, float]:
 
 
 def table(result: dict):
-    found = plain_table(f"milliseconds a token: {result['model']}, {result['device']}, torch {result['torch']}")
+    known = result["machine"]
+    found = plain_table(f"milliseconds a token: {known['model']}, {known['device']}, torch {known['torch']}")
     kinds = [*KINDS, REST]
-    for column in ("rows", "by the clock", "floor", "tokens a second", *kinds, "kernels"):
-        found.add_column(column, justify="right")
+    for column in ("rows", "clock", "floor", "tokens/s", *kinds, "kernels"):
+        found.add_column(column, justify="right", no_wrap=True)
+    found.padding = (0, 1, 0, 0)
     for row in result["rows"]:
         parts = row["kernels"]
         speed = 1000 * row["rows"] / row["ms"]

@@ -81,8 +81,8 @@ def _each(texts: Sequence[str]) -> list[tuple[Problem | Fault, Computed | None]]
 
 def _run(problems: list[Problem]) -> list[Computed]:
     """What became of problems that a model wrote. Its program must print: of a program that a solver or a file brings,
-    the last statement's value would do, but where GRPO paid for that, two thirds of a run's programs left `print` out,
-    and whoever runs one sees nothing."""
+    the last statement's value would do, but where GRPO paid for that, half of a run's programs left `print` out, and
+    whoever runs one sees nothing."""
     try:
         found = compute(problems, _comparer(), run=_outcomes)
     except NoWallError as error:
