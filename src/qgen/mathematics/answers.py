@@ -71,6 +71,8 @@ def _typed(answer: str) -> str:
     text = _SPACING.sub(" ", re.sub(r"\\!|\\[()\[\]]", "", text).replace("{,}", ","))
     text = re.sub(r"\s+", " ", text)  # what splits answers below takes the square of a run's length
     text = _THOUSANDS.sub(lambda found: re.sub(r"[, ]", "", found.group()), text)
+    if _TURNED.search(text):  # of angles; a degree elsewhere is a unit
+        text = _DEGREES.sub(r"(\g<size>\\pi/180)", text)
     return _ROUGHLY.sub("", text).strip().rstrip(".").strip()
 
 
@@ -155,6 +157,9 @@ _HEDGED = re.compile(
 _CHARACTERS = str.maketrans({"−": "-", "⁄": "/", "、": ",", "。": "."})
 _SPACING = re.compile(r"\\[,;: ]|~|\\(?:q?quad|displaystyle|left|right)(?![a-zA-Z])")
 _THOUSANDS = re.compile(r"(?<![\d.,(\[{])\d{1,3}(?:(?:,\d{3})+|(?: \d{3})+)(?![\d,])")
+_TURNED = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
+_DEGREE = r"°|\^ ?\{ ?\\circ ?\}|\^ ?\\circ(?![a-z])"
+_DEGREES = re.compile(rf"(?P<size>\d+(?:\.\d+)?|(?<![a-z])[a-z]|\\[a-z]+)\s*(?:{_DEGREE})", re.I)
 _BRACKET = r"(?P<bracket>[()\[\]{}])"
 _ROUGHLY = re.compile(r"(?<=\S)\s*(?:,|,? or) (?:approximately|\\approx|≈).*", re.S)  # what an answer says twice
 _COMMA, _SEMICOLON = re.compile(rf"{_BRACKET}|,"), re.compile(rf"{_BRACKET}|;")
@@ -167,7 +172,7 @@ _MIXED = re.compile(rf"(?<![\d.^_/{{}}])(\d{{1,9}}) ?(?: (\d{{1,9}}) ?/ ?(\d{{1,
 _FRACTION = re.compile(rf"(?<![^=+(,-]){_OVER}(?![^=+),-])")
 _MEASURED = re.compile(r"(?P<value>.*)\\text\{(?P<unit>[^{}]*)\}", re.S)
 _TAIL = re.compile(
-    r"(?P<value>.*(?:[\d)}\]$]|\\pi))(?P<space>\s*)(?P<words>\\?%|°|\^ ?\{? ?\\circ ?\}?|[一-鿿]+|"
+    rf"(?P<value>.*(?:[\d)}}\]$]|\\pi))(?P<space>\s*)(?P<words>\\?%|{_DEGREE}|[一-鿿]+|"
     r"[a-zA-Z]+\.?(?:(?:\s+|\s*/\s*)[a-zA-Z]+)*)(?:\s*\^ ?\{?(?P<power>[23])\}?)?",
     re.S,
 )

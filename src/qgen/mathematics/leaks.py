@@ -114,11 +114,11 @@ _GIVEN = re.compile(
 _WORKED = re.compile(
     r"(?:\b(?:compute|evaluate|calculate|simplify|factor|factorize|expand|what is|find)"
     r"(?: the (?:value|sum|product) of)?(?: the)?(?: (?:following )?(?:expression|polynomial|quadratic))?"
-    r"|计算|求|化简|因式分解)\s?:? ?\$(?P<what>[^$]{1,60})\$",
+    r"|计算|求|化简|因式分解)\s?:? ?\$(?P<what>[^$]{1,300})\$",
     re.I,
 )
 _ABOUT = re.compile(
     r"(?:\b(?:find|compute|determine|evaluate|calculate|simplify|what (?:is|are)|value of|term)\b|求|计算)"
-    r"[^$]{0,60}\$(?P<what>[^$]{1,60})\$",
+    r"[^$]{0,60}\$(?P<what>[^$]{1,300})\$",
     re.I,
 )
