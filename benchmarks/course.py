@@ -35,7 +35,7 @@ class Job:
 
 
 JOBS = {
-    "sft": Job("sft", None, ["stage=sft"]),
+    "sft": Job("sft", None, ["stage=sft", "reward=seed"]),
     "seed": Job("grpo", "sft", [*GRPO, "reward=seed"]),
     "verified": Job("grpo", "sft", [*GRPO, "reward=verified"]),
     "self": Job("distill", None, ["experiment=proved", "stage=distill"]),

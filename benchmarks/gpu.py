@@ -41,6 +41,7 @@ GRPO_SMALL = [*SMALL, *GRPO, "stage.per_device_train_batch_size=64", "model.max_
 GRPO_REAL = ["model=qwen_coder", "prompt.solution=program", "stage=grpo", "stage.num_generations=8",
              "sampling.max_new_tokens=320", "stage.per_device_train_batch_size=16",
              "stage.gradient_accumulation_steps=4"]  # fmt: skip
+GRPO_FORM = [*GRPO_REAL, "reward=seed"]
 SFT = ["stage=sft", "stage.gradient_accumulation_steps=1", "prompt.solution=true"]
 SFT_SMALL = [*SMALL, *SFT, "stage.per_device_train_batch_size=16"]
 LARGE = ["model=a100", "model.name={14b}"]
@@ -68,10 +69,10 @@ ROWS = {
     "sft-135m/stock": [*SFT_SMALL, *STOCK],
     "sft-135m/cleaning": [*SFT_SMALL, *STOCK, *CLEANING],
     "sft-135m/unsloth": [*SFT_SMALL, *UNSLOTH],
-    "grpo-1.5b/stock": [*GRPO_REAL, *STOCK],
-    "grpo-1.5b/unsloth": [*GRPO_REAL, *UNSLOTH],
-    "grpo-1.5b/vllm": [*GRPO_REAL, *VLLM],
-    "grpo-1.5b/qgen": [*GRPO_REAL, *QGEN],
+    "grpo-1.5b/stock": [*GRPO_FORM, *STOCK],
+    "grpo-1.5b/unsloth": [*GRPO_FORM, *UNSLOTH],
+    "grpo-1.5b/vllm": [*GRPO_FORM, *VLLM],
+    "grpo-1.5b/qgen": [*GRPO_FORM, *QGEN],
     "grpo-1.5b-proved/qgen": [*GRPO_REAL, *QGEN, "reward=proved"],
     "grpo-1.5b-proved/qgen-two-gpus": [*GRPO_REAL, *QGEN, "reward=proved", "stage.gradient_accumulation_steps=2"],
     "grpo-14b/stock": [*GRPO_LARGE, *STOCK],

@@ -177,6 +177,18 @@ def test_a_key_that_is_near_to_none_is_answered_by_those_that_there_are():
     assert instead("zzz", [f"key{i}" for i in range(20)]) == ""
 
 
+def test_a_model_that_solves_is_asked_whether_problems_are_true_unless_another_reward_is_chosen():
+    config = composed("stage=grpo", "model=qwen_coder")
+    assert (config.reward.combine.value, config.prompt.solution, config.sampling.max_new_tokens) == (
+        "product",
+        "program",
+        448,
+    )
+    assert composed("stage=grpo", "model=qwen_coder", "reward=seed").prompt.solution is False
+    assert composed("stage=grpo", "model=qwen_coder", "prompt.solution=true").prompt.solution is True
+    assert composed("stage=grpo", "model=a100").reward.solver is None
+
+
 def test_the_recipe_of_proved_problems_distils_first():
     distill, grpo = (composed("experiment=proved", f"stage={stage}") for stage in ("distill", "grpo"))
     assert (distill.stage.init_from, distill.stage.max_steps, distill.stage.num_prompts) == ("base", 60, 300)

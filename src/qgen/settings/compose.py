@@ -41,6 +41,12 @@ def by_stage(*values: Any, _root_: DictConfig) -> Any:
     return values[STAGES.index(_root_.stage.name)]
 
 
+def reward_for(model: str) -> str:
+    """The resolver behind ${reward_for:...}: the reward of a file of conf/model where none is chosen. It is `proved`
+    where the model was seen to solve problems well enough to be believed, else `seed`, which asks nobody."""
+    return "proved" if model == "qwen_coder" else "seed"
+
+
 def folder(name: str) -> str:
     """The resolver behind ${folder:...}: a name that a file system takes, cut and hashed where it is long."""
     name = name.replace("/", "_") or "job"
@@ -54,6 +60,7 @@ def register(schema: type = Config) -> None:
     """Make a command's schema and the resolvers known to Hydra; calling it again changes nothing."""
     ConfigStore.instance().store(name="schema", node=schema)
     OmegaConf.register_new_resolver("by_stage", by_stage, replace=True)
+    OmegaConf.register_new_resolver("reward_for", reward_for, replace=True)
     OmegaConf.register_new_resolver("folder", folder, replace=True)
     OmegaConf.register_new_resolver("home", ranges.home, replace=True)  # Hydra makes the directory before it runs a job
 
