@@ -31,6 +31,7 @@ from qgen.data.prompts import request
 from qgen.models.model import load, load_tokenizer, resolve_dtype, weights
 from qgen.reporting.tables import plain_table, show
 from qgen.runs.files import read_json, write_json
+from qgen.settings.choices import Backend
 from qgen.settings.compose import composed
 from qgen.settings.config import Config
 from qgen.settings.sampling import SamplingConfig
@@ -163,8 +164,14 @@ def continuous(config: Config, folder: Path, sampling: SamplingConfig, most: int
     wanted = GenerationConfig(max_new_tokens=sampling.max_new_tokens, do_sample=True, temperature=1.0, top_k=0,
                               eos_token_id=sorted(ends), pad_token_id=tokenizer.pad_token_id)  # fmt: skip
 
+    sized = 0
+
     def write(ids: list[list[int]]) -> int:
-        found = model.generate_batch(inputs=ids, generation_config=wanted)
+        nonlocal sized
+        if len(ids) != sized:  # its cache and graphs are made for the first requests, and kept for those that follow
+            model.destroy_cached_continuous_batching_manager()
+            sized = len(ids)
+        found = model.generate_batch(inputs=ids, generation_config=wanted, persistent_manager=True)
         return sum(len(one.generated_tokens) for one in found.values())
 
     return write
@@ -173,7 +180,10 @@ def continuous(config: Config, folder: Path, sampling: SamplingConfig, most: int
 def unsloth(config: Config, folder: Path, sampling: SamplingConfig, most: int) -> Writer:
     from qgen.engine import rollout
     from qgen.engine.compiled import ended
+    from qgen.models.unsloth import enter
 
+    enter(folder)
+    config.model.backend = Backend.unsloth
     model, tokenizer = policy(config)
     ends = rollout.ends(model, tokenizer)
     model.for_inference()
