@@ -62,8 +62,8 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="of the config, as on qgen's command line")
     given = parser.parse_intermixed_args()
     config = composed([
-        "stage=sft", "reward=seed", "stage.max_steps=12", "validation.every=0", "validation.prompts=2", "validation.problems=2",
-        "sampling.max_new_tokens=8", "runtime.memory.every=1", *given.overrides,
+        "stage=sft", "reward=seed", "stage.max_steps=12", "validation.every=0", "validation.prompts=2",
+        "validation.problems=2", "sampling.max_new_tokens=8", "runtime.memory.every=1", *given.overrides,
     ])  # fmt: skip
     corpus = data.load(config.data)
     seconds: dict[str, list[float]] = {"without": [], "with": []}

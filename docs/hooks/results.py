@@ -47,6 +47,9 @@ def runs() -> Iterator[Table]:
     for file in sorted((RESULTS / "engine").glob("*.json")):
         shown = commanded(f"benchmarks/engine.py --out benchmarks/results/engine/{file.name} --show")
         yield titled(f"engine/{file.stem}"), *shown, [file]
+    for file in sorted((RESULTS / "decoding").glob("*.json")):
+        shown = commanded(f"benchmarks/decoding.py --out benchmarks/results/decoding/{file.name} --show")
+        yield titled(f"decoding/{file.stem}"), *shown, [file]
     for file in sorted((RESULTS / "levels").glob("*.json")):
         shown = commanded(f"benchmarks/levels.py --out benchmarks/results/levels/{file.name} --show")
         yield titled(f"levels/{file.stem}"), *shown, [file]
@@ -130,7 +133,7 @@ def read() -> str:
     parts = [
         "# Problems that were read\n\nTen to sixty of each model ([the runs](../explanation/real-model.md)), as it "
         "wrote them, unselected, each worked out by language-model assistants. They lie in the folders `read` of "
-        "`benchmarks/results/real/h200`; those of `taught`, `hundred`, `course`, `levels` and `points` were asked for "
+        "`benchmarks/results/real/h200`; those of `taught`, `hundred`, `course`, `levels`, `points` and `printed` were asked for "
         "with a program."
     ]
     for file in sorted(REAL.glob("**/read/*.jsonl")):
