@@ -133,8 +133,8 @@ def read() -> str:
     parts = [
         "# Problems that were read\n\nTen to sixty of each model ([the runs](../explanation/real-model.md)), as it "
         "wrote them, unselected, each worked out by language-model assistants. They lie in the folders `read` of "
-        "`benchmarks/results/real/h200`; those of `taught`, `hundred`, `course`, `levels`, `points` and `printed` were asked for "
-        "with a program."
+        "`benchmarks/results/real/h200`; those of `taught`, `hundred`, `course`, `levels`, `points` and `printed` were "
+        "asked for with a program."
     ]
     for file in sorted(REAL.glob("**/read/*.jsonl")):
         parts.append(f"## {file.relative_to(REAL).with_suffix('').as_posix().replace('read/', '')}")
