@@ -16,7 +16,7 @@ import numpy as np
 
 from qgen import data
 from qgen.data.prompts import requests
-from qgen.evaluation.measuring import figures
+from qgen.evaluation.measuring import each, figures
 from qgen.evaluation.outputs import Candidate, outputs
 from qgen.mathematics.problem import Problem
 from qgen.proofs import reading
@@ -82,6 +82,16 @@ def kept(file: Path, name: str, count: int) -> list[list[str]]:
     if not found or any(len(texts) != count for texts in found.values()):
         raise SystemExit(f"--kept {name}: {file} does not hold {count} outputs of each of its seeds")
     return list(found.values())
+
+
+def writing(file: Path, names: list[str]) -> dict[str, float]:
+    """The seconds that writing all outputs of each of these took, all seeds together; of a seed written twice, the
+    last."""
+    took = {row["writer"]: row["seconds"] for row in rows(file)}
+    return {
+        name: round(sum(s for writer, s in took.items() if name in (writer, writer.rpartition("-")[0])), 1)
+        for name in names
+    }
 
 
 def training(runs: Path) -> list[dict]:
@@ -228,8 +238,11 @@ def measured(given: argparse.Namespace) -> dict:
     ]
     pairs = [tuple(pair.split(":")) for pair in given.pairs]
     pairs = [pair for pair in pairs if set(pair) <= set(texts)]
+    found = figures(config, run, corpus, loaded, written, pairs, given.out)
+    seconds = writing(given.out / "outputs.jsonl", list(texts))
+    told = {"writing": seconds} | ({"a sound problem": each(found["rows"], seconds)} if given.solver else {})
     return {"n": given.n, "seeds": [0], "prompts": len(ids), "max_new_tokens": given.tokens, "solver": given.solver,
-            **figures(config, run, corpus, loaded, written, pairs, given.out)}  # fmt: skip
+            **found, "seconds": told}  # fmt: skip
 
 
 if __name__ == "__main__":
