@@ -79,3 +79,11 @@ def test_remarks_are_of_what_went_wrong_alone():
     assert said[2:] == ["sft: x", "sft ended early: y"]
     assert "none of its steps was finite" in remarks(fine | {"learned": False, "nonfinite_steps": 20})[0]
     assert remarks({"stage": "sft", "steps": 3}) == []  # of an older run
+
+
+def test_a_stage_that_gained_nothing_says_so():
+    fell = {"stage": "distill", "steps": 12, "learned": True, "reward": [0.454, 0.375], "heldout_loss": [1.37, 1.35]}
+    assert remarks(fell) == ["distill GAINED NOTHING: the reward in validation went from 0.454 to 0.375"]
+    assert remarks(fell | {"reward": [0.454, 0.455]}) == []
+    assert remarks(fell | {"stage": "sft"}) == []  # the loss fell, which is what it is for
+    assert "GAINED NOTHING" in remarks(fell | {"stage": "sft", "heldout_loss": [1.37, 1.38]})[0]

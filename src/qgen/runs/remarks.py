@@ -8,6 +8,9 @@ def remarks(summary: dict) -> list[str]:
     stage, found = summary["stage"], []
     if not summary.get("learned", True):  # older summaries do not say
         found.append(learned_nothing(summary))
+    elif not gained(summary):
+        before, after = summary["reward"]
+        found.append(f"{stage} GAINED NOTHING: the reward in validation went from {before:.3f} to {after:.3f}")
     if count := summary.get("nonfinite_steps"):
         found.append(
             f"{stage} skipped {count} of {summary['steps']} steps, whose loss or gradient was not finite: see "
@@ -28,6 +31,15 @@ def learned_nothing(summary: dict) -> str:
     else:
         why = f"no validation up to step {summary['steps']} was better than the one before its first step"
     return f"{summary['stage']} LEARNED NOTHING: it leaves the adapter that it began with, as {why}"
+
+
+def gained(summary: dict) -> bool:
+    """Whether the adapter that a stage keeps earns more in validation than the one that it began with; after SFT, whose
+    aim they are, a lower loss on held-out problems will do."""
+    if not summary.get("reward"):
+        return True
+    (before, after), (loss, lower) = summary["reward"], summary["heldout_loss"]
+    return after > before or (summary["stage"] == "sft" and lower < loss)
 
 
 def _out_of_memory(summary: dict) -> str | None:
