@@ -38,7 +38,7 @@ def main() -> None:
     given = parser.parse_intermixed_args()
     if not torch.cuda.is_available():
         raise SystemExit("this compares a GPU's kernels, and there is none here")
-    config = composed(["stage=grpo", *given.overrides])
+    config = composed(["stage=grpo", "reward=seed", *given.overrides])
     began = time.perf_counter()
     sound, seconds = attention.cudnn_gradient_is_finite(), time.perf_counter() - began
     began = time.perf_counter()

@@ -46,7 +46,7 @@ def main() -> None:
 
 @torch.no_grad()
 def measured(given: argparse.Namespace) -> dict:
-    config = composed(["stage=grpo", *given.overrides])
+    config = composed(["stage=grpo", "reward=seed", *given.overrides])
     known = machine(config)
     model, _ = load_plain(config.model, 0)
     writer, draw = CompiledWriter(model, set(), 0), Draw(1.0, 1.0, (), 0)

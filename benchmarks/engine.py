@@ -69,7 +69,7 @@ def main() -> None:
 
 def measure(given: argparse.Namespace) -> None:
     """Time one engine at each number of requests."""
-    config = composed(["stage=grpo", *given.overrides])
+    config = composed(["stage=grpo", "reward=seed", *given.overrides])
     tokenizer = load_tokenizer(config.model)
     problems = data.load(config.data).train
     with tempfile.TemporaryDirectory() as folder:

@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--vllm", action="store_true")
     parser.add_argument("overrides", nargs="*", help="of the config, as on qgen's command line")
     given = parser.parse_intermixed_args()
-    config = composed(["stage=grpo", *given.overrides])
+    config = composed(["stage=grpo", "reward=seed", *given.overrides])
     if given.vllm:
         print(json.dumps(by_vllm(config, given.rows, given.tokens), indent=1))
         return

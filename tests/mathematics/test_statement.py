@@ -85,6 +85,7 @@ def test_the_question_again_is_no_answer():
     assert echoed("How many primes lie between $50$ and $70$?", "How many primes lie between $50$ and $70$?")
     assert echoed("Compute $\\binom{9}{4}$.", "\\binom{9}{4}")
     long = "$\\cos\\left(\\frac{7\\cdot 180^\\circ}{13}\\right)-\\sin\\left(\\frac{11\\cdot 180^\\circ}{14}\\right)$"
+    assert echoed(f"Determine the exact value of {long}.", long)
     assert echoed(f"Compute {long}.", long)  # which earned a model .9
     assert not echoed("What is the smallest multiple of $32$?", "32")
     assert not echoed("Which is larger, $2^7$ or $5^3$?", "$2^7$")

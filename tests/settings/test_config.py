@@ -177,6 +177,12 @@ def test_a_key_that_is_near_to_none_is_answered_by_those_that_there_are():
     assert instead("zzz", [f"key{i}" for i in range(20)]) == ""
 
 
+def test_the_keys_of_a_file_that_sets_several_groups_are_known():
+    known = set(keys())
+    assert {"reward.terms.band.weight", "reward.terms.topic.weight", "prompt.solution"} <= known
+    assert not [key for key in known if key.startswith(("reward.reward", "schedule.stage"))]
+
+
 def test_a_model_that_solves_is_asked_whether_problems_are_true_unless_another_reward_is_chosen():
     config = composed("stage=grpo", "model=qwen_coder")
     assert (config.reward.combine.value, config.prompt.solution, config.sampling.max_new_tokens) == (

@@ -71,8 +71,6 @@ def _typed(answer: str) -> str:
     text = _SPACING.sub(" ", re.sub(r"\\!|\\[()\[\]]", "", text).replace("{,}", ","))
     text = re.sub(r"\s+", " ", text)  # what splits answers below takes the square of a run's length
     text = _THOUSANDS.sub(lambda found: re.sub(r"[, ]", "", found.group()), text)
-    if _TURNED.search(text):  # of angles; a degree elsewhere is a unit
-        text = _DEGREES.sub(r"(\g<size>\\pi/180)", text)
     return _ROUGHLY.sub("", text).strip().rstrip(".").strip()
 
 
@@ -98,12 +96,26 @@ def _split(text: str, separator: re.Pattern) -> list[str]:
 
 def _part(text: str) -> str:
     text = re.sub(r"\\(?:text|mathrm|textrm|mbox)\s*\{([^{}]*)\}", r" \1 ", text).strip().strip("$").rstrip(". ")
+    text = ",".join(_in_radians(piece) if _TURNED.search(piece) else piece for piece in text.split(","))
+    if turned_by_degrees(text):
+        return _squeezed(text)
     if found := re.fullmatch(r"(?P<money>\\\$|[€£¥])\s*(?P<value>.*\d)", text):
         return _squeezed(found["value"]) + rf"\text{{{_MONEY[found['money']]}}}"
     found = _TAIL.fullmatch(text)
     if found and (unit := _unit(found["words"], bool(found["space"]), found["power"])):
         return _squeezed(found["value"]) + rf"\text{{{unit}}}"
     return _squeezed(text)
+
+
+def turned_by_degrees(text: str) -> bool:
+    """Whether degrees stand in an answer beside a sine or the like, which algebra would take for radians."""
+    return any(_TURNED.search(piece) and _MARKED.search(piece) for piece in text.split(","))
+
+
+def _in_radians(text: str) -> str:
+    """An expression with a sine or the like, in which numbers of degrees are numbers of radians; other angles keep
+    their mark."""
+    return _DEGREES.sub(r"(\g<size>\\pi/180)", re.sub(rf"\s*(?:{_MARK})", "^{\\\\circ}", text))
 
 
 def _unit(words: str, spaced: bool, power: str | None) -> str:
@@ -157,9 +169,11 @@ _HEDGED = re.compile(
 _CHARACTERS = str.maketrans({"−": "-", "⁄": "/", "、": ",", "。": "."})
 _SPACING = re.compile(r"\\[,;: ]|~|\\(?:q?quad|displaystyle|left|right)(?![a-zA-Z])")
 _THOUSANDS = re.compile(r"(?<![\d.,(\[{])\d{1,3}(?:(?:,\d{3})+|(?: \d{3})+)(?![\d,])")
-_TURNED = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
+_TURNED = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])(?!\s*\^\s*\{?\s*-)")
 _DEGREE = r"°|\^ ?\{ ?\\circ ?\}|\^ ?\\circ(?![a-z])"
-_DEGREES = re.compile(rf"(?P<size>\d+(?:\.\d+)?|(?<![a-z])[a-z]|\\[a-z]+)\s*(?:{_DEGREE})", re.I)
+_MARK = rf"{_DEGREE}|\\degree(?![a-z])|(?<![a-z])degrees?(?![a-z])"
+_MARKED = re.compile(_MARK)
+_DEGREES = re.compile(r"(?<![\d._}])(?<!frac)(?P<size>\d+(?:\.\d+)?)\^\{\\circ\}")
 _BRACKET = r"(?P<bracket>[()\[\]{}])"
 _ROUGHLY = re.compile(r"(?<=\S)\s*(?:,|,? or) (?:approximately|\\approx|≈).*", re.S)  # what an answer says twice
 _COMMA, _SEMICOLON = re.compile(rf"{_BRACKET}|,"), re.compile(rf"{_BRACKET}|;")

@@ -13,7 +13,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 from weakref import finalize
 
-from qgen.mathematics.answers import declined, measured, nothing, parts, plain, unmarked
+from qgen.mathematics.answers import declined, measured, nothing, parts, plain, turned_by_degrees, unmarked
 
 if TYPE_CHECKING:
     from pebble import ProcessPool
@@ -201,8 +201,9 @@ class _Same:
 
     def _meaning(self, text: str) -> list:
         if text not in self._known:
-            try:  # math-verify adds numbers with a space between them
-                self._known[text] = [] if re.search(r"\d \d", text) else self._parse(text)
+            try:  # math-verify adds numbers with a space between them, and leaves degrees out
+                odd = re.search(r"\d \d", text) or turned_by_degrees(text)
+                self._known[text] = [] if odd else self._parse(text)
             except Exception:  # as in _alike
                 self._known[text] = []
         return self._known[text]

@@ -51,7 +51,7 @@ def echoed(statement: str, answer: str) -> bool:
 
 def _dollars(text: str) -> str:
     r"""A text with dollars around all of its mathematics, in the place of \( and \[."""
-    return re.sub(r"(?<!\\)\\[()\[\]]", "$", text)
+    return re.sub(r"(?<!\\)\\[()\[\]]|\$\$", "$", text)
 
 
 def _core(answer: str) -> list[str]:
@@ -112,8 +112,9 @@ _GIVEN = re.compile(
     r"\b(?:if|where|such that|given|suppose|when|with|let|assume|satisfies|for|has|have|\\in)\b[^?!;]*$", re.I
 )
 _WORKED = re.compile(
-    r"(?:\b(?:compute|evaluate|calculate|simplify|factor|factorize|expand|what is|find)"
-    r"(?: the (?:value|sum|product) of)?(?: the)?(?: (?:following )?(?:expression|polynomial|quadratic))?"
+    r"(?:\b(?:compute|evaluate|calculate|determine|simplify|factor|factorize|expand|what is|find)"
+    r"(?: the (?:(?:exact|numerical|simplified) )?(?:value|sum|product|result) of)?(?: the)?"
+    r"(?: (?:(?:following|given|trigonometric|algebraic|numerical) )?(?:expression|polynomial|quadratic))?"
     r"|计算|求|化简|因式分解)\s?:? ?\$(?P<what>[^$]{1,300})\$",
     re.I,
 )

@@ -86,7 +86,9 @@ def _run(problems: list[Problem]) -> list[Computed]:
     try:
         found = compute(problems, _comparer(), run=_outcomes)
     except NoWallError as error:
-        raise NoWallError(f"{error}\nleave prompt.solution=program out: then no model is asked for programs") from error
+        raise NoWallError(
+            f"{error}\nset prompt.solution=false and reward=seed: then no model is asked for programs"
+        ) from error
     return [
         replace(ran, problem=SILENT) if isinstance(ran.problem, Problem) and silent(problem.program or "") else ran
         for problem, ran in zip(problems, found, strict=True)

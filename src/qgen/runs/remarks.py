@@ -10,7 +10,7 @@ def remarks(summary: dict) -> list[str]:
         found.append(learned_nothing(summary))
     elif not gained(summary):
         before, after = summary["reward"]
-        found.append(f"{stage} GAINED NOTHING: the reward in validation went from {before:.3f} to {after:.3f}")
+        found.append(f"{stage} GAINED NOTHING: the reward in validation went from {before:.4g} to {after:.4g}")
     if count := summary.get("nonfinite_steps"):
         found.append(
             f"{stage} skipped {count} of {summary['steps']} steps, whose loss or gradient was not finite: see "
@@ -38,7 +38,7 @@ def gained(summary: dict) -> bool:
     aim they are, a lower loss on held-out problems will do."""
     if not summary.get("reward"):
         return True
-    (before, after), (loss, lower) = summary["reward"], summary["heldout_loss"]
+    (before, after), (loss, lower) = summary["reward"], summary.get("heldout_loss", (0.0, 0.0))
     return after > before or (summary["stage"] == "sft" and lower < loss)
 
 

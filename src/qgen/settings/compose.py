@@ -146,7 +146,8 @@ def keys(schema: type = Config, prefix: str = "") -> Iterator[str]:
     if schema is Config:
         for file in CONF.glob("*/*.yaml"):
             if file.parent.name not in ("accelerate", "experiment", "paper"):
-                yield from (f"{file.parent.name}.{key}" for key in _dotted(OmegaConf.load(file)))
+                under = "" if file.read_text("utf-8").startswith("# @package _global_") else f"{file.parent.name}."
+                yield from (f"{under}{key}" for key in _dotted(OmegaConf.load(file)))
 
 
 FEW = 12  # keys that a message can list
